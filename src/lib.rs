@@ -1,0 +1,4 @@
+//! Mooring keeps a Docker host where its owner declared it should be.
+
+pub mod manifest;
+pub mod secret;

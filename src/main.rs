@@ -1,0 +1,3 @@
+//! The `mooring` program.
+
+fn main() {}

@@ -1,0 +1,232 @@
+//! What a user writes: the resource types, one file per kind.
+//!
+//! Every kind is a real [`kube::CustomResource`], so that `crds/` is generated
+//! from these types and the watch of an API server can become a second source.
+//! Nothing here reads files or checks references; `source` and `resolve` do.
+
+pub mod container;
+pub mod environment;
+pub mod quantity;
+pub mod status;
+
+use std::{fmt, str::FromStr};
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{CustomResourceExt as _, Resource as _, core::ObjectMeta};
+use serde::{Deserialize, Serialize};
+
+pub use container::{Container, ContainerSpec};
+pub use environment::{Environment, EnvironmentSpec};
+
+/// The API group and version that every manifest names.
+pub const API_VERSION: &str = "mooring.dev/v1alpha1";
+
+/// The kinds of resource.
+///
+/// A new kind is a variant here, a file in `manifest`, `resolve` and `plan`, and
+/// whatever it needs of `observe` and `execute`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// An `.env` cascade with generated secrets.
+    Environment,
+    /// A container that must exist, run and be healthy.
+    Container,
+}
+
+impl Kind {
+    /// All kinds, in the order in which listings show them.
+    pub const ALL: [Self; 2] = [Self::Environment, Self::Container];
+
+    /// The kind's name as manifests write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Environment => "Environment",
+            Self::Container => "Container",
+        }
+    }
+
+    /// The lower-case plural, as in `kubectl get containers`.
+    #[must_use]
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Environment => "environments",
+            Self::Container => "containers",
+        }
+    }
+
+    /// The short names that the command line accepts besides singular and plural.
+    #[must_use]
+    pub fn short_names(self) -> &'static [&'static str] {
+        match self {
+            Self::Environment => &["env"],
+            Self::Container => &["ctr"],
+        }
+    }
+
+    /// The kind's definition for a Kubernetes API server.
+    #[must_use]
+    pub fn crd(self) -> CustomResourceDefinition {
+        match self {
+            Self::Environment => Environment::crd(),
+            Self::Container => Container::crd(),
+        }
+    }
+
+    /// The schema of the kind's `spec`, as its type has it.
+    #[must_use]
+    pub fn spec_schema(self) -> schemars::Schema {
+        match self {
+            Self::Environment => schemars::schema_for!(EnvironmentSpec),
+            Self::Container => schemars::schema_for!(ContainerSpec),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+
+    /// Accepts what kubectl would: any case, singular, plural, short names.
+    fn from_str(text: &str) -> Result<Self, UnknownKind> {
+        let lower = text.to_ascii_lowercase();
+        Self::ALL
+            .into_iter()
+            .find(|kind| {
+                kind.as_str().eq_ignore_ascii_case(&lower)
+                    || kind.plural() == lower
+                    || kind.short_names().contains(&lower.as_str())
+            })
+            .ok_or_else(|| UnknownKind(text.to_owned()))
+    }
+}
+
+/// A word that names no kind.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not a kind; the kinds are {kinds}", kinds = Kind::ALL.map(Kind::as_str).join(", "))]
+pub struct UnknownKind(pub String);
+
+/// The name of one object: `Container/redis`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Key {
+    /// The object's kind.
+    pub kind: Kind,
+    /// The object's `metadata.name`.
+    pub name: String,
+}
+
+impl Key {
+    /// The key of the object of this kind and name.
+    #[must_use]
+    pub fn new(kind: Kind, name: impl Into<String>) -> Self {
+        Self { kind, name: name.into() }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}
+
+impl From<Key> for String {
+    fn from(key: Key) -> Self {
+        key.to_string()
+    }
+}
+
+impl TryFrom<String> for Key {
+    type Error = InvalidKey;
+
+    fn try_from(text: String) -> Result<Self, InvalidKey> {
+        text.parse()
+    }
+}
+
+impl FromStr for Key {
+    type Err = InvalidKey;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKey> {
+        let (kind, name) = text.split_once('/').ok_or_else(|| InvalidKey::Form(text.to_owned()))?;
+        if name.is_empty() {
+            return Err(InvalidKey::Form(text.to_owned()));
+        }
+        Ok(Self::new(kind.parse::<Kind>()?, name))
+    }
+}
+
+/// Text that is not the name of an object.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum InvalidKey {
+    /// Not two words with a slash between them.
+    #[error("`{0}` is not KIND/NAME, as in container/redis")]
+    Form(String),
+    /// The first word is no kind.
+    #[error(transparent)]
+    Kind(#[from] UnknownKind),
+}
+
+/// One resource of any kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Manifest {
+    /// An [`Environment`].
+    Environment(Environment),
+    /// A [`Container`].
+    Container(Box<Container>),
+}
+
+impl Manifest {
+    /// The manifest's kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Environment(_) => Kind::Environment,
+            Self::Container(_) => Kind::Container,
+        }
+    }
+
+    /// The metadata as the user wrote it.
+    #[must_use]
+    pub fn meta(&self) -> &ObjectMeta {
+        match self {
+            Self::Environment(environment) => environment.meta(),
+            Self::Container(container) => container.meta(),
+        }
+    }
+
+    /// The metadata, to be completed by `source` and `store`.
+    pub fn meta_mut(&mut self) -> &mut ObjectMeta {
+        match self {
+            Self::Environment(environment) => environment.meta_mut(),
+            Self::Container(container) => container.meta_mut(),
+        }
+    }
+
+    /// Kind and name. `source` lets no manifest through that has no name.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        Key::new(self.kind(), self.meta().name.clone().unwrap_or_default())
+    }
+
+    /// The whole resource as JSON, in the order in which a manifest is written.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let value = match self {
+            Self::Environment(environment) => serde_json::to_value(environment),
+            Self::Container(container) => serde_json::to_value(container),
+        };
+        value.expect("resources have string keys and no failing serializer")
+    }
+
+    /// The `spec` alone, as JSON: what a generation counts changes of.
+    #[must_use]
+    pub fn spec_json(&self) -> serde_json::Value {
+        self.to_json().get("spec").cloned().unwrap_or_default()
+    }
+}
