@@ -1,4 +1,9 @@
 //! Mooring keeps a Docker host where its owner declared it should be.
 
 pub mod manifest;
+pub mod plan;
 pub mod secret;
+
+pub mod observe;
+
+pub mod execute;

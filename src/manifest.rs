@@ -176,7 +176,7 @@ pub enum InvalidKey {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Manifest {
     /// An [`Environment`].
-    Environment(Environment),
+    Environment(Box<Environment>),
     /// A [`Container`].
     Container(Box<Container>),
 }

@@ -1,0 +1,7 @@
+//! The world as it is: the engine, `.env` files, probes.
+//!
+//! Every pass plans on an observation that is younger than the trigger that
+//! asked for it. What the observation says, it says as one value with one
+//! instant; nothing is looked up while planning.
+
+pub mod engine;
