@@ -56,7 +56,7 @@ pub fn plan(situation: &Situation) -> Plan {
         Situation::Environment(desired, observed) => environment::plan(desired, observed),
         Situation::Container(desired, observed) => container::plan(desired, observed),
         Situation::Healed(desired, observed) => container::heal::plan(desired, observed),
-        Situation::Absent(key, observed) => container::absent::plan(key, observed),
+        Situation::Absent(_, observed) => container::absent::plan(observed),
     }
 }
 

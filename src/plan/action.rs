@@ -176,6 +176,8 @@ pub struct NewContainer {
     pub shape: Shape,
     /// Its environment variables, by where their values come from.
     pub variables: BTreeMap<String, VariableSource>,
+    /// Whether it may be removed although it has data, when its manifest goes.
+    pub allow_remove: bool,
 }
 
 /// Where the value of a container's variable comes from.

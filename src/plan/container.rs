@@ -1,17 +1,20 @@
 //! Decides what to do about one container.
 
 pub mod absent;
+mod create;
 pub mod heal;
+mod recover;
+mod replace;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::{
-    Plan,
-    action::VariableSource,
+    Plan, Wait, Why,
+    action::{EngineAction, Target, VariableSource},
     history::History,
-    shape::{Limits, Shape},
+    shape::{FieldChange, LIMIT_FIELDS, Limits, Shape},
 };
 use crate::{
     manifest::{
@@ -101,8 +104,9 @@ pub struct Observed {
     pub missing_variables: BTreeMap<String, String>,
     /// How each dependency fares.
     pub dependencies: BTreeMap<Key, Readiness>,
-    /// A stop by a person may be under way: a polite signal, or the engine's word, was seen this long ago and is not confirmed yet.
-    pub stop_suspected: Option<Timestamp>,
+    /// Until when a stop by a person has to be thought possible: a polite signal, or the
+    /// engine's word for a stop, was seen and has been neither confirmed nor disproved yet.
+    pub stop_suspected_until: Option<Timestamp>,
     /// What is remembered.
     pub history: History,
 }
@@ -214,9 +218,128 @@ pub enum Readiness {
     Healthy,
 }
 
+impl Container {
+    /// How far it has come.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        if self.state != State::Running {
+            return Readiness::Down;
+        }
+        let healthy = matches!(self.health, Health::None | Health::Healthy);
+        let probed = matches!(self.probe, None | Some(ProbeState::Passing));
+        if healthy && probed { Readiness::Healthy } else { Readiness::Started }
+    }
+
+    /// Whether anybody checks on it, be it the engine or we ourselves.
+    fn is_checked(&self) -> bool {
+        self.health != Health::None || self.probe.is_some()
+    }
+
+    /// How we refer to it in a step.
+    fn target(&self) -> Target {
+        Target::seen(&self.id, &self.name)
+    }
+}
+
 /// Compares what should be with what is, and says how to close the gap.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
-    let _ = (desired, observed);
-    Plan::default()
+    let desired = &desired.with_fallback(&observed.history);
+    let (fitting, outdated): (Vec<_>, Vec<_>) =
+        observed.containers.iter().partition(|container| differences(desired, observed, container).is_empty());
+    // The one that has the name, if there are several: an earlier pass may have been cut short.
+    let current = fitting.iter().copied().max_by_key(|container| (container.name == desired.name, container.readiness()));
+    let mut plan = match (current, outdated.as_slice()) {
+        (None, []) => create::first(desired, observed),
+        (None, outdated) => replace::begin(desired, observed, outdated),
+        (Some(current), []) => recover::own(desired, observed, current),
+        (Some(current), outdated) => replace::go_on(desired, observed, current, outdated),
+    };
+    if let (Some(current), [], true) = (current, outdated.as_slice(), plan.is_converged()) {
+        let surplus = fitting.iter().filter(|container| container.id != current.id);
+        surplus.for_each(|container| remove(&mut plan, container, &Why::Replaced));
+    }
+    if let (true, Some(fallback)) = (plan.is_converged(), &observed.history.fallback) {
+        plan.wait = Some(Wait::OnLastGoodImage { image: fallback.good.clone(), wanted: fallback.bad.clone() });
+    }
+    plan
 }
+
+impl Desired {
+    /// The wish as it stands while the wanted image is known not to work.
+    fn with_fallback(&self, history: &History) -> Self {
+        let mut desired = self.clone();
+        if let Some(fallback) = &history.fallback
+            && fallback.bad == desired.shape.image
+        {
+            desired.shape.image.clone_from(&fallback.good);
+        }
+        desired
+    }
+
+    /// The name of a new container while the old one still has the right one.
+    fn next_name(&self) -> String {
+        format!("{}.next", self.name)
+    }
+
+    /// The name of the old container once the new one has the right one.
+    fn previous_name(&self) -> String {
+        format!("{}.previous", self.name)
+    }
+}
+
+/// Every field in which a container differs from its manifest and that needs a new container.
+///
+/// Variables without a known value are left out: not knowing is no evidence of a difference.
+fn differences(desired: &Desired, observed: &Observed, container: &Container) -> Vec<FieldChange> {
+    let Some(made_with) = &container.made_with else {
+        return vec![FieldChange { field: "labels".into(), from: Some("unreadable".into()), to: None }];
+    };
+    let mut changes = desired.shape.changes_from(&made_with.shape);
+    // The engine can change a limit on a living container, and set one, but not take one away.
+    changes.retain(|change| !LIMIT_FIELDS.contains(&change.field.as_str()) || change.to.is_none());
+    for (name, variable) in &observed.variables {
+        let actual = container.variables.get(name);
+        if actual != Some(&variable.fingerprint) {
+            let from = actual.map(ToString::to_string);
+            changes.push(FieldChange { field: format!("environment.{name}"), from, to: Some(variable.fingerprint.to_string()) });
+        }
+    }
+    let unwanted = made_with
+        .variables
+        .iter()
+        .filter(|name| !observed.variables.contains_key(*name) && !observed.missing_variables.contains_key(*name));
+    changes.extend(unwanted.map(|name| FieldChange {
+        field: format!("environment.{name}"),
+        from: container.variables.get(name).map(ToString::to_string),
+        to: None,
+    }));
+    changes
+}
+
+/// The first dependency that is not where it has to be.
+fn unmet_dependency(depends_on: &[Dependency], observed: &Observed) -> Option<Wait> {
+    depends_on.iter().find_map(|dependency| {
+        let readiness = observed.dependencies.get(&dependency.key).copied().unwrap_or(Readiness::Down);
+        let (needed, word) = match dependency.condition {
+            DependencyCondition::Started => (Readiness::Started, "started"),
+            DependencyCondition::Healthy => (Readiness::Healthy, "healthy"),
+        };
+        (readiness < needed).then(|| Wait::Dependency { object: dependency.key.clone(), condition: word.to_owned() })
+    })
+}
+
+/// Takes a container away, its volumes never.
+fn remove(plan: &mut Plan, container: &Container, why: &Why) {
+    if container.state == State::Removing {
+        return;
+    }
+    // Only what runs has to stop first; the engine refuses to remove what is running.
+    if matches!(container.state, State::Running | State::Restarting) {
+        plan.step(EngineAction::StopContainer { container: container.target() }, why.clone());
+    }
+    plan.step(EngineAction::RemoveContainer { container: container.target() }, why.clone());
+}
+
+#[cfg(test)]
+mod tests;

@@ -313,7 +313,7 @@ pub struct Healthcheck {
 }
 
 /// One field in which a container differs from its manifest.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FieldChange {
     /// The field's name, as in `image` or `environment.TZ`.
     pub field: String,

@@ -76,6 +76,16 @@ pub enum Wait {
         image: String,
         /// What was tried.
         reason: String,
+        /// When it is tried again; never, when it may not be pulled.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// It runs, but with an older image, because the wanted one kept failing.
+    OnLastGoodImage {
+        /// The image it runs with.
+        image: String,
+        /// The image that the manifest names.
+        wanted: String,
     },
     /// The new version did not come up; the old one runs on.
     ReplacementFailed {
@@ -128,6 +138,7 @@ impl Wait {
             Self::RecreateForbidden { .. } => "RecreateForbidden",
             Self::RemoveForbidden => "RemoveForbidden",
             Self::ImageUnavailable { .. } => "ImageUnavailable",
+            Self::OnLastGoodImage { .. } => "OnLastGoodImage",
             Self::ReplacementFailed { .. } => "ReplacementFailed",
             Self::NameTaken { .. } => "NameTaken",
             Self::NotFound => "NotFound",
@@ -152,6 +163,7 @@ impl Wait {
             | Self::RecreateForbidden { .. }
             | Self::RemoveForbidden
             | Self::ImageUnavailable { .. }
+            | Self::OnLastGoodImage { .. }
             | Self::ReplacementFailed { .. }
             | Self::NameTaken { .. }
             | Self::NotFound
@@ -166,7 +178,7 @@ impl Wait {
     pub fn until(&self) -> Option<Timestamp> {
         match self {
             Self::StopUnderWay { until } | Self::BackingOff { until, .. } => Some(*until),
-            Self::ReplacementFailed { until, .. } => *until,
+            Self::ReplacementFailed { until, .. } | Self::ImageUnavailable { until, .. } => *until,
             _ => None,
         }
     }
@@ -203,7 +215,13 @@ impl fmt::Display for Wait {
             Self::RemoveForbidden => {
                 f.write_str("forbidden: would remove a container with data; it had no allowRemove when its manifest went")
             }
-            Self::ImageUnavailable { image, reason } => write!(f, "image {image} is not there: {reason}"),
+            Self::ImageUnavailable { image, reason, .. } => write!(f, "image {image} is not there: {reason}"),
+            Self::OnLastGoodImage { image, wanted } => {
+                write!(
+                    f,
+                    "it runs with the last good image {image}, because {wanted} kept failing; change the manifest, or release it"
+                )
+            }
             Self::ReplacementFailed { reason, until: Some(until) } => {
                 write!(f, "the new version did not come up ({reason}), the old one runs on; next try at {until:.0}")
             }

@@ -45,10 +45,19 @@ pub enum Why {
         /// How many tries were made.
         attempts: u32,
     },
+    /// Neither that nor making it anew helped, so its image is suspect and the last good one is tried.
+    ImageSuspect {
+        /// The image that kept failing.
+        image: String,
+        /// How many tries were made.
+        attempts: u32,
+    },
     /// The new version did not come up, so the old one comes back.
     ReplacementFailed {
         /// What the new one did.
         reason: String,
+        /// What the new version would have changed.
+        fields: Vec<FieldChange>,
     },
     /// A new container has taken its place.
     Replaced,
@@ -95,6 +104,7 @@ impl Why {
             Self::ProbeFailing { .. } => "ProbeFailing",
             Self::Outdated { .. } => "Outdated",
             Self::RestartDidNotHelp { .. } => "RestartDidNotHelp",
+            Self::ImageSuspect { .. } => "ImageSuspect",
             Self::ReplacementFailed { .. } => "ReplacementFailed",
             Self::Replaced => "Replaced",
             Self::NoLongerWanted => "NoLongerWanted",
@@ -124,7 +134,8 @@ impl fmt::Display for Why {
                 write!(f, "it differs in {}", fields.join("; "))
             }
             Self::RestartDidNotHelp { attempts } => write!(f, "{attempts} earlier tries did not help"),
-            Self::ReplacementFailed { reason } => write!(f, "the new version did not come up: {reason}"),
+            Self::ImageSuspect { image, attempts } => write!(f, "{attempts} earlier tries with {image} did not help"),
+            Self::ReplacementFailed { reason, .. } => write!(f, "the new version did not come up: {reason}"),
             Self::Replaced => f.write_str("a new one has taken its place"),
             Self::NoLongerWanted => f.write_str("its manifest is gone"),
             Self::Disconnected { network } => write!(f, "it has left {network}"),

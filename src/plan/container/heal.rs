@@ -1,9 +1,9 @@
 //! Decides what to do about a container that somebody else made.
 
-use super::{Dependency, Observed, Policy, Probe};
+use super::{Dependency, Observed, Policy, Probe, State, recover};
 use crate::{
     manifest::{Key, container::Selector},
-    plan::{Plan, shape::Network},
+    plan::{Plan, Wait, shape::Network},
 };
 
 /// What the manifest says.
@@ -25,9 +25,21 @@ pub struct Desired {
     pub policy: Policy,
 }
 
-/// Compares what should be with what is, and says how to close the gap.
+/// Compares what should be with what is, and says how to close the gap: start,
+/// restart, reconnect. Nothing is ever made or removed here.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
-    let _ = (desired, observed);
-    Plan::default()
+    if observed.containers.is_empty() {
+        return Plan::waiting(Wait::NotFound);
+    }
+    let mut plan = Plan::default();
+    for container in &observed.containers {
+        let mut part = recover::gently(&desired.policy, &desired.depends_on, observed, container);
+        if container.state == State::Running {
+            recover::reconnect(&mut part, &desired.networks, observed, container);
+        }
+        plan.steps.append(&mut part.steps);
+        plan.wait = plan.wait.or(part.wait);
+    }
+    plan
 }
