@@ -5,5 +5,6 @@ pub mod plan;
 pub mod secret;
 
 pub mod observe;
+pub mod store;
 
 pub mod execute;
