@@ -4,5 +4,8 @@
 //! asked for it. What the observation says, it says as one value with one
 //! instant; nothing is looked up while planning.
 
+pub mod container;
 pub mod engine;
 pub mod evidence;
+pub mod probe;
+pub mod snapshot;

@@ -204,6 +204,25 @@ pub enum Restart {
     OnFailure(Option<u32>),
 }
 
+impl std::str::FromStr for Restart {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unknown = || format!("`{text}` is not no, always, unless-stopped or on-failure[:N]");
+        match text.split_once(':') {
+            None => match text {
+                "no" => Ok(Self::No),
+                "always" => Ok(Self::Always),
+                "unless-stopped" => Ok(Self::UnlessStopped),
+                "on-failure" => Ok(Self::OnFailure(None)),
+                _ => Err(unknown()),
+            },
+            Some(("on-failure", times)) => times.parse().map(|times| Self::OnFailure(Some(times))).map_err(|_| unknown()),
+            Some(_) => Err(unknown()),
+        }
+    }
+}
+
 impl fmt::Display for Restart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
