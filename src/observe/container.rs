@@ -142,7 +142,7 @@ impl Lens<'_> {
                     (name.clone(), Variable { source, fingerprint: self.fingerprints.fingerprint(value) })
                 })),
                 Variables::Environment { name, keys } => {
-                    self.take_from_environment(name, keys.as_deref(), &mut known, &mut missing)
+                    self.take_from_environment(name, keys.as_deref(), &mut known, &mut missing);
                 }
             }
         }
