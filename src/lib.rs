@@ -3,8 +3,9 @@
 pub mod manifest;
 pub mod plan;
 pub mod secret;
+pub mod settings;
 
 pub mod observe;
 pub mod store;
 
-pub mod execute;
+pub mod view;
