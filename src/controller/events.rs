@@ -95,12 +95,3 @@ fn is_ready(status: &crate::manifest::status::Status) -> bool {
     let ready = status.condition(ConditionType::Ready);
     ready.is_some_and(|condition| condition.status == crate::manifest::status::ConditionStatus::True)
 }
-
-/// Whom an object's containers belong to is asked often; the answer is in the last list.
-impl super::world::World {
-    /// The object that this container belonged to when it was last seen.
-    #[must_use]
-    pub fn owner_of(&self, id: &str) -> Option<Key> {
-        lock(&self.owners).get(id).cloned()
-    }
-}

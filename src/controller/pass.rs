@@ -14,7 +14,7 @@ use crate::{
     observe::engine,
     plan::{Plan, Situation, Wait, plan},
     record::events::Severity,
-    resolve::Desired,
+    resolve::{self, Desired},
     settings::Mode,
     store::Object,
 };
@@ -86,15 +86,39 @@ async fn guarded(object: &Object, ctx: &Context) -> Result<Action, Error> {
     if let Some(left) = ctx.retries.left(key) {
         return Ok(Action::requeue(left));
     }
-    let looked = look_and_act(object, ctx, mark).await;
-    if looked.is_ok() {
-        ctx.retries.clear(key);
+    let looked = look_and_act(object, ctx, mark).await?;
+    ctx.retries.clear(key);
+    match looked {
+        // What was done changes the world: look at it as it is now.
+        Looked::Acted => {
+            ctx.triggers.trigger(key);
+            Ok(Action::await_change())
+        }
+        Looked::Waiting { next, .. } => Ok(next.map_or_else(Action::await_change, Action::requeue)),
+        Looked::Converged | Looked::Refused(_) => Ok(Action::await_change()),
     }
-    Ok(looked?.map_or_else(Action::await_change, Action::requeue))
 }
 
-/// Runs one pass and says when to look again although nothing happens.
-pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) -> Result<Option<Duration>, Error> {
+/// What a pass came to.
+#[derive(Debug)]
+pub enum Looked {
+    /// The object is as declared.
+    Converged,
+    /// Every step of the plan was taken.
+    Acted,
+    /// Something stands in the way.
+    Waiting {
+        /// What; none when we are only to observe and there would have been something to do.
+        wait: Option<Wait>,
+        /// When to look again although nothing happens.
+        next: Option<Duration>,
+    },
+    /// The manifest's references are wrong, and there is no earlier version to go by.
+    Refused(resolve::Error),
+}
+
+/// Runs one pass.
+pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) -> Result<Looked, Error> {
     let key = object.key();
     let begun = ctx.record.metrics.pass(key.kind);
     let not_before = mark.map_or_else(Instant::now, |mark| mark.last);
@@ -102,7 +126,7 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
     ctx.refused(object, refusal.as_ref());
     let Some(desired) = desired else {
         begun.waiting();
-        return Ok(None);
+        return Ok(Looked::Refused(refusal.unwrap_or(resolve::Error(Vec::new()))));
     };
     let seen = match ctx.world.observe(&desired, not_before).await {
         Ok(seen) => seen,
@@ -121,10 +145,10 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
         if plan.is_converged() {
             ctx.corrected(key);
             begun.converged();
-        } else {
-            begun.waiting();
+            return Ok(Looked::Converged);
         }
-        return Ok(next_look(&plan, &seen.situation));
+        begun.waiting();
+        return Ok(Looked::Waiting { next: next_look(&plan, &seen.situation), wait: plan.wait });
     }
     ctx.decided(object, &plan, None);
     let pass = ctx.new_pass(object);
@@ -134,9 +158,7 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
         None => {
             begun.acted();
             ctx.settle(object, &desired, &seen.situation, &plan).await?;
-            // What was done changes the world: look at it as it is now.
-            ctx.triggers.trigger(key);
-            Ok(None)
+            Ok(Looked::Acted)
         }
         Some(source) => {
             begun.failed();

@@ -27,7 +27,7 @@ pub async fn tick(ctx: Arc<Context>) {
 /// One list for all passes that follow from it, and the orphans that only it can find.
 async fn look(ctx: &Context) {
     let asked = Instant::now();
-    match ctx.world.snapshots.since(asked).await {
+    match ctx.world.snapshot(asked).await {
         Ok(snapshot) => {
             ctx.observed_everything(&snapshot);
             ctx.bury_orphans(&snapshot).await;
