@@ -1,4 +1,5 @@
 //! Mooring keeps a Docker host where its owner declared it should be.
 
+pub mod dotenv;
 pub mod manifest;
 pub mod secret;
