@@ -1,5 +1,6 @@
 //! Mooring keeps a Docker host where its owner declared it should be.
 
+pub mod clock;
 pub mod dotenv;
 pub mod manifest;
 pub mod plan;

@@ -13,7 +13,6 @@ use std::{
 };
 
 use futures::StreamExt;
-use jiff::Timestamp;
 
 use super::{Context, world::lock};
 use crate::{
@@ -142,7 +141,7 @@ impl Context {
             match key.kind {
                 // Its containers are still there, and have to go first.
                 Kind::Container => {
-                    inner.writer.bury(&key, Timestamp::now());
+                    inner.writer.bury(&key, self.world.clock.now());
                     self.triggers.trigger(&key);
                 }
                 // Its files are the user's.
@@ -179,7 +178,7 @@ impl Context {
             return;
         }
         for key in orphans {
-            inner.writer.bury(&key, Timestamp::now());
+            inner.writer.bury(&key, self.world.clock.now());
             self.triggers.trigger(&key);
         }
     }

@@ -3,7 +3,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use kube_runtime::controller::Action;
 use tokio::time::Instant;
 
@@ -222,7 +222,7 @@ impl Context {
             if let Some(target) = step.action.container() {
                 self.world.snapshots.distrust(target);
             }
-            history = history.after(step, result.as_ref().err().map(String::as_str), Timestamp::now());
+            history = history.after(step, result.as_ref().err().map(String::as_str), self.world.clock.now());
         }
         self.remember(key, history).await
     }

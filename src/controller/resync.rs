@@ -46,7 +46,7 @@ async fn confirm_stops(ctx: &Context) {
     let confirmed = lock(&ctx.world.evidence).confirmed(Instant::now());
     for container in confirmed {
         let Some(key) = ctx.world.owner_of(&container) else { continue };
-        let stop = ManualStop { container, at: jiff::Timestamp::now() };
+        let stop = ManualStop { container, at: ctx.world.clock.now() };
         ctx.remember_stop(&key, stop).await;
         ctx.triggers.trigger(&key);
     }

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use crate::{
+    clock::Clock,
     dotenv::Values,
     execute::Environments,
     manifest::{Key, Kind, Manifest},
@@ -36,6 +37,8 @@ use crate::{
 pub struct World {
     /// How we run.
     pub settings: Settings,
+    /// The time of day.
+    pub clock: Clock,
     /// What is wanted.
     pub reader: Reader,
     /// The engine, as seen.
@@ -242,7 +245,7 @@ impl World {
             },
         };
         let not_asked = Recall::Unknown { reason: "it was not asked".to_owned() };
-        match self.files.read(&desired, &not_asked, History::default(), Timestamp::now()).values {
+        match self.files.read(&desired, &not_asked, History::default(), self.clock.now()).values {
             Recall::Known(values) => Ok(values),
             Recall::Unknown { reason } => Err(reason),
         }
@@ -252,7 +255,7 @@ impl World {
     async fn observe_environment(&self, desired: &plan::environment::Desired, not_before: Instant) -> plan::environment::Observed {
         let history = self.history(&desired.key, desired.generation);
         let not_asked = Recall::Unknown { reason: "it was not asked".to_owned() };
-        let observed = self.files.read(desired, &not_asked, history.clone(), Timestamp::now()).observed;
+        let observed = self.files.read(desired, &not_asked, history.clone(), self.clock.now()).observed;
         if !lacks_a_secret(desired, &observed) {
             return observed;
         }
@@ -261,7 +264,7 @@ impl World {
             Ok(running) => Recall::Known(running),
             Err(error) => Recall::Unknown { reason: crate::error_chain(&error) },
         };
-        self.files.read(desired, &running, history, Timestamp::now()).observed
+        self.files.read(desired, &running, history, self.clock.now()).observed
     }
 
     /// The running containers that take variables from an environment.
