@@ -66,7 +66,7 @@ pub type Environments = BTreeMap<String, Result<Values, String>>;
 #[derive(Debug, Default)]
 pub struct Report {
     /// The steps that were taken, with what they came to. Only the last can have failed.
-    pub taken: Vec<(Step, Result<Effect, String>)>,
+    pub taken: Vec<(Step, Outcome)>,
     /// When the first effect was requested.
     pub first_effect: Option<Instant>,
     /// Why the plan was not carried out to its end.
@@ -139,11 +139,11 @@ pub async fn execute(hands: &Hands, pass: &Pass<'_>, plan: &Plan) -> Report {
             Err(error) => Outcome::Failed { error: crate::error_chain(error) },
         };
         // If this cannot be written the intent stays open, which is the truth; the journal has said so itself.
-        if let Err(error) = hands.journal.conclude(intent, outcome).await {
+        if let Err(error) = hands.journal.conclude(intent, outcome.clone()).await {
             tracing::error!(error = crate::error_chain(&error), step = %step.action, "an outcome could not be written down");
         }
         crash::point("execute-after-outcome");
-        report.taken.push((step.clone(), result.as_ref().copied().map_err(|error| crate::error_chain(error))));
+        report.taken.push((step.clone(), outcome));
         if let Err(error) = result {
             report.failure = Some(error);
             return report;

@@ -5,7 +5,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -23,7 +23,8 @@ use super::{
     world::{World, lock},
 };
 use crate::{
-    execute::{self, Hands, Pass},
+    clock::Clock,
+    execute::{self, Hands},
     manifest::Key,
     observe::{
         engine::{self, Description},
@@ -32,8 +33,8 @@ use crate::{
         probe::Probes,
         snapshot::{Snapshot, Snapshots},
     },
-    plan::{History, Plan, Situation, container::Readiness, history::ManualStop},
-    record::{self, Record, events::Severity},
+    plan::{History, Plan, Situation, Wait, container::Readiness, history::ManualStop},
+    record::{self, Record, events::Subject, status::{self, Findings}},
     resolve,
     settings::Settings,
     store::{self, Object},
@@ -54,14 +55,12 @@ pub struct Context {
     /// The files that say what is wanted.
     pub desired: DesiredState,
     stopping: watch::Sender<bool>,
-    passes: AtomicU64,
     /// Since when each object has not been as declared.
     faults: Mutex<BTreeMap<Key, Instant>>,
     readiness: Mutex<BTreeMap<Key, Readiness>>,
     engine: Mutex<EngineState>,
     observed: AtomicBool,
     turned: Mutex<Instant>,
-    run: String,
     _instance: Instance,
 }
 
@@ -118,7 +117,7 @@ pub struct Engines {
 
 impl Context {
     /// Takes the state directory, opens the record, and reads what is wanted.
-    pub async fn open(settings: Settings, engines: Engines) -> Result<Open, OpenError> {
+    pub async fn open(settings: Settings, engines: Engines, clock: Clock) -> Result<Open, OpenError> {
         make_state_directory(&settings.state)?;
         let instance = instance::take(&settings.state)?;
         let failed = |source| OpenError::Record { source };
@@ -133,13 +132,15 @@ impl Context {
         };
         let evidence = Arc::new(Mutex::new(Evidence::default()));
         let world = World {
-            snapshots: Snapshots::new(Arc::clone(&engines.observe)),
+            snapshots: Snapshots::new(Arc::clone(&engines.observe), clock),
             probes: Probes::new(Arc::clone(&engines.observe), on_change),
             files: EnvironmentReader::new(fingerprints.clone(), settings.state.clone()),
             evidence: Arc::clone(&evidence),
-            histories: Mutex::new(opened.histories),
+            histories: Mutex::new(record.history.load_all()),
             resolved: Mutex::default(),
             owners: Mutex::default(),
+            latest: Mutex::default(),
+            clock,
             fingerprints,
             reader,
             settings,
@@ -147,7 +148,8 @@ impl Context {
         let (stopping, stops) = watch::channel(false);
         let hands = Hands {
             journal: record.journal.clone(),
-            files: execute::files::Files::new(world.fingerprints.clone(), world.settings.state.clone(), Arc::clone(&engines.observe)),
+            files: execute::files::Files::new(world.files.clone()),
+            containers: engines.observe,
             engine: engines.execute,
             stopping: stops,
             before_stop: Box::new(move |id| lock(&evidence).ours(id, Instant::now())),
@@ -161,18 +163,16 @@ impl Context {
             retries: Retries::default(),
             desired,
             stopping,
-            passes: AtomicU64::new(0),
             faults: Mutex::default(),
             readiness: Mutex::default(),
             engine: Mutex::default(),
             observed: AtomicBool::new(false),
             turned: Mutex::new(Instant::now()),
-            run: uuid::Uuid::new_v4().simple().to_string()[..8].to_owned(),
             _instance: instance,
         });
         ctx.rescan().await;
         for intent in opened.open_intents {
-            tracing::warn!(object = intent.object, operation = intent.operation, target = intent.target, "a step was cut short by a crash; looking again");
+            tracing::warn!(?intent, "a step was cut short by a crash; looking again");
         }
         Ok(Open { ctx, queue })
     }
@@ -191,44 +191,41 @@ impl Context {
         }
     }
 
-    pub(super) fn new_pass(&self, object: &Object) -> Pass {
-        let number = self.passes.fetch_add(1, Ordering::Relaxed);
-        Pass {
-            actor: self.world.settings.actor.clone(),
-            id: format!("{}-{number}", self.run),
-            object: object.key().to_string(),
-            generation: object.generation(),
-        }
-    }
-
-    /// Reports what is wrong with an object's references, or that nothing is.
+    /// A pass begins: what is wrong with the object's references or with its file.
     pub(super) fn refused(&self, object: &Object, refusal: Option<&resolve::Error>) {
         *lock(&self.turned) = Instant::now();
-        let key = object.key();
-        let message = refusal.map(ToString::to_string).or_else(|| self.desired.problem_of(key));
-        if let Some(message) = &message {
-            self.record.events.record(key, Severity::Warning, "InvalidManifest", message);
+        if let Some(refusal) = refusal {
+            let (key, message) = (object.key(), refusal.to_string());
+            let previous = self.record.status.get(key).unwrap_or_default();
+            if self.record.status.set(key, status::refused(&previous, &message, self.world.clock.now())) {
+                self.record.events.warning(key.clone(), "InvalidManifest", message);
+            }
         }
-        self.record.status.refused(key, object.generation(), message.as_deref());
     }
 
     /// Reports that the world could not be seen.
     pub(super) fn unreachable(&self, object: &Object, error: &engine::Error) {
-        let wait = crate::plan::Wait::EngineUnreachable { reason: crate::error_chain(error) };
-        self.decided(object, &Plan::waiting(wait), None);
+        let wait = Wait::EngineUnreachable { reason: crate::error_chain(error) };
+        self.decided(object, &Plan::waiting(wait), None, None);
     }
 
-    /// Reports a decision: conditions, and an event where they changed for the worse.
-    pub(super) fn decided(&self, object: &Object, plan: &Plan, failure: Option<&str>) {
+    /// Reports a decision: conditions, and events where they changed for the worse.
+    pub(super) fn decided(&self, object: &Object, plan: &Plan, failure: Option<&str>, refusal: Option<&resolve::Error>) {
         let key = object.key();
         for note in &plan.notes {
-            self.record.events.record(key, Severity::Warning, note.code(), &note.to_string());
+            self.record.events.warning(key.clone(), note.code(), note.to_string());
         }
-        let changed = self.record.status.decided(key, object.generation(), plan, failure);
-        if let (true, Some(wait)) = (changed, &plan.wait)
+        let refusal = refusal.map(ToString::to_string).or_else(|| self.desired.problem_of(key));
+        let findings = Findings { generation: object.generation(), plan, failure, refusal: refusal.as_deref() };
+        let previous = self.record.status.get(key).unwrap_or_default();
+        let news = self.record.status.set(key, status::conditions(&previous, &findings, self.world.clock.now()));
+        if let (true, Some(wait)) = (news, &plan.wait)
             && !wait.ends_by_itself()
         {
-            self.record.events.record(key, Severity::Warning, wait.code(), &wait.to_string());
+            self.record.events.warning(key.clone(), wait.code(), wait.to_string());
+        }
+        if let (true, Some(Wait::CrashLoop { .. })) = (news, &plan.wait) {
+            self.record.metrics.crash_loop(key.kind);
         }
     }
 
@@ -244,7 +241,7 @@ impl Context {
     /// The object is as declared.
     pub(super) fn corrected(&self, key: &Key) {
         if let Some(since) = lock(&self.faults).remove(key) {
-            self.record.metrics.corrected(key.kind, since.elapsed());
+            self.record.metrics.correction(key.kind, since.elapsed());
         }
     }
 
@@ -286,7 +283,7 @@ impl Context {
     }
 
     async fn keep(&self, key: &Key, history: History) {
-        if let Err(error) = self.record.save_history(key, &history).await {
+        if let Err(error) = self.record.history.save(key, &history).await {
             tracing::error!(object = %key, error = crate::error_chain(&error), "what is remembered could not be written down");
         }
         lock(&self.world.histories).insert(key.clone(), history);
@@ -299,7 +296,10 @@ impl Context {
         lock(&self.world.resolved).remove(key);
         lock(&self.faults).remove(key);
         lock(&self.readiness).remove(key);
-        self.record.forget(key).await;
+        self.record.status.forget(key);
+        if let Err(error) = self.record.history.forget(key).await {
+            tracing::error!(object = %key, error = crate::error_chain(&error), "what is remembered could not be dropped");
+        }
     }
 
     /// The engine answers.
@@ -311,7 +311,7 @@ impl Context {
     /// The engine does not answer any more.
     pub(super) fn engine_gone(&self, error: Option<&engine::Error>) {
         let reason = error.map_or_else(|| "it closed the connection".to_owned(), |error| crate::error_chain(error));
-        self.record.metrics.reconnecting();
+        self.record.metrics.engine_reconnected();
         let mut engine = lock(&self.engine);
         // Said once for each loss, not for each attempt.
         if engine.reached.take().is_some() || engine.lost_because.is_none() {
@@ -325,7 +325,7 @@ impl Context {
         self.world.probes.retain(&snapshot.containers);
         self.observed.store(true, Ordering::Relaxed);
         *lock(&self.turned) = Instant::now();
-        self.record.metrics.observed();
+        self.record.metrics.observed(self.world.clock.now());
         self.record.metrics.queue_depth(self.triggers.depth());
     }
 
@@ -340,7 +340,7 @@ impl Context {
         if !self.observed.load(Ordering::Relaxed) {
             not_ready.push("the first full observation is not done yet".to_owned());
         }
-        if !self.record.journal.is_writable() {
+        if !*self.record.journal.writable().borrow() {
             not_ready.push("the journal cannot be written, so nothing is corrected".to_owned());
         }
         not_ready.extend(self.desired.trouble());

@@ -18,7 +18,6 @@ use super::{Context, world::lock};
 use crate::{
     manifest::{Key, Kind, Manifest},
     observe::snapshot::Snapshot,
-    record::events::Severity,
     resolve::Desired,
     settings::Settings,
     source::{self, catalogue::Catalogue, directory::Scanner},
@@ -173,7 +172,7 @@ impl Context {
                            nothing is removed (to really want nothing, put a YAML file with only a comment into it)";
             lock(&self.desired.report).directory = Some(message.to_owned());
             for key in orphans {
-                self.record.events.record(&key, Severity::Warning, "DirectoryEmpty", message);
+                self.record.events.warning(key, "DirectoryEmpty", message);
             }
             return;
         }
