@@ -10,4 +10,6 @@ pub mod settings;
 pub mod observe;
 pub mod store;
 
+pub mod record;
+
 pub mod view;
