@@ -7,3 +7,5 @@ pub mod secret;
 pub mod observe;
 
 pub mod execute;
+
+pub mod crash;

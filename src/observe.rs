@@ -5,3 +5,4 @@
 //! instant; nothing is looked up while planning.
 
 pub mod engine;
+pub mod file;

@@ -101,9 +101,10 @@ impl World {
                 copy.map(|values| LastGood { digest: digest(&format!("{values:?}")), values: states(values) }),
             ),
             computed_values: Recall::Known(computed.map(|(name, value)| (name.clone(), fingerprint(value))).collect()),
-            running: match self.engine_answers {
-                true => Recall::Known(running),
-                false => Recall::Unknown { reason: "no answer".to_owned() },
+            running: if self.engine_answers {
+                Recall::Known(running)
+            } else {
+                Recall::Unknown { reason: "no answer".to_owned() }
             },
             computed: self.computed_state(),
             history: History::default(),
