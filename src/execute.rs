@@ -4,3 +4,4 @@
 //! one that finds its work done already is a success.
 
 pub mod engine;
+pub mod files;

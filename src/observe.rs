@@ -5,4 +5,5 @@
 //! instant; nothing is looked up while planning.
 
 pub mod engine;
+pub mod environment;
 pub mod file;

@@ -19,6 +19,7 @@ use jiff::Timestamp;
 
 use super::{FileAction, Note, Plan, Wait, Why, history::History};
 use crate::{
+    dotenv::template::Template,
     manifest::{Key, environment::SecretFormat},
     secret::Fingerprint,
 };
@@ -72,7 +73,7 @@ pub struct Computed {
     /// The file they are written to.
     pub file: String,
     /// Templates by variable.
-    pub templates: BTreeMap<String, String>,
+    pub templates: BTreeMap<String, Template>,
 }
 
 /// What is there.
@@ -110,6 +111,23 @@ pub enum Recall<T> {
 }
 
 impl<T> Recall<T> {
+    /// The same with what is remembered made into something else.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Recall<U> {
+        match self {
+            Self::Known(value) => Recall::Known(f(value)),
+            Self::Unknown { reason } => Recall::Unknown { reason },
+        }
+    }
+
+    /// The same by reference.
+    #[must_use]
+    pub fn as_ref(&self) -> Recall<&T> {
+        match self {
+            Self::Known(value) => Recall::Known(value),
+            Self::Unknown { reason } => Recall::Unknown { reason: reason.clone() },
+        }
+    }
+
     /// What is remembered, as far as that is known.
     #[must_use]
     pub fn known(&self) -> Option<&T> {

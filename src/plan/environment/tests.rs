@@ -28,7 +28,7 @@ fn desired() -> Desired {
         }),
         computed: Some(Computed {
             file: ".env.computed".to_owned(),
-            templates: [("URL".to_owned(), "db://${PASSWORD}".to_owned())].into(),
+            templates: [("URL".to_owned(), Template::parse("db://${PASSWORD}").unwrap())].into(),
         }),
     }
 }

@@ -44,7 +44,9 @@ pub(super) fn desired() -> Desired {
         secrets: Some(Secrets { file: super::SECRETS.to_owned(), generate: ["A", "B", "C"].map(wanted).to_vec() }),
         computed: Some(Computed {
             file: ".env.computed".to_owned(),
-            templates: [("A", "${A}"), ("URL", "${OTHER:-none}")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+            templates: [("A", "${A}"), ("URL", "${OTHER:-none}")]
+                .map(|(variable, template)| (variable.to_owned(), Template::parse(template).unwrap()))
+                .into(),
         }),
         ..super::desired()
     }
