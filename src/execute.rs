@@ -14,9 +14,9 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     crash,
     dotenv::Values,
-    plan::{Action, EngineAction, Plan, Step, action::VariableSource},
     manifest::Key,
     observe,
+    plan::{Action, EngineAction, Plan, Step, action::VariableSource},
     record::{
         self,
         journal::{Actor, Intent, Journal, Outcome, PassId},

@@ -7,6 +7,7 @@
 pub mod container;
 pub mod environment;
 pub mod quantity;
+pub mod short;
 pub mod status;
 
 use std::{fmt, str::FromStr};

@@ -6,6 +6,8 @@
 
 pub mod container;
 pub mod engine;
+pub mod environment;
 pub mod evidence;
+pub mod file;
 pub mod probe;
 pub mod snapshot;

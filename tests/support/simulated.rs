@@ -20,8 +20,8 @@ use mooring::{
     clock::Clock,
     execute::{self, engine::Effect},
     observe::engine::{
-        ALLOW_REMOVE_LABEL, Description, Engine, Error, Event, EventAction, ExecResult, Inspected, Listed, OBJECT_LABEL, OWNER_LABEL,
-        SHAPE_LABEL, VARIABLES_LABEL,
+        ALLOW_REMOVE_LABEL, Description, Engine, Error, Event, EventAction, ExecResult, Inspected, Listed, OBJECT_LABEL,
+        OWNER_LABEL, SHAPE_LABEL, VARIABLES_LABEL,
     },
     plan::{
         EngineAction,
@@ -208,7 +208,8 @@ impl Simulated {
                     State::Exited { exit_code, .. } => format!("exited({exit_code})"),
                     other => format!("{other:?}").to_lowercase(),
                 };
-                let health = if *health == Health::None { String::new() } else { format!(" {}", format!("{health:?}").to_lowercase()) };
+                let health =
+                    if *health == Health::None { String::new() } else { format!(" {}", format!("{health:?}").to_lowercase()) };
                 format!("{name} {image} {state}{health}")
             })
             .collect();
@@ -298,7 +299,12 @@ impl Simulated {
     fn begin(&self, id: &str) {
         let life = {
             let mut world = self.world();
-            let behaviour = world.containers.get(id).and_then(|container| world.images.get(&container.listed.image)).copied().unwrap_or_default();
+            let behaviour = world
+                .containers
+                .get(id)
+                .and_then(|container| world.images.get(&container.listed.image))
+                .copied()
+                .unwrap_or_default();
             let Some(container) = world.containers.get_mut(id) else { return };
             let checked = behaviour.healthy_after.is_some() || behaviour.unhealthy_after.is_some();
             container.listed.state = State::Running;
@@ -339,7 +345,10 @@ impl Simulated {
     }
 
     fn is_in_life(&self, id: &str, life: u64) -> bool {
-        self.world().containers.get(id).is_some_and(|container| container.life == life && container.listed.state == State::Running)
+        self.world()
+            .containers
+            .get(id)
+            .is_some_and(|container| container.life == life && container.listed.state == State::Running)
     }
 
     fn end(&self, id: &str, exit_code: i64) {
@@ -357,7 +366,9 @@ impl Simulated {
 
     fn find(&self, reference: &str) -> Option<String> {
         let world = self.world();
-        let by_name = || world.containers.values().find(|container| container.listed.name == reference).map(|found| found.listed.id.clone());
+        let by_name = || {
+            world.containers.values().find(|container| container.listed.name == reference).map(|found| found.listed.id.clone())
+        };
         world.containers.contains_key(reference).then(|| reference.to_owned()).or_else(by_name)
     }
 
@@ -386,7 +397,8 @@ impl Simulated {
             if container.listed.state == State::Running {
                 return Ok(Effect::AlreadySo);
             }
-            let mut others = world.containers.values().filter(|other| other.listed.id != id && other.listed.state == State::Running);
+            let mut others =
+                world.containers.values().filter(|other| other.listed.id != id && other.listed.state == State::Running);
             let published = |shape: &Shape| shape.ports.iter().filter_map(|port| port.host_port).collect::<BTreeSet<_>>();
             let wanted = published(&container.shape);
             others.any(|other| !published(&other.shape).is_disjoint(&wanted))
@@ -505,7 +517,11 @@ impl Engine for Simulated {
 
 #[async_trait]
 impl execute::engine::Engine for Simulated {
-    async fn perform(&self, action: &EngineAction, variables: &BTreeMap<String, Secret>) -> Result<Effect, execute::engine::Error> {
+    async fn perform(
+        &self,
+        action: &EngineAction,
+        variables: &BTreeMap<String, Secret>,
+    ) -> Result<Effect, execute::engine::Error> {
         if let Err(error) = self.reachable() {
             return Err(execute::engine::Error::Unreachable { address: "simulated".into(), source: error.into() });
         }

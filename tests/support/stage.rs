@@ -169,7 +169,8 @@ impl Stage {
             return "(unknown)".to_owned();
         };
         let told = status.conditions.iter().filter(|condition| condition.status != ConditionStatus::False);
-        let told: Vec<String> = told.map(|condition| format!("{}: {} ({})", condition.kind, condition.reason, condition.message)).collect();
+        let told: Vec<String> =
+            told.map(|condition| format!("{}: {} ({})", condition.kind, condition.reason, condition.message)).collect();
         if told.is_empty() { "(nothing holds)".to_owned() } else { told.join("\n") }
     }
 
@@ -189,7 +190,16 @@ impl Stage {
         let entries = self.context().record.journal.log(&AuditFilter::default()).await.unwrap();
         let lines: Vec<String> = entries
             .iter()
-            .map(|entry| format!("{} {} {}: {} [{}]", entry.object, entry.operation, entry.target, entry.why, entry.outcome.as_deref().unwrap_or("open")))
+            .map(|entry| {
+                format!(
+                    "{} {} {}: {} [{}]",
+                    entry.object,
+                    entry.operation,
+                    entry.target,
+                    entry.why,
+                    entry.outcome.as_deref().unwrap_or("open")
+                )
+            })
             .collect();
         lines.join("\n")
     }
