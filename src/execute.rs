@@ -4,6 +4,7 @@
 //! one that finds its work done already is a success. The first failure ends
 //! the plan; the next pass looks again. There is no undo.
 
+pub mod docker;
 pub mod engine;
 pub mod files;
 

@@ -5,6 +5,7 @@
 //! instant; nothing is looked up while planning.
 
 pub mod container;
+pub mod docker;
 pub mod engine;
 pub mod environment;
 pub mod evidence;

@@ -197,7 +197,7 @@ where
 fn words(path: &str, command: &Command) -> Result<Vec<String>, Refusal> {
     match command {
         Command::Words(words) => Ok(words.clone()),
-        Command::Line(line) => split_words(line).map_err(|error| Refusal { path: path.to_owned(), message: error.to_string() }),
+        Command::Line(line) => split_words(line).map_err(|message| Refusal { path: path.to_owned(), message }),
     }
 }
 
