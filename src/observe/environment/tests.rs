@@ -91,7 +91,9 @@ fn check_values(world: &World, expected: &Expect) {
 #[test]
 fn values_are_told_from_empty_ones_and_from_placeholders() {
     let text = "A=1\nB=\nC=''\nD=changeme\nE=${NOPE}\nF= # a comment\nG=real\nG=\nH";
-    check_states(&world(&[(".env", text)]), &expect![[r#"
+    check_states(
+        &world(&[(".env", text)]),
+        &expect![[r#"
         .env: A set
         .env: B empty
         .env: C empty
@@ -101,7 +103,8 @@ fn values_are_told_from_empty_ones_and_from_placeholders() {
         .env: G placeholder
         .env.secrets: absent
         .env.local: absent
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -111,55 +114,76 @@ fn a_later_file_counts_and_computed_values_count_most() {
         (SECRETS, "TOKEN=t1\nPASSWORD=p1\n"),
         (".env.local", "EMPTY=\nGREETING=hello ${NAME}\n"),
     ]);
-    check_values(&world, &expect![[r#"
+    check_values(
+        &world,
+        &expect![[r#"
         EMPTY=
         GREETING=hello shop
         NAME=shop
         PASSWORD=p1
         TOKEN=t1
         URL=db://p1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_empty_value_of_a_secret_neither_hides_one_nor_is_handed_on() {
-    check_values(&world(&[(SECRETS, "TOKEN=t1\nPASSWORD=\n"), (".env.local", "TOKEN=\n")]), &expect![[r#"
+    check_values(
+        &world(&[(SECRETS, "TOKEN=t1\nPASSWORD=\n"), (".env.local", "TOKEN=\n")]),
+        &expect![[r#"
         TOKEN=t1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_cannot_be_used_makes_the_values_unknown() {
-    check_values(&world(&[(".env", "A=1\n"), (SECRETS, "TOKEN='t1\n")]), &expect![[r#"
+    check_values(
+        &world(&[(".env", "A=1\n"), (SECRETS, "TOKEN='t1\n")]),
+        &expect![[r#"
         unknown: .env.secrets cannot be used: line 1, column 7: this quote is never closed
-    "#]]);
+    "#]],
+    );
     let linked = world(&[(".env", "A=1\n")]);
     symlink("/etc/hostname", linked.project.path().join(".env.local")).unwrap();
-    check_values(&linked, &expect![[r#"
+    check_values(
+        &linked,
+        &expect![[r#"
         unknown: .env.local cannot be used: it is a link out of its directory
-    "#]]);
+    "#]],
+    );
     let mut unmounted = world(&[]);
     unmounted.desired.directory.push("gone");
-    check_values(&unmounted, &expect![[r#"
+    check_values(
+        &unmounted,
+        &expect![[r#"
         unknown: .env cannot be used: its directory cannot be used: No such file or directory (os error 2)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn every_way_of_being_unusable_is_named() {
     let world = world(&[(".env", "A=1\nB=\"unclosed\n"), (SECRETS, "A=\0\n"), (".env.local", &"#".repeat(1 << 20))]);
-    check_states(&world, &expect![[r#"
+    check_states(
+        &world,
+        &expect![[r#"
         .env: line 2, column 3: this quote is never closed
         .env.secrets: line 1, column 3: the text has a NUL byte
-    "#]]);
+    "#]],
+    );
     fs::write(world.project.path().join(".env"), b"A=\xff\n").unwrap();
     fs::write(world.project.path().join(SECRETS), "A=${B:?needed}\n").unwrap();
     fs::write(world.project.path().join(".env.local"), "#".repeat((1 << 20) + 1)).unwrap();
-    check_states(&world, &expect![[r#"
+    check_states(
+        &world,
+        &expect![[r#"
         .env: line 1, column 3: the text is not UTF-8
         .env.secrets: line 1, column 3: `A` requires `B`, which has no value
         .env.local: it is larger than 1048576 bytes
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -219,7 +243,10 @@ fn the_computed_file_is_compared_with_what_it_should_say() {
     check(Some(&format!("{ours}URL=db://p2\nOLD=1\n")), expect![[r#"Outdated { changed: ["OLD", "URL"] }"#]]);
     check(Some(&format!("{ours}# mine\nURL=db://p1\n")), expect![[r#"Outdated { changed: ["URL"] }"#]]);
     check(Some(""), expect![[r#"Outdated { changed: ["URL"] }"#]]);
-    check(Some("URL=db://p1\n"), expect![[r#"Unusable { reason: "Mooring did not write it; remove it, or name another file" }"#]]);
+    check(
+        Some("URL=db://p1\n"),
+        expect![[r#"Unusable { reason: "Mooring did not write it; remove it, or name another file" }"#]],
+    );
     fs::write(world.project.path().join(SECRETS), "TOKEN=t1\nPASSWORD=\n").unwrap();
     check(None, expect![[r#"MissingValues { variables: ["PASSWORD"] }"#]]);
 }
