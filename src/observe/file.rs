@@ -77,6 +77,30 @@ pub struct Handle {
     pub path: PathBuf,
     /// Its permission bits.
     pub mode: u32,
+    /// Which file it was, and when it was last written, when it was opened.
+    pub stamp: Stamp,
+}
+
+/// Which file has a name, and when it was last written. Tells a file that was
+/// emptied, filled and emptied again from one that nobody has touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    device: u64,
+    inode: u64,
+    written: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &fs::Metadata) -> Self {
+        let written = (metadata.mtime(), metadata.mtime_nsec());
+        Self { device: metadata.dev(), inode: metadata.ino(), written }
+    }
+
+    /// Whether it is the same file, be it written since.
+    #[must_use]
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
 }
 
 impl Directory {
@@ -128,7 +152,8 @@ impl Directory {
         // Between looking and opening, a directory on the way may have become a
         // link. The kernel knows which file this really is.
         self.inside(fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?)?;
-        Ok(Some(Handle { file, path, mode: metadata.mode() & PERMISSIONS }))
+        let (mode, stamp) = (metadata.mode() & PERMISSIONS, Stamp::of(&metadata));
+        Ok(Some(Handle { file, path, mode, stamp }))
     }
 
     fn locate_absent(&self, named: &Path) -> Result<PathBuf, Refusal> {

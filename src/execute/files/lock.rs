@@ -1,8 +1,7 @@
 //! Advisory locks: nself's own, and one on the file that is to be replaced.
 
 use std::{
-    fs::{self, TryLockError},
-    os::unix::fs::MetadataExt as _,
+    fs::TryLockError,
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -47,7 +46,7 @@ fn lock(directory: &Directory, name: &Path, deadline: Instant) -> Result<Option<
         };
         match handle.file.try_lock() {
             // Whoever held it before may have put another file in its place.
-            Ok(()) if is_current(&handle) => return Ok(Some(handle)),
+            Ok(()) if is_current(&handle, directory, name) => return Ok(Some(handle)),
             Ok(()) | Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
                 return Err(Error::Locked { holder: holder(&mut handle), path: handle.path });
             }
@@ -58,11 +57,8 @@ fn lock(directory: &Directory, name: &Path, deadline: Instant) -> Result<Option<
     }
 }
 
-fn is_current(handle: &Handle) -> bool {
-    match (handle.file.metadata(), fs::symlink_metadata(&handle.path)) {
-        (Ok(locked), Ok(named)) => (locked.dev(), locked.ino()) == (named.dev(), named.ino()),
-        (Err(_), _) | (_, Err(_)) => false,
-    }
+fn is_current(locked: &Handle, directory: &Directory, name: &Path) -> bool {
+    matches!(directory.handle(name), Ok(Some(named)) if named.stamp.is_same_file(&locked.stamp))
 }
 
 /// What nself says about itself in its lock file. There is a token in it as well, which is nobody's business.

@@ -23,7 +23,7 @@ use super::{Error, Place};
 use crate::{
     crash,
     dotenv::MAX_SIZE,
-    observe::file::{Directory, Handle},
+    observe::file::{Directory, Handle, Stamp},
 };
 
 /// What the names of temporary files start with.
@@ -77,17 +77,20 @@ pub(super) fn create(place: &Place, text: &[u8], stages: &Stages) -> Result<(), 
 pub(super) fn replace(old: &Handle, text: &[u8], stages: &Stages, is_expected: impl Fn(&[u8]) -> bool) -> Result<(), Error> {
     let directory = parent(&old.path);
     let owner = old.file.metadata().map_err(failed("look at", &old.path))?;
-    let temporary = write_temporary(directory, text, Some(&owner))?;
+    let mut temporary = write_temporary(directory, text, Some(&owner))?;
     crash::point(stages.after_temp);
     thread::sleep(SETTLE);
     let changed = || Error::Changed { path: old.path.clone() };
-    if !has_content(&old.path, &is_expected) {
+    if !is_untouched(&old.path, old.stamp, &is_expected) {
         return Err(changed());
     }
-    if exchange(temporary.path(), &old.path).map_err(failed("replace", &old.path))? == Exchange::Swapped
-        && !has_content(temporary.path(), &is_expected)
-    {
-        exchange(temporary.path(), &old.path).map_err(failed("put back", &old.path))?;
+    let exchanged = exchange(temporary.path(), &old.path).map_err(failed("replace", &old.path))?;
+    if exchanged == Exchange::Swapped && !is_untouched(temporary.path(), old.stamp, &is_expected) {
+        if let Err(error) = exchange(temporary.path(), &old.path) {
+            // What somebody wrote is under the temporary name, and has to stay.
+            temporary.disable_cleanup(true);
+            return Err(failed("put back", &old.path)(error));
+        }
         return Err(changed());
     }
     crash::point(stages.after_rename);
@@ -161,12 +164,14 @@ fn exchange(new: &Path, old: &Path) -> io::Result<Exchange> {
     }
 }
 
-/// Whether the file of this name has this content. One that cannot be read has not.
-fn has_content(path: &Path, is_expected: impl Fn(&[u8]) -> bool) -> bool {
-    let directory = Directory::open(parent(path));
-    let handle = directory.and_then(|directory| directory.handle(Path::new(path.file_name().unwrap_or_default())));
-    let bytes = handle.and_then(|handle| handle.map(|mut handle| handle.read(MAX_SIZE as u64)).transpose());
-    matches!(bytes, Ok(Some(bytes)) if is_expected(&bytes))
+/// Whether the file of this name is the one that was read, unwritten since and
+/// with the same content. The content is looked at because clocks are coarse.
+fn is_untouched(path: &Path, stamp: Stamp, is_expected: impl Fn(&[u8]) -> bool) -> bool {
+    let name = Path::new(path.file_name().unwrap_or_default());
+    match Directory::open(parent(path)).and_then(|directory| directory.handle(name)) {
+        Ok(Some(mut handle)) if handle.stamp == stamp => handle.read(MAX_SIZE as u64).is_ok_and(|bytes| is_expected(&bytes)),
+        Ok(_) | Err(_) => false,
+    }
 }
 
 /// Without this, a power failure could bring the old name back.

@@ -59,33 +59,34 @@ impl World {
 /// One line for each value of each file.
 fn check_states(world: &World, expected: &Expect) {
     let reading = world.read();
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for name in &world.desired.files {
         match &reading.observed.files[name] {
-            FileState::Absent => text.push_str(&format!("{name}: absent\n")),
-            FileState::Unusable { reason } => text.push_str(&format!("{name}: {reason}\n")),
+            FileState::Absent => lines.push(format!("{name}: absent")),
+            FileState::Unusable { reason } => lines.push(format!("{name}: {reason}")),
             FileState::Present(content) => {
-                for (variable, state) in &content.values {
-                    let state = match state {
-                        ValueState::Empty => "empty",
-                        ValueState::Set { placeholder: true, .. } => "placeholder",
-                        ValueState::Set { placeholder: false, .. } => "set",
-                    };
-                    text.push_str(&format!("{name}: {variable} {state}\n"));
-                }
+                lines.extend(content.values.iter().map(|(variable, state)| format!("{name}: {variable} {}", word(state))));
             }
         }
     }
-    expected.assert_eq(&text);
+    expected.assert_eq(&(lines.join("\n") + "\n"));
+}
+
+fn word(state: &ValueState) -> &'static str {
+    match state {
+        ValueState::Empty => "empty",
+        ValueState::Set { placeholder: true, .. } => "placeholder",
+        ValueState::Set { placeholder: false, .. } => "set",
+    }
 }
 
 /// The values that containers get.
 fn check_values(world: &World, expected: &Expect) {
-    let text = match world.read().values {
-        Recall::Known(values) => values.iter().map(|(name, value)| format!("{name}={}\n", value.expose())).collect(),
-        Recall::Unknown { reason } => format!("unknown: {reason}\n"),
+    let lines: Vec<_> = match world.read().values {
+        Recall::Known(values) => values.iter().map(|(name, value)| format!("{name}={}", value.expose())).collect(),
+        Recall::Unknown { reason } => vec![format!("unknown: {reason}")],
     };
-    expected.assert_eq(&text);
+    expected.assert_eq(&(lines.join("\n") + "\n"));
 }
 
 #[test]
