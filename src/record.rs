@@ -38,7 +38,7 @@ pub use error::Error;
 pub use key::fingerprint_key;
 
 use database::{Database, LIMIT, Readers};
-use events::{Events, Subject};
+use events::Events;
 use history::Histories;
 use journal::{Journal, OpenIntent};
 use metrics::Metrics;
@@ -96,8 +96,7 @@ impl Record {
         let (record, moved_aside) = Self::start(state, settings).await?;
         let open_intents = record.journal.close_open_intents().await?;
         if let Some(aside) = &moved_aside {
-            let message = format!("the journal was damaged; it is kept as {}, and a new one was begun", aside.display());
-            record.events.warning(Subject::Host, "JournalDamaged", message);
+            record.events.record(events::journal_damaged(aside));
         }
         Ok((record, Opened { open_intents, moved_aside }))
     }
@@ -109,7 +108,6 @@ impl Record {
     }
 
     async fn start(state: &Path, settings: Settings) -> Result<(Self, Option<PathBuf>), Error> {
-        database::prepare_directory(state)?;
         let database = Database::in_directory(state);
         let (mut connection, moved_aside) = database.open_or_start_over().await?;
         let loaded = clock::within(LIMIT, statements::load(&mut connection)).await;

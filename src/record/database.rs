@@ -46,12 +46,13 @@ const READER_IDLE: Duration = Duration::from_secs(30);
 /// Where the database is.
 #[derive(Clone, Debug)]
 pub(super) struct Database {
+    state: PathBuf,
     path: PathBuf,
 }
 
 impl Database {
     pub(super) fn in_directory(state: &Path) -> Self {
-        Self { path: state.join(FILE) }
+        Self { state: state.to_owned(), path: state.join(FILE) }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -64,6 +65,7 @@ impl Database {
     }
 
     async fn open_unlimited(&self) -> Result<SqliteConnection, Error> {
+        prepare_directory(&self.state)?;
         let size = self.create()?;
         let mut connection = self.options().connect().await.map_err(|source| self.cannot_open(source))?;
         if size <= CHECKED_BYTES {

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::{
     sync::{broadcast, mpsc, oneshot, watch},
@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Error, clock,
     database::{Database, LIMIT, Readers},
-    events::{Event, EventKey, EventType, Subject},
+    events::{self, Event},
     journal::Outcome,
     metrics::Metrics,
     pending::Pending,
@@ -247,7 +247,7 @@ impl Writer {
 
     async fn prune(&mut self) -> bool {
         let Ok(connection) = &mut self.connection else { return true };
-        let before = clock::now() - self.shared.retention;
+        let before = clock::now().checked_sub(self.shared.retention).unwrap_or(Timestamp::MIN);
         let done = clock::within(LIMIT, statements::prune_events(connection, before)).await;
         self.settle(done).unwrap_or(true)
     }
@@ -294,9 +294,7 @@ impl Writer {
             database.open_or_start_over().await?
         };
         if let Some(aside) = aside {
-            let message = format!("the journal was damaged; it is kept as {}, and a new one was begun", aside.display());
-            let (object, reason) = (Subject::Host, "JournalDamaged".to_owned());
-            self.shared.pending.add_event(EventKey { object, kind: EventType::Warning, reason, message }, clock::now());
+            self.shared.pending.add_event(events::journal_damaged(&aside), clock::now());
         }
         match clock::within(LIMIT, statements::probe(&mut connection, self.last_id)).await {
             Some(Ok(())) => Ok(connection),
