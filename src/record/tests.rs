@@ -265,7 +265,8 @@ async fn a_state_directory_that_is_deleted_under_way_is_made_again() {
     let (record, _) = Record::open(&state, Settings::default()).await.unwrap();
     fs::remove_dir_all(&state).unwrap();
     intend(&record.journal).await.unwrap();
-    assert_eq!(acts(&record).await.len(), 1);
+    let rows = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM audit").fetch_one(&mut stranger(&state).await).await.unwrap();
+    assert_eq!((rows, acts(&record).await.len()), (1, 1));
 }
 
 #[tokio::test]
