@@ -222,7 +222,7 @@ async fn while_the_database_cannot_be_written_nothing_is_intended_and_then_it_go
     let began = std::time::Instant::now();
     let refused = intend(&record.journal).await;
     assert!(matches!(refused, Err(Error::Write { .. })), "{refused:?}");
-    assert!(began.elapsed() < LIMIT, "the answer took {:?}", began.elapsed());
+    assert!(began.elapsed() < database::LIMIT, "the answer took {:?}", began.elapsed());
     becomes(record.journal.writable(), false).await;
     assert!(record.render_metrics().contains("\nmooring_journal_writable 0\n"));
     assert!(record.journal.conclude(under_way, Outcome::Done).await.is_err());

@@ -272,7 +272,7 @@ impl Writer {
     /// Tries to get going again.
     async fn reopen(&mut self) {
         let Err(trouble) = &self.connection else { return };
-        match self.opened(trouble.is_damage()).await {
+        match self.opened(trouble).await {
             Ok(connection) => {
                 self.connection = Ok(connection);
                 self.restore().await;
@@ -284,18 +284,17 @@ impl Writer {
         }
     }
 
-    async fn opened(&self, is_damaged: bool) -> Result<SqliteConnection, Error> {
+    async fn opened(&self, trouble: &Error) -> Result<SqliteConnection, Error> {
         let database = &self.shared.database;
-        let (mut connection, aside) = if is_damaged {
+        let opening = match trouble {
             // Opening may not touch the damaged page; SQLite has met it.
-            let aside = database.move_aside(clock::now())?;
-            (database.open().await?, Some(aside))
-        } else {
-            database.open_or_start_over().await?
+            damage if damage.is_damage() => database.start_over(damage).await?,
+            _ => database.open_or_start_over().await?,
         };
-        if let Some(aside) = aside {
-            self.shared.pending.add_event(events::journal_damaged(&aside), clock::now());
+        if let Some(aside) = &opening.moved_aside {
+            self.shared.pending.add_event(events::journal_damaged(aside), clock::now());
         }
+        let mut connection = opening.connection;
         match clock::within(LIMIT, statements::probe(&mut connection, self.last_id)).await {
             Some(Ok(())) => Ok(connection),
             Some(Err(source)) => Err(Error::Write { path: database.path().to_owned(), source: Arc::new(source) }),
