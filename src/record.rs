@@ -37,8 +37,8 @@ use tokio_util::sync::CancellationToken;
 pub use error::Error;
 pub use key::fingerprint_key;
 
-use database::{Database, LIMIT, Readers};
-use events::{Events, Subject};
+use database::{Database, Opening, Readers};
+use events::Events;
 use history::Histories;
 use journal::{Journal, OpenIntent};
 use metrics::Metrics;
@@ -96,8 +96,7 @@ impl Record {
         let (record, moved_aside) = Self::start(state, settings).await?;
         let open_intents = record.journal.close_open_intents().await?;
         if let Some(aside) = &moved_aside {
-            let message = format!("the journal was damaged; it is kept as {}, and a new one was begun", aside.display());
-            record.events.warning(Subject::Host, "JournalDamaged", message);
+            record.events.record(events::journal_damaged(aside));
         }
         Ok((record, Opened { open_intents, moved_aside }))
     }
@@ -109,17 +108,8 @@ impl Record {
     }
 
     async fn start(state: &Path, settings: Settings) -> Result<(Self, Option<PathBuf>), Error> {
-        database::prepare_directory(state)?;
         let database = Database::in_directory(state);
-        let (mut connection, moved_aside) = database.open_or_start_over().await?;
-        let loaded = clock::within(LIMIT, statements::load(&mut connection)).await;
-        let (statuses, histories) = match loaded {
-            Some(loaded) => {
-                loaded.map_err(|source| Error::Read { path: database.path().to_owned(), source: Arc::new(source) })?
-            }
-            None => return Err(database.timed_out()),
-        };
-
+        let Opening { connection, loaded, moved_aside } = database.open_or_start_over().await?;
         let (submit, requests) = Submit::new();
         let (writable, is_writable) = watch::channel(true);
         let shared = Shared {
@@ -129,8 +119,8 @@ impl Record {
             metrics: Arc::new(Metrics::new()),
             writable,
             written: broadcast::Sender::new(WATCHED),
-            statuses: Arc::new(Mutex::new(statuses)),
-            histories: Arc::new(Mutex::new(histories)),
+            statuses: Arc::new(Mutex::new(loaded.statuses)),
+            histories: Arc::new(Mutex::new(loaded.histories)),
             retention: settings.event_retention,
         };
         let record = Self::over(&shared, submit, is_writable);

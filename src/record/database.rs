@@ -16,7 +16,10 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{Error, clock};
+use super::{
+    Error, clock,
+    statements::{self, Loaded},
+};
 
 /// The database's name in the state directory.
 pub(super) const FILE: &str = "mooring.db";
@@ -43,27 +46,37 @@ const READERS: u32 = 2;
 /// Readers are rare, and each one costs memory.
 const READER_IDLE: Duration = Duration::from_secs(30);
 
+/// The one connection that writes, and what there was to read.
+pub(super) struct Opening {
+    pub(super) connection: SqliteConnection,
+    pub(super) loaded: Loaded,
+    /// Where a database is kept that was in the way because it is damaged.
+    pub(super) moved_aside: Option<PathBuf>,
+}
+
 /// Where the database is.
 #[derive(Clone, Debug)]
 pub(super) struct Database {
+    state: PathBuf,
     path: PathBuf,
 }
 
 impl Database {
     pub(super) fn in_directory(state: &Path) -> Self {
-        Self { path: state.join(FILE) }
+        Self { state: state.to_owned(), path: state.join(FILE) }
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Opens the one connection that writes, bringing the schema up to date.
-    pub(super) async fn open(&self) -> Result<SqliteConnection, Error> {
+    /// Opens the database, bringing the schema up to date.
+    pub(super) async fn open(&self) -> Result<Opening, Error> {
         clock::within(LIMIT, self.open_unlimited()).await.unwrap_or_else(|| Err(self.timed_out()))
     }
 
-    async fn open_unlimited(&self) -> Result<SqliteConnection, Error> {
+    async fn open_unlimited(&self) -> Result<Opening, Error> {
+        prepare_directory(&self.state)?;
         let size = self.create()?;
         let mut connection = self.options().connect().await.map_err(|source| self.cannot_open(source))?;
         if size <= CHECKED_BYTES {
@@ -75,25 +88,30 @@ impl Database {
             .run_direct(None, &mut connection, false)
             .await
             .map_err(|source| Error::Schema { path: self.path.clone(), source: Arc::new(source) })?;
-        Ok(connection)
+        let loaded = statements::load(&mut connection).await.map_err(|source| self.cannot_open(source))?;
+        Ok(Opening { connection, loaded, moved_aside: None })
     }
 
-    /// Like [`Self::open`], but a damaged file is moved aside and a fresh one
-    /// made. The second value says where the damaged one is now.
-    pub(super) async fn open_or_start_over(&self) -> Result<(SqliteConnection, Option<PathBuf>), Error> {
+    /// Like [`Self::open`], but a damaged file is moved aside and a fresh one made.
+    pub(super) async fn open_or_start_over(&self) -> Result<Opening, Error> {
         match self.open().await {
-            Ok(connection) => Ok((connection, None)),
-            Err(error) if error.is_damage() => {
-                let aside = self.move_aside(clock::now())?;
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    kept = %aside.display(),
-                    "the journal is damaged: it is kept aside, and a new one is begun"
-                );
-                Ok((self.open().await?, Some(aside)))
-            }
-            Err(error) => Err(error),
+            Err(error) if error.is_damage() => self.start_over(&error).await,
+            other => other,
         }
+    }
+
+    /// Moves the damaged file aside, never deletes it, and makes a fresh one.
+    ///
+    /// Mending it in place could lose rows that a person can still rescue, and
+    /// doing nothing until somebody comes would leave the host alone for want of a log.
+    pub(super) async fn start_over(&self, damage: &Error) -> Result<Opening, Error> {
+        let aside = self.move_aside(clock::now())?;
+        tracing::error!(
+            error = damage as &dyn std::error::Error,
+            kept = %aside.display(),
+            "the journal is damaged: it is kept aside, and a new one is begun"
+        );
+        Ok(Opening { moved_aside: Some(aside), ..self.open().await? })
     }
 
     /// Makes the file before SQLite does, which would make it readable for all.
@@ -115,7 +133,7 @@ impl Database {
 
     /// Renames the database and the files that belong to it, so that whoever
     /// wants to rescue rows has all there is.
-    pub(super) fn move_aside(&self, at: Timestamp) -> Result<PathBuf, Error> {
+    fn move_aside(&self, at: Timestamp) -> Result<PathBuf, Error> {
         let aside = suffixed(&self.path, &format!(".corrupt-{}", at.strftime("%Y%m%dT%H%M%S%3fZ")));
         for suffix in ["-wal", "-shm", ""] {
             match fs::rename(suffixed(&self.path, suffix), suffixed(&aside, suffix)) {

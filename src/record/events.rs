@@ -3,7 +3,7 @@
 //! Events are for reading; nothing decides on them, and losing one loses no
 //! fact, because every act is in the journal as well.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, path::Path, str::FromStr, sync::Arc};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -189,6 +189,12 @@ impl Events {
     pub async fn flush(&self) -> Result<(), Error> {
         self.submit.write(Write::Pending).await.map(drop)
     }
+}
+
+/// What is told when a damaged database was moved aside.
+pub(super) fn journal_damaged(aside: &Path) -> EventKey {
+    let message = format!("the journal was damaged and a new one was begun; the earlier rows are in {}", aside.display());
+    EventKey { object: Subject::Host, kind: EventType::Warning, reason: "JournalDamaged".to_owned(), message }
 }
 
 fn list_query(filter: &EventFilter) -> QueryBuilder<Sqlite> {

@@ -306,7 +306,7 @@ fn row_of_command(command: &Command<'_>) -> Row {
     }
 }
 
-const OPEN_INTENTS: &str = "
+pub(super) const OPEN_INTENTS: &str = "
     SELECT audit.id, created_at, object, operation, target
     FROM open_intent JOIN audit ON audit.id = open_intent.id
     ORDER BY audit.id";

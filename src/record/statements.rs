@@ -15,7 +15,7 @@ use super::{
     Error, clock,
     error::is_refusal,
     events::{Event, EventKey},
-    journal::Outcome,
+    journal::{OPEN_INTENTS, Outcome},
     pending::{Batch, Tally},
     writer::{Answer, Row, Write},
 };
@@ -208,13 +208,19 @@ pub(super) async fn probe(connection: &mut SqliteConnection, last_id: i64) -> Re
     transaction.commit().await
 }
 
-/// All statuses and histories, as they were last written.
-pub(super) async fn load(
-    connection: &mut SqliteConnection,
-) -> Result<(BTreeMap<Key, Status>, BTreeMap<Key, History>), sqlx::Error> {
+/// What was known about the objects when it was last written.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) statuses: BTreeMap<Key, Status>,
+    pub(super) histories: BTreeMap<Key, History>,
+}
+
+/// Reads everything that a start needs, so that damage to it shows while the database is being opened.
+pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Loaded, sqlx::Error> {
+    sqlx::query(OPEN_INTENTS).fetch_all(&mut *connection).await?;
     let statuses: Vec<(String, String)> = sqlx::query_as("SELECT object, status FROM status").fetch_all(&mut *connection).await?;
     let histories: Vec<(String, String)> = sqlx::query_as("SELECT object, history FROM history").fetch_all(connection).await?;
-    Ok((parsed(&statuses), parsed(&histories)))
+    Ok(Loaded { statuses: parsed(&statuses), histories: parsed(&histories) })
 }
 
 /// Leaves out what cannot be read: an object starts afresh rather than not at all.

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection
 use tempfile::TempDir;
 
 use super::{
-    events::{EventFilter, EventType},
+    events::{EventFilter, EventType, Subject},
     journal::{Actor, AuditEntry, AuditFilter, Command, Intent, IntentId, Outcome, PassId},
     *,
 };
@@ -219,8 +219,10 @@ async fn while_the_database_cannot_be_written_nothing_is_intended_and_then_it_go
     let mut stranger = stranger(state.path()).await;
     let lock = stranger.begin_with("BEGIN IMMEDIATE").await.unwrap();
 
+    let began = std::time::Instant::now();
     let refused = intend(&record.journal).await;
     assert!(matches!(refused, Err(Error::Write { .. })), "{refused:?}");
+    assert!(began.elapsed() < database::LIMIT, "the answer took {:?}", began.elapsed());
     becomes(record.journal.writable(), false).await;
     assert!(record.render_metrics().contains("\nmooring_journal_writable 0\n"));
     assert!(record.journal.conclude(under_way, Outcome::Done).await.is_err());
@@ -254,6 +256,17 @@ async fn a_database_that_is_deleted_under_way_is_begun_anew_with_what_is_known()
     assert_eq!(opened.open_intents.len(), 1);
     assert_eq!(record.history.get(&redis()).unwrap().generation, 7);
     assert_eq!(record.status.get(&redis()).unwrap().observed_generation, Some(7));
+}
+
+#[tokio::test]
+async fn a_state_directory_that_is_deleted_under_way_is_made_again() {
+    let parent = tempfile::tempdir().unwrap();
+    let state = parent.path().join("state");
+    let (record, _) = Record::open(&state, Settings::default()).await.unwrap();
+    fs::remove_dir_all(&state).unwrap();
+    intend(&record.journal).await.unwrap();
+    let rows = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM audit").fetch_one(&mut stranger(&state).await).await.unwrap();
+    assert_eq!((rows, acts(&record).await.len()), (1, 1));
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::{
     sync::{broadcast, mpsc, oneshot, watch},
@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Error, clock,
     database::{Database, LIMIT, Readers},
-    events::{Event, EventKey, EventType, Subject},
+    events::{self, Event},
     journal::Outcome,
     metrics::Metrics,
     pending::Pending,
@@ -247,7 +247,7 @@ impl Writer {
 
     async fn prune(&mut self) -> bool {
         let Ok(connection) = &mut self.connection else { return true };
-        let before = clock::now() - self.shared.retention;
+        let before = clock::now().checked_sub(self.shared.retention).unwrap_or(Timestamp::MIN);
         let done = clock::within(LIMIT, statements::prune_events(connection, before)).await;
         self.settle(done).unwrap_or(true)
     }
@@ -272,7 +272,7 @@ impl Writer {
     /// Tries to get going again.
     async fn reopen(&mut self) {
         let Err(trouble) = &self.connection else { return };
-        match self.opened(trouble.is_damage()).await {
+        match self.opened(trouble).await {
             Ok(connection) => {
                 self.connection = Ok(connection);
                 self.restore().await;
@@ -284,20 +284,17 @@ impl Writer {
         }
     }
 
-    async fn opened(&self, is_damaged: bool) -> Result<SqliteConnection, Error> {
+    async fn opened(&self, trouble: &Error) -> Result<SqliteConnection, Error> {
         let database = &self.shared.database;
-        let (mut connection, aside) = if is_damaged {
+        let opening = match trouble {
             // Opening may not touch the damaged page; SQLite has met it.
-            let aside = database.move_aside(clock::now())?;
-            (database.open().await?, Some(aside))
-        } else {
-            database.open_or_start_over().await?
+            damage if damage.is_damage() => database.start_over(damage).await?,
+            _ => database.open_or_start_over().await?,
         };
-        if let Some(aside) = aside {
-            let message = format!("the journal was damaged; it is kept as {}, and a new one was begun", aside.display());
-            let (object, reason) = (Subject::Host, "JournalDamaged".to_owned());
-            self.shared.pending.add_event(EventKey { object, kind: EventType::Warning, reason, message }, clock::now());
+        if let Some(aside) = &opening.moved_aside {
+            self.shared.pending.add_event(events::journal_damaged(aside), clock::now());
         }
+        let mut connection = opening.connection;
         match clock::within(LIMIT, statements::probe(&mut connection, self.last_id)).await {
             Some(Ok(())) => Ok(connection),
             Some(Err(source)) => Err(Error::Write { path: database.path().to_owned(), source: Arc::new(source) }),
