@@ -161,16 +161,17 @@ down_first() {
 
 # Unpacks, not installs, the engine of a later Debian: the machine's own packages and package lists stay as they are.
 unpack_second() {
-  local lib=$second_lib codename uri signed options
+  local lib=$second_lib keys=/usr/share/keyrings/debian-archive-keyring.gpg codename uri options='' deb binary
   [[ ! -x $lib/root/usr/sbin/dockerd ]] || return 0
+  rm -rf "$lib/debs" "$lib/root.new"
   mkdir -p "$lib/apt/lists/partial" "$lib/apt/cache/archives/partial" "$lib/debs" "$lib/altbin"
   # shellcheck source=/dev/null
   codename=$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")
   # shellcheck disable=SC2016 # The dollar signs are apt's.
-  read -r uri signed < <(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI) $(SIGNED_BY)' 'Created-By: Packages' \
-    | sed -n "s/^$codename main //p") || die "this machine's apt sources have no suite $codename to derive $second_suite from"
-  [[ -z $signed ]] || options="[signed-by=$signed]"
-  printf 'deb %s %s %s main\n' "${options:-}" "$uri" "$second_suite" >"$lib/apt/sources.list"
+  uri=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' | sed -n "s/^$codename main //p" | head -n 1)
+  [[ -n $uri ]] || die "this machine's apt sources have no suite $codename to derive $second_suite from"
+  [[ ! -r $keys ]] || options="[signed-by=$keys] "
+  printf 'deb %s%s %s main\n' "$options" "$uri" "$second_suite" >"$lib/apt/sources.list"
   cat >"$lib/apt/apt.conf" <<CONF
 Dir::Etc::sourcelist "$lib/apt/sources.list";
 Dir::Etc::sourceparts "/dev/null";
@@ -188,7 +189,6 @@ CONF
     for deb in *.deb; do dpkg-deb -x "$deb" ../root.new; done
   )
   # Not runc: trixie's needs a newer libc. The engine takes the machine's own.
-  local binary
   for binary in containerd containerd-shim-runc-v2 ctr docker-init; do ln -sf "$lib/root/usr/bin/$binary" "$lib/altbin/"; done
   ln -sf "$lib/root/usr/sbin/docker-proxy" "$lib/altbin/"
   rm -rf "$lib/debs" "$lib/root"
