@@ -126,7 +126,7 @@ SCRIPT
 
 build_redis() {
   local root=$work/redis
-  [[ -e /usr/bin/redis-server && -z ${MOORING_DEV_UNPACK:-} ]] || apt_install libatomic1 libhiredis0.14 libjemalloc2 liblua5.1-0 liblzf1 lua-bitop lua-cjson libssl3 libsystemd0
+  [[ -e /usr/bin/redis-server && -z ${MOORING_DEV_UNPACK:-} ]] || apt_install libatomic1 libjemalloc2 liblzf1 libssl3 libsystemd0
   unpack /usr/bin/redis-server redis-server redis-tools
   cp -a "$work/base" "$root"
   printf 'redis:x:999:999::/data:/bin/sh\n' >>"$root/etc/passwd"
