@@ -5,8 +5,8 @@
 : "${MOORING_DEV_LIB:=/var/lib/mooring-dev}"
 : "${MOORING_DEV_RUN:=/run/mooring-dev}"
 
-# Progress goes to standard error, so that standard output carries answers only.
-if [[ -t 2 && -z ${NO_COLOR:-} ]]; then
+# Progress goes to standard error, so that standard output carries answers only. Colour only for people.
+if [[ -t ${colour_of:-2} && -z ${NO_COLOR:-} ]]; then
   bold=$'\e[1m' dim=$'\e[2m' red=$'\e[31m' green=$'\e[32m' reset=$'\e[0m'
 else
   bold='' dim='' red='' green='' reset=''
