@@ -28,7 +28,11 @@ title() { printf '\n%s== %s%s\n' "$bold" "$*" "$reset"; }
 note() { printf '%s\n' "$*"; }
 # Shows a command as it would be typed, then runs it.
 shown() {
-  printf '%s$ %s%s\n' "$dim" "$*" "$reset"
+  local word line=''
+  for word; do
+    if [[ $word =~ [^A-Za-z0-9_./:,=@%+-] ]]; then line+=" '$word'"; else line+=" $word"; fi
+  done
+  printf '%s$%s%s\n' "$dim" "$line" "$reset"
   "$@" >/dev/null
 }
 
@@ -92,7 +96,6 @@ look() { docker inspect -f "$2" "$prefix-$1" 2>/dev/null; }
 id_of() { look "$1" '{{.Id}}'; }
 started() { look "$1" '{{.State.Running}} {{.State.StartedAt}}'; }
 is_healthy() { [[ $(look "$1" '{{.State.Health.Status}}') == healthy ]]; }
-is_unhealthy() { [[ $(look "$1" '{{.State.Health.Status}}') == unhealthy ]]; }
 # Runs, and not since the same moment as before.
 runs_anew() { [[ $(started "$1") == true\ * && $(started "$1") != "$2" ]]; }
 serves() { docker exec "$prefix-$1" wget -q -O - http://127.0.0.1:8080/ 2>/dev/null | grep -qxF "$2"; }
@@ -124,10 +127,17 @@ until_true() {
   done
 }
 
-# healed FAULT COMMAND...: waits for the correction; with $healthy set, also for that container to be healthy.
-healthy=''
+# When the engine first called the web unhealthy after $begin: nobody can know of the fault before.
+called_unhealthy() {
+  docker events --since "$((begin / 1000))" --until "$(($(now_ms) / 1000 + 1))" --filter "container=$prefix-web" --filter event=health_status \
+    --format '{{.TimeNano}} {{.Action}}' | sed -n 's/......\( .*unhealthy\)$/\1/p' | awk -v begin="$begin" '$1 >= begin { print $1; exit }'
+}
+
+# healed FAULT COMMAND...: waits for the correction; with $healthy set, also for that container to be healthy; with
+# $from set, the time runs from the moment that this command prints.
+healthy='' from=''
 healed() {
-  local fault=$1 first then='-'
+  local fault=$1 first moment after='-'
   shift
   if ! until_true "$@"; then
     note "${red}not corrected within $limit s${reset}"
@@ -136,26 +146,34 @@ healed() {
     running || die "mooring is gone: $(tail -n 5 "$scratch/mooring.log")"
     return
   fi
+  if [[ -n $from ]]; then
+    moment=$($from)
+    if [[ -n $moment ]]; then
+      note "the engine called it unhealthy after $((moment - begin)) ms; the time runs from there"
+      took=$((took - (moment - begin)))
+      begin=$moment
+    fi
+  fi
   first=$took
   if [[ -n $healthy ]]; then
     if until_true is_healthy "$healthy"; then
-      then="$took ms"
+      after="$took ms"
     else
-      then='NOT HEALTHY'
+      after='NOT HEALTHY'
       failures=$((failures + 1))
     fi
-    note "${green}corrected after $first ms${reset}, healthy after $then"
+    note "${green}corrected after $first ms${reset}, healthy after $after"
   else
     note "${green}corrected after $first ms${reset}"
   fi
-  rows+=("$fault|$first ms|$then")
+  rows+=("$fault|$first ms|$after")
 }
 
 fault() {
   sleep "$pause"
   title "$*"
   remember
-  healthy=''
+  healthy='' from=''
 }
 
 # --- the faults --------------------------------------------------------------
@@ -183,16 +201,12 @@ remove_api() {
 }
 
 sicken_web() {
-  local before noticed
+  local before
   fault 'A container runs, but its health check fails'
   before=$(started web)
   begin=$(now_ms)
   shown docker exec "$prefix-web" touch /tmp/sick
-  if until_true is_unhealthy web; then
-    noticed=$took
-    note "the engine calls it unhealthy after $noticed ms (two checks, one second apart); the time runs from there"
-    begin=$((begin + noticed))
-  fi
+  from=called_unhealthy
   healthy=web
   healed 'unhealthy' runs_anew web "$before"
   show_record Container/web
@@ -300,12 +314,11 @@ cleanup() {
 }
 
 summary() {
-  local row
   title 'Summary'
   {
     printf 'fault|corrected|healthy\n'
     printf '%s\n' "${rows[@]}"
-  } | while IFS='|' read -r fault corrected then; do printf '  %-22s %14s %14s\n' "$fault" "$corrected" "$then"; done
+  } | while IFS='|' read -r fault corrected after; do printf '  %-22s %14s %14s\n' "$fault" "$corrected" "$after"; done
 }
 
 main() {
