@@ -7,6 +7,8 @@
 #   MOORING=path   use this binary instead of building one
 #   LIMIT=30       seconds that a correction may take
 #   PAUSE=0        seconds between one fault and the next
+#
+# With --clean it only removes what a killed demo left behind.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -321,7 +323,17 @@ summary() {
   } | while IFS='|' read -r fault corrected after; do printf '  %-22s %14s %14s\n' "$fault" "$corrected" "$after"; done
 }
 
+take_lock() {
+  exec 8>"${TMPDIR:-/tmp}/mooring-demo.lock"
+  flock -n 8 || die 'another demo is running'
+}
+
 main() {
+  if [[ ${1:-} == --clean ]]; then
+    take_lock
+    sweep
+    return
+  fi
   title 'Engine, images, program'
   eval "$("$here/engine.sh" up | sed 's/^DOCKER_HOST=/export &/')"
   "$here/images.sh"
@@ -331,8 +343,7 @@ main() {
   fi
   [[ -x $mooring ]] || die "$mooring is not a program"
 
-  exec 8>"${TMPDIR:-/tmp}/mooring-demo.lock"
-  flock -n 8 || die 'another demo is running'
+  take_lock
   sweep
   scratch=$(mktemp -d)
   trap cleanup EXIT

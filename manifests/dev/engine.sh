@@ -5,6 +5,7 @@
 #                            install Debian's and start it
 #   engine.sh up --second    a second, newer engine beside it, in a network namespace of its own
 #   engine.sh host [--second]   print the engine's address, in the form of DOCKER_HOST
+#   engine.sh answers        succeed when that engine answers
 #   engine.sh status         what runs
 #   engine.sh down [--second]   end what `up` started, and nothing else
 #
@@ -277,6 +278,7 @@ case "${1:-} ${2:-}" in
     ;;
   'host ') first_host ;;
   'host --second') printf '%s\n' "$second_host" ;;
+  'answers ') reachable "$(first_host)" ;;
   'status ') status ;;
   *)
     sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2
