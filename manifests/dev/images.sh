@@ -15,7 +15,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$here/lib.sh"
 
-recipe=$(sha256sum "${BASH_SOURCE[0]}" | cut -c 1-16)
+recipe=$(cat "${BASH_SOURCE[0]}" "$here/lib.sh" | sha256sum | cut -c 1-16)
 readonly recipe
 work=''
 trap '[[ -z $work ]] || rm -rf "$work"' EXIT
@@ -45,19 +45,6 @@ unpack() {
     fi
     for deb in *.deb; do dpkg-deb -x "$deb" "$packages"; done
   )
-}
-
-# closure ROOT PROGRAM...: copies programs of $packages with every library that they load.
-closure() {
-  local root=$1 program library
-  shift
-  for program in "$@"; do
-    install -D "${packages%/}$program" "$root$program"
-    while read -r library; do
-      [[ -e $root$library ]] || cp --parents -L "$library" "$root"
-    done < <(ldd "${packages%/}$program" 2>/dev/null | grep -oE '/[^ )]+' | sort -u)
-    if ldd "${packages%/}$program" 2>/dev/null | grep 'not found' >&2; then die "$program lacks a library"; fi
-  done
 }
 
 # base ROOT: busybox and the few files that programs expect.
@@ -132,7 +119,7 @@ build_redis() {
   printf 'redis:x:999:999::/data:/bin/sh\n' >>"$root/etc/passwd"
   printf 'redis:x:999:\n' >>"$root/etc/group"
   mkdir "$root/data"
-  closure "$root" /usr/bin/redis-server /usr/bin/redis-cli
+  closure "$packages" "$root" /usr/bin/redis-server /usr/bin/redis-cli
   # The password comes by a file, so that it stands in no process list.
   program "$root" serve <<'SCRIPT'
 #!/bin/sh
@@ -162,7 +149,7 @@ build_postgres() {
   printf 'postgres:x:999:\n' >>"$root/etc/group"
   mkdir -p "$root/var/lib/postgresql/data" "$root/usr/share/zoneinfo"
   chmod 700 "$root/var/lib/postgresql/data"
-  closure "$root" $home/bin/{postgres,initdb,psql,pg_isready,pg_ctl,pg_dump} $home/lib/{plpgsql,dict_snowball,libpqwalreceiver}.so
+  closure "$packages" "$root" $home/bin/{postgres,initdb,psql,pg_isready,pg_ctl,pg_dump} $home/lib/{plpgsql,dict_snowball,libpqwalreceiver}.so
   mkdir -p "$root/usr/share/postgresql"
   cp -a "${packages%/}/usr/share/postgresql/15" "$root/usr/share/postgresql/15"
   rm -rf "$root/usr/share/postgresql/15/man"

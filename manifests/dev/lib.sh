@@ -64,3 +64,16 @@ reachable() {
     *) docker -H "$address" version >/dev/null 2>&1 ;;
   esac
 }
+
+# closure SOURCE ROOT PROGRAM...: copies programs that lie below SOURCE, with every library that they load.
+closure() {
+  local source=${1%/} root=$2 program library
+  shift 2
+  for program in "$@"; do
+    install -D "$source$program" "$root$program"
+    while read -r library; do
+      [[ -e $root$library ]] || cp --parents -L "$library" "$root"
+    done < <(ldd "$source$program" 2>/dev/null | grep -oE '/[^ )]+' | sort -u)
+    if ldd "$source$program" 2>/dev/null | grep 'not found' >&2; then die "$program lacks a library"; fi
+  done
+}
