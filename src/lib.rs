@@ -19,6 +19,8 @@ pub mod execute;
 
 pub mod record;
 
+
+
 pub mod view;
 
 pub mod clock;

@@ -34,7 +34,10 @@ use crate::{
         snapshot::{Snapshot, Snapshots},
     },
     plan::{History, Plan, Situation, Wait, container::Readiness, history::ManualStop},
-    record::{self, Record, events::Subject, status::{self, Findings}},
+    record::{
+        self, Record,
+        status::{self, Findings},
+    },
     resolve,
     settings::Settings,
     store::{self, Object},
@@ -248,7 +251,9 @@ impl Context {
     /// Lets those that depend on an object look again when it came up or went down.
     pub(super) fn readiness_changed(&self, key: &Key, situation: &Situation) {
         let containers = match situation {
-            Situation::Container(_, observed) | Situation::Healed(_, observed) | Situation::Absent(_, observed) => &observed.containers,
+            Situation::Container(_, observed) | Situation::Healed(_, observed) | Situation::Absent(_, observed) => {
+                &observed.containers
+            }
             Situation::Environment(..) => return,
         };
         let readiness = containers.iter().map(crate::plan::container::Container::readiness).max().unwrap_or(Readiness::Down);

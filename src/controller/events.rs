@@ -7,12 +7,12 @@
 use std::{sync::Arc, time::Duration};
 
 use backoff::{BackoffBuilder, ExponentialBuilder};
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use tokio::time::Instant;
 
 use super::{Context, world::lock};
 use crate::{
-    manifest::{Key, Kind, status::ConditionType},
+    manifest::{Kind, status::ConditionType},
     observe::engine::{Error, Event, EventAction},
 };
 
@@ -24,7 +24,8 @@ const LONGEST: Duration = Duration::from_secs(2);
 /// Listens until we stop, connecting anew whenever the engine goes away.
 pub async fn listen(ctx: Arc<Context>) {
     let pauses = || {
-        let growing = ExponentialBuilder::new().with_min_delay(FIRST).with_max_delay(LONGEST).with_factor(2.0).without_max_times();
+        let growing =
+            ExponentialBuilder::new().with_min_delay(FIRST).with_max_delay(LONGEST).with_factor(2.0).without_max_times();
         growing.with_jitter().build()
     };
     let mut pause = pauses();

@@ -1,10 +1,6 @@
 //! Converging once, for cron and CI: the same passes, without waiting for anything to happen.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
 use tokio::time::Instant;

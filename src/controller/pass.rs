@@ -77,7 +77,7 @@ pub async fn reconcile(object: Arc<Object>, ctx: Arc<Context>) -> Result<Action,
 }
 
 /// What the applier asks after a failure.
-pub fn error_policy(object: &Arc<Object>, error: &Error, ctx: &Arc<Context>) -> Action {
+pub fn error_policy(object: Arc<Object>, error: &Error, ctx: Arc<Context>) -> Action {
     let pause = ctx.retries.failed(object.key());
     tracing::warn!(object = %object.key(), error = crate::error_chain(error), retry_in = ?pause, "a pass failed");
     Action::requeue(pause)

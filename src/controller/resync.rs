@@ -45,9 +45,11 @@ async fn look(ctx: &Context) {
 async fn confirm_stops(ctx: &Context) {
     let confirmed = lock(&ctx.world.evidence).confirmed(Instant::now());
     for container in confirmed {
-        let Some(key) = ctx.world.owner_of(&container) else { continue };
-        let stop = ManualStop { container, at: ctx.world.clock.now() };
-        ctx.remember_stop(&key, stop).await;
-        ctx.triggers.trigger(&key);
+        if let Some(key) = ctx.world.owner_of(&container) {
+            let stop = ManualStop { container: container.clone(), at: ctx.world.clock.now() };
+            ctx.remember_stop(&key, stop).await;
+            ctx.triggers.trigger(&key);
+        }
+        lock(&ctx.world.evidence).forget(&container);
     }
 }

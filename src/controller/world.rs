@@ -189,7 +189,12 @@ impl World {
         }
     }
 
-    fn probe_state(&self, key: &Key, probe: Option<&crate::manifest::container::Probe>, listed: &engine::Listed) -> Option<ProbeState> {
+    fn probe_state(
+        &self,
+        key: &Key,
+        probe: Option<&crate::manifest::container::Probe>,
+        listed: &engine::Listed,
+    ) -> Option<ProbeState> {
         self.probes.state(key, listed, probe?)
     }
 
@@ -252,7 +257,11 @@ impl World {
     }
 
     /// Looks at a cascade: the files, and, when a secret is missing from them, at the containers that may know it.
-    async fn observe_environment(&self, desired: &plan::environment::Desired, not_before: Instant) -> plan::environment::Observed {
+    async fn observe_environment(
+        &self,
+        desired: &plan::environment::Desired,
+        not_before: Instant,
+    ) -> plan::environment::Observed {
         let history = self.history(&desired.key, desired.generation);
         let not_asked = Recall::Unknown { reason: "it was not asked".to_owned() };
         let observed = self.files.read(desired, &not_asked, history.clone(), self.clock.now()).observed;

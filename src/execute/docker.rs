@@ -2,7 +2,7 @@
 
 mod body;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bollard::{
@@ -10,11 +10,12 @@ use bollard::{
     errors::Error as Failure,
     models::{ContainerUpdateBody, NetworkConnectRequest, NetworkCreateRequest, VolumeCreateRequest},
     query_parameters::{
-        CreateContainerOptions, CreateImageOptions, InspectContainerOptions, RemoveContainerOptions, RenameContainerOptions,
-        RestartContainerOptions, StartContainerOptions, StopContainerOptions,
+        CreateContainerOptions, CreateImageOptions, InspectContainerOptions, ListNetworksOptions, RemoveContainerOptions,
+        RenameContainerOptions, RestartContainerOptions, StartContainerOptions, StopContainerOptions,
     },
 };
 use futures::TryStreamExt;
+use tokio::sync::Mutex;
 
 use super::engine::{Effect, Engine, Error};
 use crate::{
@@ -47,13 +48,16 @@ const PULL: Duration = Duration::from_hours(1);
 pub struct Docker {
     connection: Connection,
     owner: String,
+    /// Held while a network is made. Names of networks are not unique on engines before API 1.44: two
+    /// containers that need the same one at the same time would get two, and neither would start.
+    making_network: Arc<Mutex<()>>,
 }
 
 impl Docker {
     /// Acts over this connection; what it makes is labelled with `owner`.
     #[must_use]
     pub fn new(connection: Connection, owner: String) -> Self {
-        Self { connection, owner }
+        Self { connection, owner, making_network: Arc::default() }
     }
 
     fn client(&self, call: &'static str) -> Result<Client, Error> {
@@ -118,6 +122,17 @@ impl Docker {
         tokio::time::timeout(PULL, pulling).await.unwrap_or(Err(Error::TimedOut { seconds: PULL.as_secs() }))
     }
 
+    async fn create_network(&self, name: &str) -> Result<Effect, Error> {
+        let _making = self.making_network.lock().await;
+        let networks = self.client("list-networks")?.list_networks(None::<ListNetworksOptions>).await;
+        let networks = self.connection.asked("list networks", networks).map_err(translate)?;
+        if networks.iter().any(|network| network.name.as_deref() == Some(name)) {
+            return Ok(Effect::AlreadySo);
+        }
+        let request = NetworkCreateRequest { name: name.to_owned(), driver: Some("bridge".into()), ..Default::default() };
+        self.done(self.client("create-network")?.create_network(request).await, |status, _| status == 409)
+    }
+
     async fn connect(&self, container: &Target, network: &Network) -> Result<Effect, Error> {
         let request =
             NetworkConnectRequest { container: container.reference().to_owned(), endpoint_config: Some(body::endpoint(network)) };
@@ -147,15 +162,7 @@ impl Engine for Docker {
         // 304: it is so already.
         let not_modified = |status: u16, _: &str| status == 304;
         match action {
-            EngineAction::CreateNetwork { name } => {
-                // Without the check an engine before API 1.44 makes a second network of the same name.
-                let request = NetworkCreateRequest { name: name.clone(), driver: Some("bridge".into()), ..Default::default() };
-                let networks = observe::engine::Engine::networks(&observe::docker::Docker::new(self.connection.clone())).await;
-                if networks.map_err(translate)?.contains(name) {
-                    return Ok(Effect::AlreadySo);
-                }
-                self.done(self.client("create-network")?.create_network(request).await, |status, _| status == 409)
-            }
+            EngineAction::CreateNetwork { name } => self.create_network(name).await,
             EngineAction::CreateVolume { name } => {
                 // Making one that exists returns it as it is.
                 let request = VolumeCreateRequest { name: Some(name.clone()), ..Default::default() };

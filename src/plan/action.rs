@@ -30,6 +30,15 @@ impl Action {
         }
     }
 
+    /// The container that is acted on, if it is one that exists.
+    #[must_use]
+    pub fn container(&self) -> Option<&Target> {
+        match self {
+            Self::Engine(action) => action.container(),
+            Self::File(_) => None,
+        }
+    }
+
     /// What is acted on: a container's, network's, volume's, image's or file's name.
     #[must_use]
     pub fn target(&self) -> String {
