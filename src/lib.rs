@@ -7,6 +7,8 @@ pub mod manifest;
 pub mod dotenv;
 pub mod secret;
 
+pub mod source;
+
 pub mod store;
 
 pub mod resolve;
@@ -19,7 +21,7 @@ pub mod execute;
 
 pub mod record;
 
-
+pub mod controller;
 
 pub mod view;
 

@@ -39,7 +39,7 @@ impl FromStr for PortBinding {
             None => (None, None),
             Some(outside) => match outside.rsplit_once(':') {
                 None => (None, Some(outside)),
-                Some((ip, port)) => (Some(ip.trim_start_matches('[').trim_end_matches(']')), Some(port)),
+                Some((ip, port)) => (Some(ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')).unwrap_or(ip)), Some(port)),
             },
         };
         let host_ip = host_ip.map(|ip| ip.parse().map_err(|_| format!("`{ip}` is not an address of the host"))).transpose()?;
@@ -130,11 +130,9 @@ impl FromStr for Mount {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut parts = text.split(':');
         let (Some(source), Some(target), options, None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-            return Err(format!("`{text}` is not VOLUME:/path[:ro] or /host/path:/path[:ro]"));
+            return Err(not_a_mount(text));
         };
-        if !target.starts_with('/') {
-            return Err(format!("`{target}` is not an absolute path inside the container"));
-        }
+        absolute(target)?;
         let read_only = match options {
             None | Some("rw") => false,
             Some("ro") => true,
@@ -149,6 +147,12 @@ impl FromStr for Mount {
         };
         Ok(Self { source, target: target.to_owned(), read_only })
     }
+}
+
+/// A lone path would be an anonymous volume, which is lost with the container that it was made for.
+fn not_a_mount(text: &str) -> String {
+    let reason = if text.contains(':') { "" } else { "; a volume without a name would be lost with its container" };
+    format!("`{text}` is not VOLUME:/path[:ro] or /host/path:/path[:ro]{reason}")
 }
 
 /// What the engine accepts as the name of a volume.
@@ -173,16 +177,44 @@ pub struct Tmpfs {
     pub options: String,
 }
 
+/// What the engine lets a tmpfs be mounted with; it refuses the rest only when the container starts.
+const TMPFS_OPTIONS: [&str; 17] = [
+    "size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "ro", "rw", "exec", "noexec", "suid", "nosuid", "dev", "nodev",
+    "noatime", "relatime", "sync",
+];
+
 impl FromStr for Tmpfs {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (target, options) = text.split_once(':').unwrap_or((text, ""));
-        if !target.starts_with('/') {
-            return Err(format!("`{target}` is not an absolute path inside the container"));
+        absolute(target)?;
+        for option in options.split(',').filter(|option| !option.is_empty()) {
+            let name = option.split('=').next().unwrap_or_default();
+            if !TMPFS_OPTIONS.contains(&name) {
+                return Err(format!("`{name}` is not an option of a tmpfs; the options are {}", TMPFS_OPTIONS.join(", ")));
+            }
         }
         Ok(Self { target: target.to_owned(), options: options.to_owned() })
     }
+}
+
+impl fmt::Display for Tmpfs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let colon = if self.options.is_empty() { "" } else { ":" };
+        write!(f, "{}{colon}{}", self.target, self.options)
+    }
+}
+
+/// Refuses what is no path inside a container.
+fn absolute(target: &str) -> Result<(), String> {
+    if !target.starts_with('/') || target.split('/').any(|part| part == "..") {
+        return Err(format!("`{target}` is not an absolute path inside the container"));
+    }
+    if target.trim_end_matches('/').is_empty() {
+        return Err("`/` is the container's own root, which nothing can be mounted on".to_owned());
+    }
+    Ok(())
 }
 
 /// A device: `HOST[:CONTAINER[:PERMISSIONS]]`.
@@ -216,6 +248,52 @@ impl FromStr for Device {
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.host, self.container, self.permissions)
+    }
+}
+
+/// A line of `/etc/hosts`: `NAME:ADDRESS`, where the address may be `host-gateway`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ExtraHost {
+    /// The name.
+    pub name: String,
+    /// Its address.
+    pub address: HostAddress,
+}
+
+/// The address of an additional host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HostAddress {
+    /// An IPv4 or IPv6 address.
+    Ip(IpAddr),
+    /// The address at which containers reach the engine's host.
+    Gateway,
+}
+
+impl FromStr for ExtraHost {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // Compose writes `=` as well, so that IPv6 addresses need no brackets.
+        let split = text.split_once('=').or_else(|| text.split_once(':'));
+        let (name, address) = split.filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
+            format!("`{text}` is not NAME:ADDRESS, as in `db.example.test:192.0.2.7`")
+        })?;
+        let bare = address.strip_prefix('[').and_then(|address| address.strip_suffix(']')).unwrap_or(address);
+        let address = match bare {
+            "host-gateway" => HostAddress::Gateway,
+            _ => HostAddress::Ip(bare.parse().map_err(|_| format!("`{address}` is neither an IP address nor `host-gateway`"))?),
+        };
+        Ok(Self { name: name.to_owned(), address })
+    }
+}
+
+impl fmt::Display for ExtraHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            HostAddress::Ip(ip) => write!(f, "{}:{ip}", self.name),
+            HostAddress::Gateway => write!(f, "{}:host-gateway", self.name),
+        }
     }
 }
 
@@ -265,8 +343,10 @@ impl fmt::Display for Restart {
 }
 
 /// Splits a command line into words as a shell would.
+///
+/// The refusal does not repeat the line: passwords stand in command lines.
 pub fn split_words(line: &str) -> Result<Vec<String>, String> {
-    shlex::split(line).ok_or_else(|| format!("`{line}` has a quotation mark without its partner"))
+    shlex::split(line).ok_or_else(|| "the command has a quotation mark without its partner, or ends in a backslash".to_owned())
 }
 
 /// Text in the notation is how these are stored, too.
@@ -288,7 +368,7 @@ macro_rules! stored_as_text {
     )*};
 }
 
-stored_as_text!(PortBinding, Mount, Device, Restart);
+stored_as_text!(PortBinding, Mount, Device, ExtraHost, Restart);
 
 #[cfg(test)]
 mod tests {
@@ -320,10 +400,32 @@ mod tests {
             assert_eq!(round::<Mount>(text), text);
         }
         assert_eq!(round::<Mount>("data:/data:rw"), "data:/data");
-        assert_eq!(round::<Mount>("/data"), "refused: `/data` is not VOLUME:/path[:ro] or /host/path:/path[:ro]");
+        assert_eq!(round::<Mount>("/data"), "refused: `/data` is not VOLUME:/path[:ro] or /host/path:/path[:ro]; a volume without a name would be lost with its container");
         assert_eq!(round::<Mount>("data:data"), "refused: `data` is not an absolute path inside the container");
         assert_eq!(round::<Mount>("data:/data:z"), "refused: `z` is not a mount option; the options are ro and rw");
+        assert_eq!(round::<Mount>("data:/"), "refused: `/` is the container's own root, which nothing can be mounted on");
+        assert_eq!(round::<Mount>("data:/a/../b"), "refused: `/a/../b` is not an absolute path inside the container");
         assert!(round::<Mount>("~/x:/x").starts_with("refused: `~/x` is neither"));
+    }
+
+    #[test]
+    fn file_systems_in_memory_are_read_as_compose_does() {
+        for text in ["/run", "/run:size=64m,mode=1777", "/tmp:noexec"] {
+            assert_eq!(round::<Tmpfs>(text), text);
+        }
+        assert_eq!(round::<Tmpfs>("run"), "refused: `run` is not an absolute path inside the container");
+        assert!(round::<Tmpfs>("/run:sise=64m").starts_with("refused: `sise` is not an option of a tmpfs; the options are size, "));
+    }
+
+    #[test]
+    fn additional_hosts_are_read_as_compose_does() {
+        assert_eq!(round::<ExtraHost>("db:192.0.2.7"), "db:192.0.2.7");
+        assert_eq!(round::<ExtraHost>("db=192.0.2.7"), "db:192.0.2.7");
+        assert_eq!(round::<ExtraHost>("db:[::1]"), "db:::1");
+        assert_eq!(round::<ExtraHost>("db:::1"), "db:::1");
+        assert_eq!(round::<ExtraHost>("host.docker.internal:host-gateway"), "host.docker.internal:host-gateway");
+        assert_eq!(round::<ExtraHost>("db:elsewhere"), "refused: `elsewhere` is neither an IP address nor `host-gateway`");
+        assert_eq!(round::<ExtraHost>("db"), "refused: `db` is not NAME:ADDRESS, as in `db.example.test:192.0.2.7`");
     }
 
     #[test]
