@@ -8,4 +8,5 @@ pub mod settings;
 pub mod observe;
 pub mod store;
 
+pub mod http;
 pub mod view;
