@@ -23,6 +23,8 @@ pub mod record;
 
 pub mod controller;
 
+pub mod http;
+
 pub mod view;
 
 pub mod clock;
