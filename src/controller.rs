@@ -12,6 +12,7 @@ pub mod instance;
 pub mod once;
 pub mod operator;
 pub mod pass;
+pub mod preview;
 mod resync;
 mod retries;
 pub mod triggers;

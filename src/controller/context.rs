@@ -136,7 +136,7 @@ impl Context {
         let evidence = Arc::new(Mutex::new(Evidence::default()));
         let world = World {
             snapshots: Snapshots::new(Arc::clone(&engines.observe), clock),
-            probes: Probes::new(Arc::clone(&engines.observe), on_change),
+            probes: Some(Probes::new(Arc::clone(&engines.observe), on_change)),
             files: EnvironmentReader::new(fingerprints.clone(), settings.state.clone()),
             evidence: Arc::clone(&evidence),
             histories: Mutex::new(record.history.load_all()),
@@ -174,10 +174,26 @@ impl Context {
             _instance: instance,
         });
         ctx.rescan().await;
+        ctx.sweep();
         for intent in opened.open_intents {
             tracing::warn!(?intent, "a step was cut short by a crash; looking again");
         }
         Ok(Open { ctx, queue })
+    }
+
+    /// Removes what a crash left of unfinished changes of files.
+    fn sweep(&self) {
+        for object in self.world.reader.objects().values() {
+            if let (Some(resolve::Desired::Environment(environment)), _) = self.world.resolve(object) {
+                match self.hands.files.sweep(&environment) {
+                    Ok(0) => {}
+                    Ok(swept) => tracing::warn!(object = %object.key(), swept, "removed what a crash left of unfinished changes"),
+                    Err(error) => {
+                        tracing::warn!(object = %object.key(), %error, "what a crash may have left could not be removed")
+                    }
+                }
+            }
+        }
     }
 
     /// Asks everything to finish its current step and end.
@@ -327,7 +343,9 @@ impl Context {
 
     /// The whole world has been looked at.
     pub(super) fn observed_everything(&self, snapshot: &Snapshot) {
-        self.world.probes.retain(&snapshot.containers);
+        if let Some(probes) = &self.world.probes {
+            probes.retain(&snapshot.containers);
+        }
         self.observed.store(true, Ordering::Relaxed);
         *lock(&self.turned) = Instant::now();
         self.record.metrics.observed(self.world.clock.now());
