@@ -56,7 +56,7 @@ async fn the_shop_would_be_made_from_nothing_and_nothing_would_be_removed() {
     let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop");
     let plans = preview(&shop).await.plans(None).await.unwrap();
     let steps: BTreeSet<&str> = plans.iter().flat_map(|plan| &plan.steps).map(|step| step.operation.as_str()).collect();
-    assert!(steps.contains("WriteSecrets") , "{steps:?}");
+    assert!(steps.contains("WriteSecrets"), "{steps:?}");
     assert!(!steps.contains("RemoveContainer"), "{steps:?}");
     assert!(plans.iter().all(mooring::view::PlanView::differs));
 }

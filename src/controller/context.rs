@@ -18,6 +18,7 @@ use super::{
     Triggers,
     desired::DesiredState,
     instance::{self, Instance},
+    lease,
     retries::Retries,
     triggers::Mark,
     world::{World, lock},
@@ -96,6 +97,9 @@ pub enum OpenError {
     /// Another Mooring has it.
     #[error(transparent)]
     Instance(#[from] instance::Error),
+    /// Another Mooring has the containers.
+    #[error(transparent)]
+    Lease(#[from] lease::Error),
     /// The journal cannot be opened.
     #[error("the record cannot be opened")]
     Record {
@@ -123,6 +127,11 @@ impl Context {
     pub async fn open(settings: Settings, engines: Engines, clock: Clock) -> Result<Open, OpenError> {
         make_state_directory(&settings.state)?;
         let instance = instance::take(&settings.state)?;
+        match lease::take(&settings.owner, &*engines.execute, &*engines.observe).await {
+            Err(error) if error.is_held() => return Err(error.into()),
+            // An engine that is away is asked for the lease when it is back, before anything else.
+            Ok(()) | Err(_) => {}
+        }
         let failed = |source| OpenError::Record { source };
         let (record, opened) = Record::open(&settings.state, record::Settings::default()).await.map_err(failed)?;
         let fingerprints = record::fingerprint_key(&settings.state).map_err(failed)?;
@@ -199,6 +208,12 @@ impl Context {
     /// Asks everything to finish its current step and end.
     pub fn stop(&self) {
         self.stopping.send_replace(true);
+    }
+
+    /// Gives everything back that was taken. Nothing may be under way any more.
+    pub async fn close(&self) {
+        lease::give_back(&self.world.settings.owner, &*self.hands.engine).await;
+        self.record.shutdown().await;
     }
 
     /// Ends when somebody called [`Self::stop`].
