@@ -521,7 +521,10 @@ impl JsonSchema for Ulimit {
                 "type": ["integer", "object"],
                 "additionalProperties": false,
                 "required": ["soft", "hard"],
-                "properties": {"soft": {"type": "integer"}, "hard": {"type": "integer"}},
+                "properties": {
+                    "soft": {"type": "integer", "description": "The limit in force."},
+                    "hard": {"type": "integer", "description": "The most that the process may raise it to."},
+                },
             },
         })
     }

@@ -64,9 +64,9 @@ fn document(kind: Option<Kind>, spec: Value) -> Value {
         "type": "object",
         "description": description,
         "additionalProperties": false,
-        "required": ["metadata", "spec"],
+        "required": ["apiVersion", "kind", "metadata", "spec"],
         "properties": {
-            // Both are checked before the schema can be chosen.
+            // What they say is checked before the schema can be chosen.
             "apiVersion": {"description": "Always `mooring.dev/v1alpha1`."},
             "kind": {"description": "The kind of object."},
             "metadata": metadata(),
@@ -187,3 +187,6 @@ fn range(node: &Value) -> Option<String> {
 pub fn crd_yaml(kind: Kind) -> String {
     serde_yaml::to_string(&kind.crd()).expect("a definition has string keys and no failing serializer")
 }
+
+#[cfg(test)]
+mod tests;

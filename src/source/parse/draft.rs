@@ -55,6 +55,12 @@ impl<'a> Draft<'a> {
         self.push(place, pointer, code, message.into(), help);
     }
 
+    /// Reports a problem with a field whose name may be secret, under another name.
+    pub(super) fn at_key_named(&mut self, pointer: &str, name: &str, code: Code, message: impl Into<String>, help: Option<String>) {
+        let place = self.place(pointer, |pointer| self.document.spans.key(pointer));
+        self.push(place, name, code, message.into(), help);
+    }
+
     /// Whether something is known to be wrong with this very part.
     pub(super) fn has_problem_at(&self, pointer: &str) -> bool {
         let path = dotted(pointer);
@@ -142,7 +148,7 @@ pub(super) fn found_type(value: &Value) -> &'static str {
         Value::Array(_) => "a list",
         Value::Object(_) => "a mapping",
         Value::String(_) => "text",
-        Value::Bool(_) => "true or false",
+        Value::Bool(_) => "a boolean",
         Value::Number(number) if number.is_f64() => "a number with a fraction",
         Value::Number(_) => "a whole number",
     }

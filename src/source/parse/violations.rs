@@ -74,6 +74,10 @@ fn unknown_field(draft: &mut Draft<'_>, node: &Value, pointer: &str, name: &str)
 
 fn missing_field(draft: &mut Draft<'_>, node: &Value, pointer: &str, name: &str) {
     let field = below(pointer, name);
+    // The envelope has told of its own fields already.
+    if draft.has_problem_at(&field) {
+        return;
+    }
     let help = node.get("properties").and_then(|properties| properties.get(name)).and_then(summary).map(str::to_owned);
     draft.at_key(&field, Code::MissingField, format!("`{}` is missing", dotted(&field)), help);
 }
@@ -98,7 +102,7 @@ fn type_help(node: &Value, instance: &Value) -> Option<String> {
     let types = types(node);
     let expects = |name: &str| types.contains(&name);
     let help = match instance {
-        Value::Bool(_) | Value::Number(_) if expects("string") => "put it in quotes",
+        Value::Bool(_) | Value::Number(_) if expects("string") && fits(node, &instance.to_string().into()) => "put it in quotes",
         Value::String(text) if expects("boolean") && is_old_boolean(text) => "YAML's booleans are `true` and `false`",
         Value::String(text) if expects("integer") && text.parse::<i64>().is_ok() => "write it without quotes",
         Value::Null if expects("array") => "remove the line, or write `[]`",
@@ -109,6 +113,11 @@ fn type_help(node: &Value, instance: &Value) -> Option<String> {
         _ => return summary(node).map(str::to_owned),
     };
     Some(help.to_owned())
+}
+
+/// Whether a node would accept a value.
+fn fits(node: &Value, value: &Value) -> bool {
+    jsonschema::is_valid(node, value)
 }
 
 fn is_old_boolean(text: &str) -> bool {

@@ -8,7 +8,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::Value;
 use serde_yaml::{
-    DuplicateKeyPolicy, MessageFormatter as _, UserMessageFormatter,
+    DuplicateKeyPolicy, Error, MessageFormatter as _, UserMessageFormatter,
     granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput},
 };
 
@@ -93,16 +93,33 @@ fn values(text: &str) -> Result<Vec<Value>, Fault> {
             line: usize::try_from(location.line()).unwrap_or(1),
             column: usize::try_from(location.column()).unwrap_or(1),
         });
-        let message = UserMessageFormatter.format_message(&error);
-        Fault::new(place, Code::Syntax, format!("the YAML cannot be used: {message}"))
+        unusable(place, &error)
     })
+}
+
+/// Says in plain words why YAML has no values.
+fn unusable(place: Place, error: &Error) -> Fault {
+    match error {
+        Error::AliasError { error, .. } => unusable(place, error),
+        Error::Budget { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => {
+            let message = "the file says too much, counting each alias as what it stands for";
+            Fault::new(place, Code::Syntax, message).with_help("split it into several files, or use fewer aliases")
+        }
+        error => {
+            let message = UserMessageFormatter.format_message(error);
+            Fault::new(place, Code::Syntax, format!("the YAML cannot be used: {message}"))
+        }
+    }
 }
 
 fn spans(text: &str) -> Result<Vec<Spans>, Fault> {
     let mut reader = Reader::default();
     let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| syntax(&error))?;
+        let (event, span) = event.map_err(|error| syntax(text, &error))?;
         reader.read(event, span);
     }
     Ok(reader.documents.into_iter().filter(|document| !document.is_null && !document.nodes.is_empty()).collect())
@@ -226,7 +243,7 @@ fn escaped(key: &str) -> Cow<'_, str> {
 }
 
 /// Says in plain words why text is not YAML.
-fn syntax(error: &ScanError) -> Fault {
+fn syntax(text: &str, error: &ScanError) -> Fault {
     let fault = |message: &str| Fault::new(place(*error.marker()), Code::Syntax, message);
     match error.kind() {
         ErrorKind::TabNotAllowed
@@ -234,9 +251,13 @@ fn syntax(error: &ScanError) -> Fault {
         | ErrorKind::TabInIndentation
         | ErrorKind::TabAtBlockScalarStart
         | ErrorKind::TabInPlainScalar => {
-            fault("there is a tab, and YAML is indented with spaces only").with_help("replace each tab by two spaces")
+            let message = "there is a tab, and YAML is indented with spaces only";
+            Fault::new(first_tab(text, place(*error.marker())), Code::Syntax, message).with_help("replace each tab by two spaces")
         }
         ErrorKind::UnclosedQuotedScalar => fault("a quotation mark has no partner"),
+        ErrorKind::InvalidQuotedScalarIndent => {
+            fault("a quotation mark has no partner, or the text in quotes goes on in a line that is not indented")
+        }
         ErrorKind::UnclosedFlowCollection { open } => fault(&format!("`{open}` is never closed")),
         ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => {
             fault("there cannot be a `:` here").with_help("text that contains `: ` has to stand in quotes; otherwise check the indentation")
@@ -247,4 +268,11 @@ fn syntax(error: &ScanError) -> Fault {
         ErrorKind::UnknownAnchor => fault("this alias has no anchor before it").with_help("text that begins with `*` has to stand in quotes"),
         kind => fault(&format!("this is not YAML: {kind}")),
     }
+}
+
+/// The tab itself: the parser names the place at which it stumbled over it.
+fn first_tab(text: &str, place: Place) -> Place {
+    let line = text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
+    let column = line.chars().position(|c| c == '\t').map_or(place.column, |at| at + 1);
+    Place { column, ..place }
 }
