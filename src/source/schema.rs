@@ -37,7 +37,7 @@ impl Schema {
 
     fn new(kind: Option<Kind>) -> Self {
         let spec = kind.map_or(Value::Bool(true), |kind| simplify::simplify(kind.spec_schema().to_value()));
-        let document = document(kind, spec);
+        let document = document(kind, &spec);
         let validator = jsonschema::options()
             .should_validate_formats(true)
             .build(&document)
@@ -58,8 +58,8 @@ impl Schema {
 }
 
 /// The schema of a whole document around that of its `spec`.
-fn document(kind: Option<Kind>, spec: Value) -> Value {
-    let description = kind.map_or_else(String::new, |kind| description(&spec).unwrap_or(kind.as_str()).to_owned());
+fn document(kind: Option<Kind>, spec: &Value) -> Value {
+    let description = kind.map_or_else(String::new, |kind| description(spec).unwrap_or(kind.as_str()).to_owned());
     json!({
         "type": "object",
         "description": description,

@@ -94,13 +94,15 @@ impl Catalogue {
         match Manifest::from_json(kind, manifest) {
             Ok(manifest) => {
                 let (key, located) = (manifest.key(), Located { manifest, file, line });
-                match in_force {
-                    true => drop(self.in_force.insert(key, located)),
-                    false => self.shadowed.push(located),
+                if in_force {
+                    self.in_force.insert(key, located);
+                } else {
+                    self.shadowed.push(located);
                 }
             }
             Err(error) => {
-                let message = format!("what was kept of the {kind} here cannot be used any more: `{}` is not valid", error.path());
+                let message =
+                    format!("what was kept of the {kind} here cannot be used any more: `{}` is not valid", error.path());
                 let (column, path) = (Place::START.column, String::new());
                 self.problems.push(Problem { file, line, column, path, code: Code::LastGood, message, help: None });
             }

@@ -75,10 +75,12 @@ impl Walk<'_> {
         }
         let path = directory.join(&name);
         if is_yaml(&path) {
-            match name.to_str() {
-                Some(_) => drop(self.listing.files.insert(path)),
+            if name.to_str().is_some() {
+                self.listing.files.insert(path);
+            } else {
                 // Problems, annotations and the catalogue name the file, and all of them are text.
-                None => self.listing.unreadable.push((path.to_string_lossy().into_owned().into(), "its name is not UTF-8".to_owned())),
+                let shown = path.to_string_lossy().into_owned();
+                self.listing.unreadable.push((shown.into(), "its name is not UTF-8".to_owned()));
             }
         } else if entry.path().is_dir() {
             self.pending.push(path);

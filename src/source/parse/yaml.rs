@@ -37,6 +37,8 @@ pub(super) struct Spans {
     nodes: BTreeMap<String, Node>,
     /// Keys that a mapping has a second time: pointer, the first place, this place.
     pub(super) duplicates: Vec<(String, Place, Place)>,
+    /// Plain scalars that may be numbers, but are not written as numbers are printed: `0x1F`, `+5`, `1_000`.
+    pub(super) odd_numbers: Vec<String>,
     is_null: bool,
 }
 
@@ -134,8 +136,15 @@ struct Reader {
 
 /// A collection whose end has not been read.
 enum Open {
-    Mapping { pointer: String, seen: BTreeMap<String, Span>, key: Option<(String, Span)> },
-    Sequence { pointer: String, index: usize },
+    Mapping {
+        pointer: String,
+        seen: BTreeMap<String, Span>,
+        key: Option<(String, Span)>,
+    },
+    Sequence {
+        pointer: String,
+        index: usize,
+    },
     /// A collection in the place of a key, which has no pointer; the other reading refuses it.
     Key,
 }
@@ -178,6 +187,9 @@ impl Reader {
                 let is_root = pointer.is_empty();
                 // Where nothing stands, the parser names the place of what comes next.
                 let span = if text.is_empty() && is_null { key.unwrap_or(span) } else { span };
+                if style == ScalarStyle::Plain && is_odd_number(&text) {
+                    self.documents.last_mut().into_iter().for_each(|document| document.odd_numbers.push(pointer.clone()));
+                }
                 self.record(pointer, Node { key, value: span });
                 if let Some(document) = self.documents.last_mut().filter(|_| is_root) {
                     document.is_null = is_null;
@@ -237,6 +249,15 @@ impl Reader {
     }
 }
 
+/// Whether a text could be a number to YAML that is another text when it is printed.
+fn is_odd_number(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let is_numeric = digits.starts_with(|c: char| c.is_ascii_digit());
+    let is_printed_so =
+        text == "0" || !(text.starts_with('+') || digits.starts_with('0')) && digits.bytes().all(|c| c.is_ascii_digit());
+    is_numeric && !is_printed_so
+}
+
 /// A key as part of a JSON pointer.
 fn escaped(key: &str) -> Cow<'_, str> {
     if key.contains(['~', '/']) { key.replace('~', "~0").replace('/', "~1").into() } else { key.into() }
@@ -254,18 +275,22 @@ fn syntax(text: &str, error: &ScanError) -> Fault {
             let message = "there is a tab, and YAML is indented with spaces only";
             Fault::new(first_tab(text, place(*error.marker())), Code::Syntax, message).with_help("replace each tab by two spaces")
         }
+        ErrorKind::ExpectedFlowMappingSeparator => fault("expected `,` or `}`"),
+        ErrorKind::ExpectedFlowSequenceSeparator => fault("expected `,` or `]`"),
+        ErrorKind::RecursionLimitExceeded => fault("the parts are nested too deeply"),
         ErrorKind::UnclosedQuotedScalar => fault("a quotation mark has no partner"),
         ErrorKind::InvalidQuotedScalarIndent => {
             fault("a quotation mark has no partner, or the text in quotes goes on in a line that is not indented")
         }
         ErrorKind::UnclosedFlowCollection { open } => fault(&format!("`{open}` is never closed")),
-        ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => {
-            fault("there cannot be a `:` here").with_help("text that contains `: ` has to stand in quotes; otherwise check the indentation")
-        }
+        ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => fault("there cannot be a `:` here")
+            .with_help("text that contains `: ` has to stand in quotes; otherwise check the indentation"),
         ErrorKind::ExpectedBlockMappingKey | ErrorKind::InvalidIndentation | ErrorKind::SimpleKeyExpected => {
             fault("expected `key: value`").with_help("check the indentation of this line and of the ones above")
         }
-        ErrorKind::UnknownAnchor => fault("this alias has no anchor before it").with_help("text that begins with `*` has to stand in quotes"),
+        ErrorKind::UnknownAnchor => {
+            fault("this alias has no anchor before it").with_help("text that begins with `*` has to stand in quotes")
+        }
         kind => fault(&format!("this is not YAML: {kind}")),
     }
 }

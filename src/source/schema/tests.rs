@@ -5,14 +5,17 @@ use expect_test::{Expect, expect};
 use super::*;
 
 #[track_caller]
-fn check(kind: Kind, path: &str, expected: Expect) {
+fn check(kind: Kind, path: &str, expected: &Expect) {
     let path: Vec<&str> = path.split('.').filter(|name| !name.is_empty()).collect();
     expected.assert_eq(&explain(kind, &path).map_or_else(|unknown| unknown.to_string(), |explanation| explanation.to_string()));
 }
 
 #[test]
 fn a_kind_is_explained() {
-    check(Kind::Environment, "", expect![[r#"
+    check(
+        Kind::Environment,
+        "",
+        &expect![[r#"
         Environment: a mapping, required
 
           A directory's `.env` cascade, the secrets that must be in it, and values computed from it.
@@ -23,8 +26,12 @@ fn a_kind_is_explained() {
           metadata  * What the object is called.
           spec      * A directory's `.env` cascade, the secrets that must be in it, and values computed from it.
           status      What Mooring reports about the object.
-    "#]]);
-    check(Kind::Environment, "spec", expect![[r#"
+    "#]],
+    );
+    check(
+        Kind::Environment,
+        "spec",
+        &expect![[r#"
         Environment.spec: a mapping, required
 
           A directory's `.env` cascade, the secrets that must be in it, and values computed from it.
@@ -34,12 +41,16 @@ fn a_kind_is_explained() {
           files      The files of the cascade, lowest precedence first.
           secrets    Secrets that must exist, and where they are kept.
           computed   Values computed from the cascade, and where they are kept.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn fields_are_explained_with_or_without_spec() {
-    check(Kind::Container, "spec.pullPolicy", expect![[r#"
+    check(
+        Kind::Container,
+        "spec.pullPolicy",
+        &expect![[r#"
         Container.spec.pullPolicy: one of never, ifMissing, always
 
           When to pull the image.
@@ -48,8 +59,12 @@ fn fields_are_explained_with_or_without_spec() {
           never      Never: the image has to be there.
           ifMissing  When the engine does not have it.
           always     Before every creation of the container.
-    "#]]);
-    check(Kind::Container, "pullPolicy", expect![[r#"
+    "#]],
+    );
+    check(
+        Kind::Container,
+        "pullPolicy",
+        &expect![[r#"
         Container.spec.pullPolicy: one of never, ifMissing, always
 
           When to pull the image.
@@ -58,23 +73,39 @@ fn fields_are_explained_with_or_without_spec() {
           never      Never: the image has to be there.
           ifMissing  When the engine does not have it.
           always     Before every creation of the container.
-    "#]]);
-    check(Kind::Container, "stopGracePeriod", expect![[r#"
+    "#]],
+    );
+    check(
+        Kind::Container,
+        "stopGracePeriod",
+        &expect![[r#"
         Container.spec.stopGracePeriod: a duration such as 500ms, 5s or 1m30s
 
           How long it may take to stop before it is killed. Default: the engine's ten seconds.
-    "#]]);
-    check(Kind::Container, "volumes", expect![[r#"
+    "#]],
+    );
+    check(
+        Kind::Container,
+        "volumes",
+        &expect![[r#"
         Container.spec.volumes: a list, each entry text
 
           Mounts in Compose's short form: `VOLUME:/path[:ro]` or `/host/path:/path[:ro]`; a path that starts with a dot is relative to the manifest's file. Named volumes are created when missing, never removed.
-    "#]]);
-    check(Kind::Container, "metadata.name", expect![[r#"
+    "#]],
+    );
+    check(
+        Kind::Container,
+        "metadata.name",
+        &expect![[r#"
         Container.metadata.name: 2 to 63 lower-case letters, digits, `_`, `.` and `-`, beginning with a letter or digit, required
 
           The object's name, unique among those of its kind.
-    "#]]);
-    check(Kind::Environment, "secrets.generate", expect![[r#"
+    "#]],
+    );
+    check(
+        Kind::Environment,
+        "secrets.generate",
+        &expect![[r#"
         Environment.spec.secrets.generate: a list, each entry a mapping, required
 
           The secrets that must exist. An existing value is never overwritten.
@@ -83,17 +114,25 @@ fn fields_are_explained_with_or_without_spec() {
           name  * The variable's name.
           format  How the value is written.
           length  Length in characters of the value as written (32 to 256; `uuid` has its own).
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn paths_lead_through_lists_and_mappings() {
-    check(Kind::Container, "networks.ipv4Address", expect![[r#"
+    check(
+        Kind::Container,
+        "networks.ipv4Address",
+        &expect![[r#"
         Container.spec.networks.ipv4Address: an IPv4 address
 
           A fixed IPv4 address; the network needs a subnet of its own.
-    "#]]);
-    check(Kind::Container, "ulimits", expect![[r#"
+    "#]],
+    );
+    check(
+        Kind::Container,
+        "ulimits",
+        &expect![[r#"
         Container.spec.ulimits: a mapping from names, each to a whole number or a mapping
 
           Resource limits by name, as in `nofile`.
@@ -101,13 +140,21 @@ fn paths_lead_through_lists_and_mappings() {
         Fields (* required):
           soft* The limit in force.
           hard* The most that the process may raise it to.
-    "#]]);
-    check(Kind::Container, "ulimits.nofile.soft", expect![[r#"
+    "#]],
+    );
+    check(
+        Kind::Container,
+        "ulimits.nofile.soft",
+        &expect![[r#"
         Container.spec.ulimits.nofile.soft: a whole number, required
 
           The limit in force.
-    "#]]);
-    check(Kind::Container, "healing.backoff", expect![[r#"
+    "#]],
+    );
+    check(
+        Kind::Container,
+        "healing.backoff",
+        &expect![[r#"
         Container.spec.healing.backoff: a mapping
 
           The pause between one try and the next.
@@ -119,20 +166,29 @@ fn paths_lead_through_lists_and_mappings() {
           factor      How much longer each pause is than the one before.
           cap         The longest pause.
           resetAfter  A container that stayed up this long starts over with a clean slate.
-    "#]]);
-    check(Kind::Container, "probe.http.port", expect![[r#"
+    "#]],
+    );
+    check(
+        Kind::Container,
+        "probe.http.port",
+        &expect![[r#"
         Container.spec.probe.http.port: a whole number from 1 to 65535, required
 
           The port inside the container.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_field_that_does_not_exist_is_told_with_the_nearest() {
-    check(Kind::Container, "imagee", expect!["Container has no field `spec.imagee` (did you mean `image`?)"]);
-    check(Kind::Container, "probe.https", expect!["Container has no field `spec.probe.https` (did you mean `http`?)"]);
-    check(Kind::Container, "image.tag", expect!["Container has no field `spec.image.tag` (`spec.image` has no fields)"]);
-    check(Kind::Environment, "replicas", expect!["Environment has no field `spec.replicas` (the fields are directory, files, secrets, computed)"]);
+    check(Kind::Container, "imagee", &expect!["Container has no field `spec.imagee` (did you mean `image`?)"]);
+    check(Kind::Container, "probe.https", &expect!["Container has no field `spec.probe.https` (did you mean `http`?)"]);
+    check(Kind::Container, "image.tag", &expect!["Container has no field `spec.image.tag` (`spec.image` has no fields)"]);
+    check(
+        Kind::Environment,
+        "replicas",
+        &expect!["Environment has no field `spec.replicas` (the fields are directory, files, secrets, computed)"],
+    );
     assert_eq!(explain(Kind::Container, &["depends_on"]).unwrap_err().nearest.as_deref(), Some("dependsOn"));
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::{super::draft::below, Code, Draft, dotted, each, entries, has, keys, misplaced, missing, readable, text, wrong};
+use super::{super::draft::below, Draft, each, entries, has, keys, misplaced, missing, readable, text, wrong};
 use crate::manifest::short::{Device, ExtraHost, Mount, PortBinding, Restart, Tmpfs, split_words};
 
 /// Labels that start with this are how Mooring knows its containers.
@@ -105,11 +105,8 @@ fn variables(draft: &mut Draft<'_>) {
     let is_valid = |name: &str| !name.is_empty() && !name.contains(['=', '\0']) && !name.contains(char::is_whitespace);
     for name in keys(draft, "/spec/environment") {
         if !is_valid(name) {
-            // What stands behind a `=` is a value that got into the name, and may be secret.
-            let shown = below("/spec/environment", name.split('=').next().unwrap_or_default());
-            let message = format!("`{}` is not the name of a variable: it has a `=` or a space in it, or is empty", dotted(&shown));
-            let help = Some("write `NAME: value`".to_owned());
-            draft.at_key_named(&below("/spec/environment", name), &shown, Code::WrongValue, message, help);
+            let message = "is not the name of a variable: it has a `=` or a space in it, or is empty";
+            misplaced(draft, &below("/spec/environment", name), message, Some("write `NAME: value`"));
         }
     }
     let sources = draft.value("/spec/envFrom").and_then(Value::as_array).map_or(0, Vec::len);
