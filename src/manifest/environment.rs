@@ -71,7 +71,7 @@ pub struct GeneratedSecret {
 }
 
 /// How a generated value is written. All are drawn from the operating system's generator.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretFormat {
     /// Hexadecimal digits; 64 of them by default, that is 32 random bytes.

@@ -1,0 +1,56 @@
+//! The loop's wiring: what makes us look, who looks, what follows from it.
+//!
+//! kube-runtime's applier runs the passes: one at a time for each object, many
+//! objects at once, triggers for one object folded into one. Everything that
+//! can make a pass necessary only puts a key into [`Triggers`]; nothing decides
+//! on what an event says.
+
+mod context;
+pub mod desired;
+pub mod events;
+pub mod instance;
+pub mod once;
+pub mod operator;
+pub mod pass;
+pub mod preview;
+mod resync;
+mod retries;
+pub mod triggers;
+pub mod world;
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use kube_runtime::controller::{Config, applier};
+use tokio::{sync::mpsc::UnboundedReceiver, task::JoinSet};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+pub use context::{Context, Engines, Open, OpenError};
+use pass::{error_policy, reconcile};
+pub use triggers::Triggers;
+
+use crate::{manifest::Key, store};
+
+/// Keeps the host as declared until `ctx` is told to stop; then finishes the current steps.
+pub async fn run(ctx: Arc<Context>, queue: UnboundedReceiver<Key>) {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(desired::watch(Arc::clone(&ctx)));
+    tasks.spawn(desired::watch_environments(Arc::clone(&ctx)));
+    tasks.spawn(events::listen(Arc::clone(&ctx)));
+    tasks.spawn(resync::tick(Arc::clone(&ctx)));
+
+    let requests = UnboundedReceiverStream::new(queue).map(|key| Ok::<_, std::convert::Infallible>(store::reference(&key)));
+    let config = Config::default().concurrency(ctx.world.settings.concurrency);
+    let passes = applier(
+        |object, ctx| Box::pin(reconcile(object, ctx)),
+        error_policy,
+        Arc::clone(&ctx),
+        ctx.world.reader.inner(),
+        requests.take_until(ctx.stopped()),
+        config,
+    );
+    // A pass for a key that has left the store, or one that failed, has been dealt with where it happened.
+    passes.for_each(|_| async {}).await;
+    tasks.shutdown().await;
+    ctx.record.shutdown().await;
+}

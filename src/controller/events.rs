@@ -1,0 +1,98 @@
+//! The engine's events → triggers.
+//!
+//! The engine drops events for a reader that falls behind, keeps only the last
+//! 256 for a late one, and forgets all when it restarts. So the reader here does
+//! nothing but note keys, and every connection begins with a look at everything.
+
+use std::{sync::Arc, time::Duration};
+
+use backoff::{BackoffBuilder, ExponentialBuilder};
+use futures::StreamExt;
+use tokio::time::Instant;
+
+use super::{Context, world::lock};
+use crate::{
+    manifest::{Kind, status::ConditionType},
+    observe::engine::{Error, Event, EventAction},
+};
+
+/// The pause after the first lost connection; a restarted engine answers within a second or two.
+const FIRST: Duration = Duration::from_millis(100);
+/// The longest pause: the socket of an engine that is back is found within this time.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// Listens until we stop, connecting anew whenever the engine goes away.
+pub async fn listen(ctx: Arc<Context>) {
+    let pauses = || {
+        let growing =
+            ExponentialBuilder::new().with_min_delay(FIRST).with_max_delay(LONGEST).with_factor(2.0).without_max_times();
+        growing.with_jitter().build()
+    };
+    let mut pause = pauses();
+    loop {
+        let connected = Instant::now();
+        let ended = until_gone(&ctx).await;
+        lock(&ctx.world.evidence).engine_gone();
+        ctx.engine_gone(ended.err().as_ref());
+        // A connection that lasted was a good one.
+        if connected.elapsed() > LONGEST {
+            pause = pauses();
+        }
+        tokio::time::sleep(pause.next().unwrap_or(LONGEST)).await;
+    }
+}
+
+/// Reads events until the stream ends.
+async fn until_gone(ctx: &Context) -> Result<(), Error> {
+    let description = ctx.world.snapshots.engine().describe().await?;
+    // Subscribe first, list afterwards: what happens in between is seen twice rather than never.
+    let mut events = ctx.world.snapshots.engine().events().await?;
+    ctx.engine_reached(&description);
+    ctx.world.snapshots.distrust_all();
+    ctx.retries.clear_all();
+    ctx.look_at_everything(Instant::now());
+    while let Some(event) = events.next().await.transpose()? {
+        note(ctx, &event);
+    }
+    Ok(())
+}
+
+/// Finds out whom an event may concern, and asks for a look at them.
+fn note(ctx: &Context, event: &Event) {
+    let now = Instant::now();
+    lock(&ctx.world.evidence).note(event, now);
+    let Some(id) = &event.container else { return };
+    ctx.world.snapshots.distrust(id);
+    let owner = ctx.world.owner_of(id).or_else(|| event.object.as_ref()?.parse().ok());
+    match owner {
+        Some(key) => ctx.triggers.trigger_at(&key, now),
+        None if event.action == EventAction::Changed || event.action == EventAction::Started => ctx.look_for_strangers(now),
+        None => {}
+    }
+}
+
+impl Context {
+    /// Asks for a look at every object.
+    pub fn look_at_everything(&self, at: Instant) {
+        for key in self.world.reader.objects().keys() {
+            self.triggers.trigger_at(key, at);
+        }
+    }
+
+    /// A container that we know nothing of appeared or changed: it may be one
+    /// that somebody's selector means, or one that had, or frees, a name that is wanted.
+    fn look_for_strangers(&self, at: Instant) {
+        for (key, object) in self.world.reader.objects() {
+            let healed = self.world.is_healed(&key);
+            let unready = || self.record.status.get(&key).is_some_and(|status| !is_ready(&status));
+            if key.kind == Kind::Container && object.manifest().is_some() && (healed || unready()) {
+                self.triggers.trigger_at(&key, at);
+            }
+        }
+    }
+}
+
+fn is_ready(status: &crate::manifest::status::Status) -> bool {
+    let ready = status.condition(ConditionType::Ready);
+    ready.is_some_and(|condition| condition.status == crate::manifest::status::ConditionStatus::True)
+}

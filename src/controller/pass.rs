@@ -1,0 +1,256 @@
+//! One pass over one object: resolve, observe, plan, execute, record.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use jiff::SignedDuration;
+use kube_runtime::controller::Action;
+use tokio::time::Instant;
+
+use super::{Context, triggers::Mark, world::lock};
+use crate::{
+    execute::{self, Pass, Report, execute, files},
+    manifest::Key,
+    observe::engine,
+    plan::{Plan, Situation, Wait, plan},
+    record::{
+        journal::{Actor, PassId},
+        pass::PassOutcome,
+    },
+    resolve::{self, Desired},
+    settings::Mode,
+    store::Object,
+};
+
+/// How soon to look again at something that is on its way.
+///
+/// What it waits for is usually told by an event; this is for containers that
+/// nobody checks, and for events that were lost.
+const PROGRESSING: Duration = Duration::from_millis(500);
+
+/// How soon to look again at a file that changed between decision and act.
+const CHANGED: Duration = Duration::from_millis(5);
+
+/// A pass failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The world could not be seen.
+    #[error("could not look at {key}")]
+    Observe {
+        /// The object.
+        key: Key,
+        /// What stood in the way.
+        source: engine::Error,
+    },
+    /// The plan was not carried out to its end.
+    #[error("could not bring {key} back to what it should be")]
+    Execute {
+        /// The object.
+        key: Key,
+        /// What stood in the way.
+        source: execute::Error,
+    },
+    /// What happened could not be written down.
+    #[error("could not remember what happened to {key}")]
+    Record {
+        /// The object.
+        key: Key,
+        /// What stood in the way.
+        source: crate::record::Error,
+    },
+    /// A bug of ours; the object is tried again like after any failure.
+    #[error("the pass over {key} broke off: {message}")]
+    Panic {
+        /// The object.
+        key: Key,
+        /// What the panic said.
+        message: String,
+    },
+}
+
+/// What the applier calls. A panic in a pass must not take the others down.
+pub async fn reconcile(object: Arc<Object>, ctx: Arc<Context>) -> Result<Action, Error> {
+    let key = object.key().clone();
+    let pass = AssertUnwindSafe(guarded(&object, &ctx)).catch_unwind();
+    pass.await.unwrap_or_else(|panic| {
+        let message = panic.downcast_ref::<String>().cloned();
+        let message = message.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
+        Err(Error::Panic { key, message })
+    })
+}
+
+/// What the applier asks after a failure.
+pub fn error_policy(object: Arc<Object>, error: &Error, ctx: Arc<Context>) -> Action {
+    // Somebody else wrote the file first: what is to be done now shows at the next look, and nothing is wrong.
+    if let Error::Execute { source: execute::Error::File { source: files::Error::Changed { .. }, .. }, .. } = error {
+        return Action::requeue(CHANGED);
+    }
+    let pause = ctx.retries.failed(object.key());
+    tracing::warn!(object = %object.key(), error = crate::error_chain(error), retry_in = ?pause, "a pass failed");
+    Action::requeue(pause)
+}
+
+async fn guarded(object: &Object, ctx: &Context) -> Result<Action, Error> {
+    let key = object.key();
+    let mark = ctx.triggers.take(key);
+    if let Some(left) = ctx.retries.left(key) {
+        return Ok(Action::requeue(left));
+    }
+    let looked = look_and_act(object, ctx, mark).await?;
+    ctx.retries.clear(key);
+    match looked {
+        // What was done changes the world: look at it as it is now.
+        Looked::Acted => {
+            ctx.triggers.trigger(key);
+            Ok(Action::await_change())
+        }
+        Looked::Waiting { next, .. } => Ok(next.map_or_else(Action::await_change, Action::requeue)),
+        Looked::Converged | Looked::Refused(_) => Ok(Action::await_change()),
+    }
+}
+
+/// What a pass came to.
+#[derive(Debug)]
+pub enum Looked {
+    /// The object is as declared.
+    Converged,
+    /// Every step of the plan was taken.
+    Acted,
+    /// Something stands in the way.
+    Waiting {
+        /// What; none when we are only to observe and there would have been something to do.
+        wait: Option<Wait>,
+        /// When to look again although nothing happens.
+        next: Option<Duration>,
+    },
+    /// The manifest's references are wrong, and there is no earlier version to go by.
+    Refused(resolve::Error),
+}
+
+/// Runs one pass.
+pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) -> Result<Looked, Error> {
+    let key = object.key();
+    let begun = ctx.record.metrics.pass(key.kind);
+    let not_before = mark.map_or_else(Instant::now, |mark| mark.last);
+    let (desired, refusal) = ctx.world.resolve(object);
+    ctx.refused(object, refusal.as_ref());
+    let Some(desired) = desired else {
+        begun.conclude(PassOutcome::Waiting);
+        return Ok(Looked::Refused(refusal.unwrap_or(resolve::Error(Vec::new()))));
+    };
+    let seen = match ctx.world.observe(&desired, not_before).await {
+        Ok(seen) => seen,
+        Err(source) => {
+            ctx.unreachable(object, &source);
+            begun.conclude(PassOutcome::Failed);
+            return Err(Error::Observe { key: key.clone(), source });
+        }
+    };
+    let plan = plan(&seen.situation);
+    ctx.readiness_changed(key, &seen.situation);
+    let fault = ctx.fault_since(key, &plan, mark);
+    if plan.steps.is_empty() || ctx.world.settings.mode == Mode::Observe {
+        ctx.decided(object, &plan, None, refusal.as_ref());
+        ctx.settle(object, &desired, &seen.situation, &plan).await?;
+        if plan.is_converged() {
+            ctx.corrected(key);
+            begun.conclude(PassOutcome::Converged);
+            return Ok(Looked::Converged);
+        }
+        begun.conclude(PassOutcome::Waiting);
+        return Ok(Looked::Waiting { next: next_look(&plan, &seen.situation), wait: plan.wait });
+    }
+    ctx.decided(object, &plan, None, refusal.as_ref());
+    let pass = Pass {
+        actor: Actor::Reconciler,
+        id: PassId::new(),
+        object: key,
+        generation: object.generation(),
+        desired: &desired,
+        environments: &seen.environments,
+    };
+    let report = execute(&ctx.hands, &pass, &plan).await;
+    ctx.acted(object, &report, fault).await?;
+    match report.failure {
+        None => {
+            begun.conclude(PassOutcome::Acted);
+            ctx.settle(object, &desired, &seen.situation, &plan).await?;
+            Ok(Looked::Acted)
+        }
+        Some(source) => {
+            begun.conclude(PassOutcome::Failed);
+            ctx.decided(object, &plan, Some(&crate::error_chain(&source)), refusal.as_ref());
+            Err(Error::Execute { key: key.clone(), source })
+        }
+    }
+}
+
+/// When to look again although nothing happens.
+fn next_look(plan: &Plan, situation: &Situation) -> Option<Duration> {
+    let wait = plan.wait.as_ref()?;
+    if let Some(until) = wait.until() {
+        let left = until.duration_since(situation.at());
+        return Some(Duration::try_from(left).unwrap_or_default().max(Duration::from_millis(10)));
+    }
+    match wait {
+        Wait::Starting | Wait::EngineBusy { .. } => Some(PROGRESSING),
+        _ => None,
+    }
+}
+
+impl Context {
+    /// Keeps what was learnt, where it is new.
+    async fn settle(&self, object: &Object, desired: &Desired, situation: &Situation, plan: &Plan) -> Result<(), Error> {
+        let (containers, reset_after) = match (situation, desired) {
+            (Situation::Container(wanted, observed), _) => (&observed.containers, wanted.policy.healing.backoff.reset_after),
+            (Situation::Healed(wanted, observed), _) => (&observed.containers, wanted.policy.healing.backoff.reset_after),
+            (Situation::Absent(key, observed), _) => {
+                if observed.containers.is_empty() {
+                    self.forget(key).await;
+                }
+                return Ok(());
+            }
+            (Situation::Environment(..), _) => return Ok(()),
+        };
+        let reset_after = SignedDuration::try_from(reset_after.0).unwrap_or(SignedDuration::MAX);
+        let history = self.world.history(object.key(), object.generation());
+        self.remember(object.key(), history.settled(plan, containers, situation.at(), reset_after)).await
+    }
+
+    /// Writes down what a plan came to.
+    async fn acted(&self, object: &Object, report: &Report, fault: Option<Instant>) -> Result<(), Error> {
+        let key = object.key();
+        if let (Some(first), Some(fault)) = (report.first_effect, fault) {
+            self.record.metrics.first_effect(first.duration_since(fault));
+        }
+        let mut history = self.world.history(key, object.generation());
+        for (step, outcome) in &report.taken {
+            let operation = step.action.operation();
+            self.record.metrics.step(key.kind, operation, outcome);
+            match outcome.error() {
+                None => {
+                    tracing::info!(object = %key, step = %step.action, why = %step.why, outcome = outcome.as_str(), "done");
+                    self.record.events.normal(key.clone(), operation, step.to_string());
+                }
+                Some(error) => {
+                    tracing::warn!(object = %key, step = %step.action, why = %step.why, error, "failed");
+                    self.record.events.warning(key.clone(), "StepFailed", format!("could not {}: {error}", step.action));
+                }
+            }
+            if let Some(target) = step.action.container() {
+                self.world.snapshots.distrust(target.reference());
+            }
+            history = history.after(step, outcome.error(), self.world.clock.now());
+        }
+        self.remember(key, history).await
+    }
+
+    async fn remember(&self, key: &Key, history: crate::plan::History) -> Result<(), Error> {
+        if self.record.history.get(key).as_ref() == Some(&history) {
+            return Ok(());
+        }
+        let saved = self.record.history.save(key, &history).await;
+        lock(&self.world.histories).insert(key.clone(), history);
+        saved.map_err(|source| Error::Record { key: key.clone(), source })
+    }
+}

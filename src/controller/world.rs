@@ -1,0 +1,330 @@
+//! The side of the controller that looks and changes nothing: what a pass sees,
+//! and what `diff` sees without ever acting.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use crate::{
+    clock::Clock,
+    dotenv::Values,
+    execute::Environments,
+    manifest::{Key, Kind, Manifest},
+    observe::{
+        container::Lens,
+        engine,
+        environment::{EnvironmentReader, RunningContainer},
+        evidence::Evidence,
+        probe::Probes,
+        snapshot::{Snapshot, Snapshots},
+    },
+    plan::{
+        self, History, Situation,
+        container::{ProbeState, Readiness, Variables},
+        environment::{FileState, Recall, ValueState},
+    },
+    resolve::{self, Desired, resolve},
+    secret::FingerprintKey,
+    settings::Settings,
+    store::{Object, Reader},
+};
+
+/// Everything that is needed to look.
+pub struct World {
+    /// How we run.
+    pub settings: Settings,
+    /// The time of day.
+    pub clock: Clock,
+    /// What is wanted.
+    pub reader: Reader,
+    /// The engine, as seen.
+    pub snapshots: Snapshots,
+    /// Our own checks; none when we only have a look.
+    pub probes: Option<Probes>,
+    /// For public names of values.
+    pub fingerprints: FingerprintKey,
+    /// The `.env` files.
+    pub files: EnvironmentReader,
+    /// What was seen live about stops.
+    pub evidence: Arc<Mutex<Evidence>>,
+    /// What is remembered of each object.
+    pub histories: Mutex<BTreeMap<Key, History>>,
+    /// What was last wanted of each object while its references were good.
+    pub resolved: Mutex<BTreeMap<Key, Desired>>,
+    /// Whom the containers of the last list belong to, by their ids.
+    pub owners: Mutex<HashMap<String, Key>>,
+    /// The last list.
+    pub latest: Mutex<Option<Arc<Snapshot>>>,
+}
+
+/// What a pass saw.
+pub struct Seen {
+    /// For the planner.
+    pub situation: Situation,
+    /// For the executor: values that a new container needs.
+    pub environments: Environments,
+}
+
+impl World {
+    /// A list of containers that was asked for no earlier than `not_before`.
+    pub async fn snapshot(&self, not_before: Instant) -> Result<Arc<Snapshot>, engine::Error> {
+        let snapshot = self.snapshots.since(not_before).await?;
+        let mut latest = lock(&self.latest);
+        // Many passes get the same list; its owners are worked out once.
+        if !latest.as_ref().is_some_and(|latest| Arc::ptr_eq(latest, &snapshot)) {
+            *lock(&self.owners) = self.owners_in(&snapshot);
+            *latest = Some(Arc::clone(&snapshot));
+        }
+        Ok(snapshot)
+    }
+
+    fn owners_in(&self, snapshot: &Snapshot) -> HashMap<String, Key> {
+        let mut owners = HashMap::new();
+        for container in snapshot.containers.values().filter(|container| container.belongs_to(&self.settings.owner)) {
+            if let Some(key) = container.object().and_then(|object| object.parse().ok()) {
+                owners.insert(container.id.clone(), key);
+            }
+        }
+        for (key, desired) in lock(&self.resolved).iter() {
+            if let Desired::Healed(healed) = desired {
+                owners.extend(snapshot.selected(&healed.selector).iter().map(|container| (container.id.clone(), key.clone())));
+            }
+        }
+        owners
+    }
+
+    /// Whether the object's containers are somebody else's.
+    #[must_use]
+    pub fn is_healed(&self, key: &Key) -> bool {
+        matches!(lock(&self.resolved).get(key), Some(Desired::Healed(_)))
+    }
+
+    /// The object that this container belonged to when it was last seen.
+    #[must_use]
+    pub fn owner_of(&self, id: &str) -> Option<Key> {
+        lock(&self.owners).get(id).cloned()
+    }
+
+    /// What is wanted of an object. With dangling references: what was last wanted of it, and what is wrong.
+    pub fn resolve(&self, object: &Object) -> (Option<Desired>, Option<resolve::Error>) {
+        match resolve(object, &self.reader, &self.settings.desired) {
+            Ok(desired) => {
+                lock(&self.resolved).insert(object.key().clone(), desired.clone());
+                (Some(desired), None)
+            }
+            Err(error) => (lock(&self.resolved).get(object.key()).cloned(), Some(error)),
+        }
+    }
+
+    /// What is remembered of an object, as its manifest's generation finds it.
+    pub fn history(&self, key: &Key, generation: i64) -> History {
+        lock(&self.histories).get(key).cloned().unwrap_or_default().for_generation(generation)
+    }
+
+    /// Looks at the object's world, which has to be no older than `not_before`.
+    pub async fn observe(&self, desired: &Desired, not_before: Instant) -> Result<Seen, engine::Error> {
+        match desired {
+            Desired::Environment(desired) => {
+                let observed = self.observe_environment(desired, not_before).await;
+                Ok(Seen { situation: Situation::Environment(desired.clone(), observed), environments: Environments::new() })
+            }
+            Desired::Container(container) => {
+                let snapshot = self.snapshot(not_before).await?;
+                let environments = self.environments(&container.variables);
+                let history = self.history(&container.key, container.generation);
+                let probe = container.probe.as_ref();
+                let probes = |listed: &engine::Listed| self.probe_state(&container.key, probe, listed);
+                let dependencies = self.readiness(&container.depends_on, &snapshot);
+                let suspected = |id: &str| self.stop_suspected_until(id, snapshot.at);
+                let lens = self.lens(&snapshot, &environments, (&probes, &suspected), (dependencies, history));
+                let observed = lens.own(container).await?;
+                Ok(Seen { situation: Situation::Container(container.clone(), observed), environments })
+            }
+            Desired::Healed(healed) => {
+                let snapshot = self.snapshot(not_before).await?;
+                let history = self.history(&healed.key, healed.generation);
+                let probe = healed.probe.as_ref();
+                let probes = |listed: &engine::Listed| self.probe_state(&healed.key, probe, listed);
+                let dependencies = self.readiness(&healed.depends_on, &snapshot);
+                let suspected = |id: &str| self.stop_suspected_until(id, snapshot.at);
+                let environments = Environments::new();
+                let lens = self.lens(&snapshot, &environments, (&probes, &suspected), (dependencies, history));
+                let observed = lens.healed(healed).await?;
+                Ok(Seen { situation: Situation::Healed(healed.clone(), observed), environments })
+            }
+            Desired::Absent(key) => {
+                let snapshot = self.snapshot(not_before).await?;
+                let environments = Environments::new();
+                let lens = self.lens(&snapshot, &environments, (&|_| None, &|_| None), (BTreeMap::new(), History::default()));
+                let observed = lens.absent(key).await?;
+                Ok(Seen { situation: Situation::Absent(key.clone(), observed), environments })
+            }
+        }
+    }
+
+    fn lens<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+        environments: &'a Environments,
+        (probes, stop_suspected_until): (
+            &'a (dyn Fn(&engine::Listed) -> Option<ProbeState> + Sync),
+            &'a (dyn Fn(&str) -> Option<Timestamp> + Sync),
+        ),
+        (dependencies, history): (BTreeMap<Key, Readiness>, History),
+    ) -> Lens<'a> {
+        Lens {
+            snapshots: &self.snapshots,
+            snapshot,
+            owner: &self.settings.owner,
+            fingerprints: &self.fingerprints,
+            probes,
+            stop_suspected_until,
+            dependencies,
+            environments,
+            history,
+        }
+    }
+
+    fn probe_state(
+        &self,
+        key: &Key,
+        probe: Option<&crate::manifest::container::Probe>,
+        listed: &engine::Listed,
+    ) -> Option<ProbeState> {
+        self.probes.as_ref()?.state(key, listed, probe?)
+    }
+
+    fn stop_suspected_until(&self, id: &str, at: Timestamp) -> Option<Timestamp> {
+        let left = lock(&self.evidence).suspected_for(id, Instant::now())?;
+        at.checked_add(SignedDuration::try_from(left).ok()?).ok()
+    }
+
+    /// How far the containers of other objects have come.
+    fn readiness(&self, depends_on: &[plan::container::Dependency], snapshot: &Snapshot) -> BTreeMap<Key, Readiness> {
+        let keys = depends_on.iter().map(|dependency| &dependency.key);
+        keys.map(|key| (key.clone(), self.readiness_of(key, snapshot))).collect()
+    }
+
+    /// How far an object's container has come.
+    #[must_use]
+    pub fn readiness_of(&self, key: &Key, snapshot: &Snapshot) -> Readiness {
+        let desired = lock(&self.resolved).get(key).cloned();
+        let (listed, probe) = match &desired {
+            Some(Desired::Healed(healed)) => (snapshot.selected(&healed.selector), healed.probe.as_ref()),
+            Some(Desired::Container(container)) => (snapshot.of_object(&self.settings.owner, key), container.probe.as_ref()),
+            Some(Desired::Environment(_) | Desired::Absent(_)) | None => (Vec::new(), None),
+        };
+        let one = |listed: &&engine::Listed| {
+            let probe = self.probe_state(key, probe, listed);
+            plan::container::readiness(&listed.state, listed.health, probe.as_ref())
+        };
+        listed.iter().map(one).max().unwrap_or(Readiness::Down)
+    }
+
+    /// The values of the environments that a container takes variables from.
+    fn environments(&self, variables: &[Variables]) -> Environments {
+        let mut environments = Environments::new();
+        for variables in variables {
+            if let Variables::Environment { name, .. } = variables
+                && !environments.contains_key(name)
+            {
+                environments.insert(name.clone(), self.values(name));
+            }
+        }
+        environments
+    }
+
+    /// The values of an environment as its files have them now.
+    fn values(&self, name: &str) -> Result<Values, String> {
+        let key = Key::new(Kind::Environment, name);
+        let resolved = lock(&self.resolved).get(&key).cloned();
+        let desired = match resolved {
+            Some(Desired::Environment(desired)) => desired,
+            _ => match self.reader.get(&key).map(|object| self.resolve(&object).0) {
+                Some(Some(Desired::Environment(desired))) => desired,
+                _ => return Err(format!("there is no {key}")),
+            },
+        };
+        let not_asked = Recall::Unknown { reason: "it was not asked".to_owned() };
+        match self.files.read(&desired, &not_asked, History::default(), self.clock.now()).values {
+            Recall::Known(values) => Ok(values),
+            Recall::Unknown { reason } => Err(reason),
+        }
+    }
+
+    /// Looks at a cascade: the files, and, when a secret is missing from them, at the containers that may know it.
+    async fn observe_environment(
+        &self,
+        desired: &plan::environment::Desired,
+        not_before: Instant,
+    ) -> plan::environment::Observed {
+        let history = self.history(&desired.key, desired.generation);
+        let not_asked = Recall::Unknown { reason: "it was not asked".to_owned() };
+        let observed = self.files.read(desired, &not_asked, history.clone(), self.clock.now()).observed;
+        if !lacks_a_secret(desired, &observed) {
+            return observed;
+        }
+        // Files can be put right without an engine, but without one nobody knows what runs: the planner is told so.
+        let running = match self.running(desired, not_before).await {
+            Ok(running) => Recall::Known(running),
+            Err(error) => Recall::Unknown { reason: crate::error_chain(&error) },
+        };
+        self.files.read(desired, &running, history, self.clock.now()).observed
+    }
+
+    /// The running containers that take variables from an environment.
+    async fn running(
+        &self,
+        desired: &plan::environment::Desired,
+        not_before: Instant,
+    ) -> Result<Vec<RunningContainer>, engine::Error> {
+        let snapshot = self.snapshot(not_before).await?;
+        let mut running = Vec::new();
+        for user in self.users(&desired.key) {
+            for listed in snapshot.of_object(&self.settings.owner, &user) {
+                if let Some(inspected) = self.snapshots.details_of(listed).await? {
+                    let (id, name) = (listed.id.clone(), listed.name.clone());
+                    running.push(RunningContainer { id, name, variables: inspected.variables.clone() });
+                }
+            }
+        }
+        Ok(running)
+    }
+
+    /// The objects that refer to `key`: dependents of a container, users of an environment.
+    #[must_use]
+    pub fn users(&self, key: &Key) -> Vec<Key> {
+        let uses = |manifest: &Manifest| match manifest {
+            Manifest::Container(container) => match key.kind {
+                Kind::Environment => container.spec.env_from.iter().any(|from| from.environment == key.name),
+                Kind::Container => container.spec.depends_on.iter().any(|dependency| dependency.container == key.name),
+            },
+            Manifest::Environment(_) => false,
+        };
+        let objects = self.reader.objects().into_iter();
+        objects.filter(|(_, object)| object.manifest().is_some_and(|manifest| uses(manifest))).map(|(key, _)| key).collect()
+    }
+}
+
+/// Whether a wanted secret has no value in any file.
+fn lacks_a_secret(desired: &plan::environment::Desired, observed: &plan::environment::Observed) -> bool {
+    let has = |variable: &String| {
+        observed.files.values().any(|file| match file {
+            FileState::Present(content) => matches!(content.values.get(variable), Some(ValueState::Set { .. })),
+            FileState::Absent | FileState::Unusable { .. } => false,
+        })
+    };
+    desired.secrets.iter().flat_map(|secrets| &secrets.generate).any(|secret| !has(&secret.variable))
+}
+
+/// Locks; whoever panicked while holding the lock had put in or taken out whole values.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// So that a look can be shared with the tasks that bring triggers.
+pub type SharedWorld = Arc<World>;

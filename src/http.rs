@@ -1,0 +1,91 @@
+//! What a running Mooring answers: health, metrics and the API, over TCP for
+//! everyone on the host, and over the control socket for its owner.
+//!
+//! Questions go in, views come out; the [`Operator`] behind it decides what is
+//! true. Nothing here touches the engine, the files or the journal, and the web
+//! framework is known nowhere else.
+
+mod connection;
+mod events;
+#[cfg(test)]
+pub(crate) mod fake;
+mod guard;
+mod objects;
+mod params;
+mod refusal;
+mod routes;
+mod socket;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use socket::ControlSocket;
+
+use crate::{
+    manifest::{Key, Kind},
+    view::{AuditView, EventView, Health, ObjectView, PlanView},
+};
+
+/// What the servers ask. Answers are taken from memory or from the journal, never from hope: an `Err` says why there
+/// is none, in words for a person.
+#[async_trait]
+pub trait Operator: Send + Sync + 'static {
+    /// All objects, or those of one kind, sorted by key.
+    fn objects(&self, kind: Option<Kind>) -> Vec<ObjectView>;
+
+    /// One object, when there is one.
+    fn object(&self, key: &Key) -> Option<ObjectView>;
+
+    /// What would be done now, for one object or for all: a fresh look, and not a single write.
+    async fn plans(&self, key: Option<&Key>) -> Result<Vec<PlanView>, String>;
+
+    /// The last `limit` events, oldest first.
+    async fn events(&self, object: Option<&Key>, limit: usize) -> Result<Vec<EventView>, String>;
+
+    /// Events from now on, as they happen.
+    fn follow_events(&self) -> BoxStream<'static, EventView>;
+
+    /// Objects from now on, each as it is after a change.
+    fn follow_objects(&self) -> BoxStream<'static, ObjectView>;
+
+    /// The last `limit` entries of the audit log, newest last.
+    async fn audit(&self, object: Option<&Key>, limit: usize) -> Result<Vec<AuditView>, String>;
+
+    /// Lets Mooring try again with an object that it had given up or was told to leave alone.
+    async fn release(&self, key: &Key, actor: &str) -> Result<(), String>;
+
+    /// Whether it lives and is of use.
+    fn health(&self) -> Health;
+
+    /// The metrics in Prometheus' text format.
+    fn metrics(&self) -> String;
+}
+
+/// What may be asked of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Questions only.
+    ReadOnly,
+    /// Questions, and requests that make Mooring do something.
+    Full,
+}
+
+/// Answers on a TCP address until `shutdown`, then finishes the requests it has begun.
+pub async fn serve(listener: TcpListener, operator: Arc<dyn Operator>, access: Access, shutdown: CancellationToken) {
+    let router = guard::for_browsers(routes::router(operator, access, shutdown.clone()));
+    connection::accept(listener, router, shutdown).await;
+}
+
+/// Answers on the control socket until `shutdown`, then finishes the requests it has begun and removes the socket.
+pub async fn serve_unix(socket: ControlSocket, operator: Arc<dyn Operator>, access: Access, shutdown: CancellationToken) {
+    let router = routes::router(operator, access, shutdown.clone());
+    let (listener, _removed_at_the_end) = socket.into_parts();
+    connection::accept(listener, router, shutdown).await;
+}

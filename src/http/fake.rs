@@ -1,0 +1,172 @@
+//! An operator for tests: it has two objects, and tells what it was asked to do.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+
+use super::Operator;
+use crate::{
+    manifest::{
+        Key, Kind,
+        status::{Condition, ConditionStatus, ConditionType, Status},
+    },
+    view::{AuditView, Change, EventView, Health, ObjectView, PlanView, StepView, WaitView},
+};
+
+/// An operator that answers from this value.
+pub(crate) struct Fake {
+    pub(crate) health: Health,
+    pub(crate) released: Mutex<Vec<(Key, String)>>,
+    /// What `follow_events` and `follow_objects` tell before they go silent.
+    pub(crate) news: (Vec<EventView>, Vec<ObjectView>),
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        let health = Health { alive: true, not_ready: Vec::new() };
+        let news = (vec![event("Started", 1)], vec![web(ConditionStatus::True)]);
+        Self { health, released: Mutex::default(), news }
+    }
+}
+
+/// An object that is ready or not.
+pub(crate) fn web(ready: ConditionStatus) -> ObjectView {
+    let reason = if ready == ConditionStatus::True { "Converged" } else { "BackingOff" };
+    let condition = Condition {
+        kind: ConditionType::Ready,
+        status: ready,
+        reason: reason.to_owned(),
+        message: "it exited with 137; next try in 4s".to_owned(),
+        last_transition_time: "2026-01-02T03:04:05Z".to_owned(),
+    };
+    ObjectView {
+        key: Key::new(Kind::Container, "web"),
+        generation: 2,
+        source: Some("web.yaml:1".to_owned()),
+        status: Some(Status { observed_generation: Some(2), conditions: vec![condition] }),
+        summary: "nginx:1.27".to_owned(),
+        manifest: Some(serde_json::json!({
+            "apiVersion": "mooring.dev/v1alpha1",
+            "kind": "Container",
+            "metadata": {"name": "web"},
+            "spec": {"image": "nginx:1.27"},
+        })),
+    }
+}
+
+/// An object before its first pass.
+pub(crate) fn shop() -> ObjectView {
+    ObjectView {
+        key: Key::new(Kind::Environment, "shop"),
+        generation: 1,
+        source: Some("shop.yaml:1".to_owned()),
+        status: None,
+        summary: ".".to_owned(),
+        manifest: None,
+    }
+}
+
+/// An event about `web`.
+pub(crate) fn event(reason: &str, count: i64) -> EventView {
+    EventView {
+        object: "Container/web".to_owned(),
+        severity: "Normal".to_owned(),
+        reason: reason.to_owned(),
+        message: "start web, because it exited with 137".to_owned(),
+        first_at: "2026-01-02T03:04:05Z".to_owned(),
+        last_at: "2026-01-02T03:05:05Z".to_owned(),
+        count,
+    }
+}
+
+/// What would be done to `web`.
+pub(crate) fn plan() -> PlanView {
+    PlanView {
+        key: Key::new(Kind::Container, "web"),
+        steps: vec![StepView {
+            operation: "CreateContainer".to_owned(),
+            target: "web".to_owned(),
+            action: "create web from nginx:1.27".to_owned(),
+            why: "Outdated".to_owned(),
+            because: "it differs in image".to_owned(),
+            changes: vec![Change {
+                field: "image".to_owned(),
+                from: Some("nginx:1.26".to_owned()),
+                to: Some("nginx:1.27".to_owned()),
+            }],
+        }],
+        wait: Some(WaitView { code: "BackingOff".to_owned(), message: "4s until the next try".to_owned() }),
+        notes: Vec::new(),
+        refused: None,
+    }
+}
+
+/// One entry of the audit log.
+pub(crate) fn entry() -> AuditView {
+    AuditView {
+        id: 7,
+        created_at: "2026-01-02T03:04:05Z".to_owned(),
+        actor: "reconciler".to_owned(),
+        pass: "p1".to_owned(),
+        object: "Container/web".to_owned(),
+        operation: "StartContainer".to_owned(),
+        target: "web".to_owned(),
+        action: "start web".to_owned(),
+        why: "NotRunning".to_owned(),
+        because: "it exited with 137".to_owned(),
+        outcome: "done".to_owned(),
+        error: None,
+    }
+}
+
+#[async_trait]
+impl Operator for Fake {
+    fn objects(&self, kind: Option<Kind>) -> Vec<ObjectView> {
+        let all = [shop(), web(ConditionStatus::False)];
+        all.into_iter().filter(|object| kind.is_none_or(|kind| object.key.kind == kind)).collect()
+    }
+
+    fn object(&self, key: &Key) -> Option<ObjectView> {
+        self.objects(None).into_iter().find(|object| object.key == *key)
+    }
+
+    async fn plans(&self, _: Option<&Key>) -> Result<Vec<PlanView>, String> {
+        Ok(vec![plan()])
+    }
+
+    async fn events(&self, _: Option<&Key>, limit: usize) -> Result<Vec<EventView>, String> {
+        Ok(vec![event("Created", 1), event("Started", 1)].into_iter().take(limit).collect())
+    }
+
+    fn follow_events(&self) -> BoxStream<'static, EventView> {
+        stream::iter(self.news.0.clone()).chain(stream::pending()).boxed()
+    }
+
+    fn follow_objects(&self) -> BoxStream<'static, ObjectView> {
+        stream::iter(self.news.1.clone()).chain(stream::pending()).boxed()
+    }
+
+    async fn audit(&self, object: Option<&Key>, _: usize) -> Result<Vec<AuditView>, String> {
+        match object {
+            Some(_) => Err("the journal cannot be read".to_owned()),
+            None => Ok(vec![entry()]),
+        }
+    }
+
+    async fn release(&self, key: &Key, actor: &str) -> Result<(), String> {
+        self.released.lock().unwrap().push((key.clone(), actor.to_owned()));
+        Ok(())
+    }
+
+    fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    fn metrics(&self) -> String {
+        "mooring_passes_total 1\n".to_owned()
+    }
+}

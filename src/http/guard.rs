@@ -1,0 +1,101 @@
+//! What stands before every route: time limits, headers for browsers, and the
+//! check that a page from elsewhere does not ask in a browser's name.
+
+use std::{net::IpAddr, time::Duration};
+
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+
+use super::refusal::Refusal;
+
+/// A fresh look at everything takes as long as the engine does, and a busy engine takes seconds. A stream has begun
+/// to answer by then.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Nothing we answer is to be sniffed, framed, cached, or read by a page from elsewhere.
+const HEADERS: [(HeaderName, &str); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (header::CACHE_CONTROL, "no-store"),
+];
+
+/// Bounds the time of a request and marks its answer.
+pub(super) fn for_everyone(router: Router) -> Router {
+    router.layer(middleware::from_fn(limit_time)).layer(middleware::map_response(mark))
+}
+
+/// Besides, refuses requests that a browser was tricked into.
+pub(super) fn for_browsers(router: Router) -> Router {
+    router.layer(middleware::from_fn(check_host)).layer(middleware::map_response(mark))
+}
+
+async fn limit_time(request: Request, next: Next) -> Response {
+    let late = |_| Refusal::new(StatusCode::GATEWAY_TIMEOUT, "there was no answer within 30 seconds").into_response();
+    tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(late)
+}
+
+async fn mark(mut response: Response) -> Response {
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// A page of evil.example can make its own name point to 127.0.0.1 and then read our answers as its own ("DNS
+/// rebinding"). The browser still sends the page's name as `Host`, and that gives it away.
+async fn check_host(request: Request, next: Next) -> Response {
+    let host = request.uri().authority().map(|authority| authority.as_str().to_owned());
+    let host =
+        host.or_else(|| request.headers().get(header::HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned()));
+    match host {
+        Some(host) if !is_local(&host) => Refusal::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            format!("this is not `{host}`; ask by address, as localhost, or by a name without a dot"),
+        )
+        .into_response(),
+        // Browsers always send it.
+        Some(_) | None => next.run(request).await,
+    }
+}
+
+/// Whether no stranger can own this name: an address; `localhost`; or a name without a dot, which is one of this
+/// machine or of a container network (as in a Prometheus that scrapes `mooring:3700`), never of the public DNS.
+fn is_local(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    let name = name.to_ascii_lowercase();
+    name.parse::<IpAddr>().is_ok() || name.ends_with(".localhost") || !name.contains('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_local;
+
+    #[test]
+    fn addresses_localhost_and_bare_names_are_local() {
+        for host in
+            ["127.0.0.1:3700", "[::1]:3700", "[::1]", "localhost", "LOCALHOST:80", "a.localhost:1", "mooring:3700", "10.0.0.2"]
+        {
+            assert!(is_local(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn names_that_strangers_can_own_are_not_local() {
+        for host in
+            ["evil.example", "evil.example:3700", "127.0.0.1.evil.example", "localhost.evil.example", "evil.", "localhost."]
+        {
+            assert!(!is_local(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Objects, what would be done to them, and letting them go.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Extension, State, rejection::BytesRejection},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use futures::{StreamExt, stream};
+use nix::unistd::{Uid, User};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    Access, Operator,
+    connection::Peer,
+    params::{ObjectPath, ObjectsQuery, Params, PlansQuery},
+    refusal::Refusal,
+    routes::Context,
+};
+use crate::view::ObjectView;
+
+/// All objects, once; or as they are and then each again whenever it changes.
+pub(super) async fn list(State(ctx): State<Context>, Params(query): Params<ObjectsQuery>) -> Result<Response, Refusal> {
+    if !query.watch {
+        return Ok(Json(items(&ctx.operator.objects(query.kind))).into_response());
+    }
+    // Follow first, list afterwards: a change in between is told twice rather than never.
+    let changes = ctx.operator.follow_objects();
+    let now = ctx.operator.objects(query.kind);
+    let wanted = move |object: &ObjectView| query.kind.is_none_or(|kind| object.key.kind == kind);
+    let changes = changes.filter(move |object| std::future::ready(wanted(object)));
+    ctx.streams.respond(stream::iter(now).chain(changes))
+}
+
+/// One object.
+pub(super) async fn one(
+    State(operator): State<Arc<dyn Operator>>,
+    ObjectPath(key): ObjectPath,
+) -> Result<Json<ObjectView>, Refusal> {
+    operator.object(&key).map(Json).ok_or_else(|| Refusal::no_object(&key))
+}
+
+/// What would be done now, to one object or to all.
+pub(super) async fn plans(
+    State(operator): State<Arc<dyn Operator>>,
+    Params(query): Params<PlansQuery>,
+) -> Result<Json<Value>, Refusal> {
+    if let Some(key) = &query.object
+        && operator.object(key).is_none()
+    {
+        return Err(Refusal::no_object(key));
+    }
+    operator.plans(query.object.as_ref()).await.map(|plans| Json(items(&plans))).map_err(Refusal::unavailable)
+}
+
+/// Lets Mooring try again with an object that it had given up.
+///
+/// The body is read, and thereby bounded, although nothing is expected in it.
+pub(super) async fn release(
+    State(ctx): State<Context>,
+    Extension(peer): Extension<Peer>,
+    ObjectPath(key): ObjectPath,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, Refusal> {
+    if ctx.access == Access::ReadOnly {
+        let error = "this address only answers questions; requests are taken on the control socket in the state directory";
+        return Err(Refusal::new(StatusCode::FORBIDDEN, error));
+    }
+    body.map_err(|rejection| Refusal::new(rejection.status(), rejection.body_text()))?;
+    if ctx.operator.object(&key).is_none() {
+        return Err(Refusal::no_object(&key));
+    }
+    let refused = |error| Refusal::new(StatusCode::CONFLICT, error);
+    ctx.operator.release(&key, &actor(peer).await).await.map_err(refused)?;
+    Ok(Json(json!({"released": key})))
+}
+
+/// Who asks, for the audit log: the user by name, or by number when it has none.
+async fn actor(peer: Peer) -> String {
+    let Peer::User(uid) = peer else { return "cli:unknown".to_owned() };
+    // The user's name may come from a directory server, which takes its time.
+    let named = tokio::task::spawn_blocking(move || User::from_uid(Uid::from_raw(uid)).ok().flatten()).await;
+    let name = named.ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
+    format!("cli:{name}")
+}
+
+/// A list has a name, so that something can be said beside it one day.
+pub(super) fn items(items: &[impl Serialize]) -> Value {
+    json!({"items": items})
+}

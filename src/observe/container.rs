@@ -1,0 +1,205 @@
+//! The engine's answers and the cascades' values → what the container planner looks at.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+
+use super::{
+    engine::{ALLOW_REMOVE_LABEL, Error, Inspected, Listed, SHAPE_LABEL, VARIABLES_LABEL},
+    snapshot::{Snapshot, Snapshots},
+};
+use crate::{
+    manifest::Key,
+    plan::{
+        History,
+        action::VariableSource,
+        container::{Container, Desired, MadeWith, Observed, ProbeState, Readiness, Variable, Variables, heal},
+        shape::Shape,
+    },
+    secret::{FingerprintKey, Secret},
+};
+
+/// What a pass brings along to look at a container's world.
+pub struct Lens<'a> {
+    /// The engine.
+    pub snapshots: &'a Snapshots,
+    /// The list of containers that this pass goes by.
+    pub snapshot: &'a Snapshot,
+    /// The name of this Mooring on labels.
+    pub owner: &'a str,
+    /// For public names of values.
+    pub fingerprints: &'a FingerprintKey,
+    /// What our own probes say, by container id.
+    pub probes: &'a (dyn Fn(&Listed) -> Option<ProbeState> + Sync),
+    /// Until when a stop by a person has to be thought possible, by container id.
+    pub stop_suspected_until: &'a (dyn Fn(&str) -> Option<Timestamp> + Sync),
+    /// How the objects that this one depends on fare.
+    pub dependencies: BTreeMap<Key, Readiness>,
+    /// The values of the environments that it refers to, or why there are none.
+    pub environments: &'a BTreeMap<String, Result<BTreeMap<String, Secret>, String>>,
+    /// What is remembered.
+    pub history: History,
+}
+
+impl Lens<'_> {
+    /// Looks at the world of a container of our own.
+    pub async fn own(self, desired: &Desired) -> Result<Observed, Error> {
+        let listed = self.snapshot.of_object(self.owner, &desired.key);
+        let ours: BTreeSet<&str> = listed.iter().map(|container| container.id.as_str()).collect();
+        let name_taken =
+            self.snapshot.containers.values().any(|other| other.name == desired.name && !ours.contains(other.id.as_str()));
+        let mut observed = self.containers(&listed).await?;
+        observed.name_taken = name_taken;
+        (observed.variables, observed.missing_variables) = self.variables(&desired.variables);
+        // A container that has the shape proves that networks, volumes and image are there, or will be asked for when it is not well.
+        let needs_nothing = observed.containers.iter().any(|container| {
+            let has_shape = container.made_with.as_ref().is_some_and(|made_with| made_with.shape == desired.shape);
+            let attached = desired.shape.networks.iter().all(|network| container.networks.contains(&network.name));
+            has_shape && attached && container.readiness() == Readiness::Healthy
+        });
+        observed.image_present = true;
+        if !needs_nothing {
+            let engine = self.snapshots.engine();
+            let wanted: BTreeSet<String> = desired.shape.networks.iter().map(|network| network.name.clone()).collect();
+            observed.missing_networks = missing(wanted, || engine.networks()).await?;
+            let wanted: BTreeSet<String> = desired.shape.volume_names().map(str::to_owned).collect();
+            observed.missing_volumes = missing(wanted, || engine.volumes()).await?;
+            observed.image_present = engine.has_image(&desired.shape.image).await?;
+        }
+        Ok(observed)
+    }
+
+    /// Looks at the world of somebody else's containers.
+    pub async fn healed(self, desired: &heal::Desired) -> Result<Observed, Error> {
+        let listed = self.snapshot.selected(&desired.selector);
+        let mut observed = self.containers(&listed).await?;
+        let attached = |name: &String| observed.containers.iter().all(|container| container.networks.contains(name));
+        let wanted: BTreeSet<String> =
+            desired.networks.iter().map(|network| network.name.clone()).filter(|name| !attached(name)).collect();
+        observed.missing_networks = missing(wanted, || self.snapshots.engine().networks()).await?;
+        Ok(observed)
+    }
+
+    /// Looks at what is left of an object whose manifest is gone.
+    pub async fn absent(self, key: &Key) -> Result<Observed, Error> {
+        let listed = self.snapshot.of_object(self.owner, key);
+        self.containers(&listed).await
+    }
+
+    async fn containers(&self, listed: &[&Listed]) -> Result<Observed, Error> {
+        let mut containers = Vec::with_capacity(listed.len());
+        for listed in listed {
+            if let Some(inspected) = self.snapshots.details_of(listed).await? {
+                containers.push(self.container(listed, &inspected));
+            }
+        }
+        let suspected = containers.iter().filter_map(|container| (self.stop_suspected_until)(&container.id)).max();
+        Ok(Observed {
+            at: self.snapshot.at,
+            containers,
+            name_taken: false,
+            missing_networks: BTreeSet::new(),
+            missing_volumes: BTreeSet::new(),
+            image_present: true,
+            variables: BTreeMap::new(),
+            missing_variables: BTreeMap::new(),
+            dependencies: self.dependencies.clone(),
+            stop_suspected_until: suspected,
+            history: self.history.clone(),
+        })
+    }
+
+    fn container(&self, listed: &Listed, inspected: &Arc<Inspected>) -> Container {
+        Container {
+            id: listed.id.clone(),
+            name: listed.name.clone(),
+            // The list is the younger of the two, but only the details know exit codes.
+            state: inspected.state.clone(),
+            health: listed.health,
+            probe: (self.probes)(listed),
+            started_at: inspected.started_at,
+            made_with: made_with(&listed.labels),
+            networks: listed.networks.keys().cloned().collect(),
+            variables: inspected
+                .variables
+                .iter()
+                .map(|(name, value)| (name.clone(), self.fingerprints.fingerprint(value.expose())))
+                .collect(),
+            limits: inspected.limits.clone(),
+        }
+    }
+
+    /// The variables that the container should have, and those that have no value.
+    fn variables(&self, sources: &[Variables]) -> (BTreeMap<String, Variable>, BTreeMap<String, String>) {
+        let (mut known, mut missing) = (BTreeMap::new(), BTreeMap::new());
+        for source in sources {
+            match source {
+                Variables::Literal(values) => known.extend(values.iter().map(|(name, value)| {
+                    let source = VariableSource::Literal(Secret::new(value.clone()));
+                    (name.clone(), Variable { source, fingerprint: self.fingerprints.fingerprint(value) })
+                })),
+                Variables::Environment { name, keys } => {
+                    self.take_from_environment(name, keys.as_deref(), &mut known, &mut missing);
+                }
+            }
+        }
+        // What a later source has, an earlier one need not.
+        missing.retain(|name, _| !known.contains_key(name));
+        (known, missing)
+    }
+
+    fn take_from_environment(
+        &self,
+        environment: &str,
+        keys: Option<&[String]>,
+        known: &mut BTreeMap<String, Variable>,
+        missing: &mut BTreeMap<String, String>,
+    ) {
+        let values = match self.environments.get(environment) {
+            Some(Ok(values)) => values,
+            Some(Err(reason)) => {
+                let names = keys.map_or_else(|| vec!["(all)".to_owned()], <[String]>::to_vec);
+                missing.extend(names.into_iter().map(|name| (name, reason.clone())));
+                return;
+            }
+            None => return,
+        };
+        let names: Vec<&String> = keys.map_or_else(|| values.keys().collect(), |keys| keys.iter().collect());
+        for name in names {
+            match values.get(name).filter(|value| !value.is_empty()) {
+                Some(value) => {
+                    let fingerprint = self.fingerprints.fingerprint(value.expose());
+                    let source = VariableSource::Environment(environment.to_owned());
+                    known.insert(name.clone(), Variable { source, fingerprint });
+                }
+                // All of an environment may well have empty ones; one that was asked for by name may not.
+                None if keys.is_some() => {
+                    missing.insert(name.clone(), format!("Environment/{environment} has none"));
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+async fn missing<F>(wanted: BTreeSet<String>, existing: impl FnOnce() -> F) -> Result<BTreeSet<String>, Error>
+where
+    F: Future<Output = Result<BTreeSet<String>, Error>>,
+{
+    if wanted.is_empty() {
+        return Ok(wanted);
+    }
+    let existing = existing().await?;
+    Ok(wanted.into_iter().filter(|name| !existing.contains(name)).collect())
+}
+
+/// What a container's labels say it was made with; none when they cannot be read.
+fn made_with(labels: &BTreeMap<String, String>) -> Option<MadeWith> {
+    let shape: Shape = serde_json::from_str(labels.get(SHAPE_LABEL)?).ok()?;
+    let variables: BTreeSet<String> = serde_json::from_str(labels.get(VARIABLES_LABEL)?).ok()?;
+    let allow_remove = labels.get(ALLOW_REMOVE_LABEL).is_some_and(|value| value == "true");
+    Some(MadeWith { shape, variables, allow_remove })
+}

@@ -1,0 +1,185 @@
+//! What can be asked of a container engine, whichever it is.
+//!
+//! The real one is [`super::docker`]; tests have a simulated one. Answers are
+//! plain values: nobody beyond this module sees the engine's own types.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use jiff::Timestamp;
+
+use crate::{
+    plan::{
+        container::{Health, State},
+        shape::Limits,
+    },
+    secret::Secret,
+};
+
+/// Label that says which Mooring a container belongs to.
+pub const OWNER_LABEL: &str = "dev.mooring.owner";
+/// Label that says which object a container belongs to, as `Container/redis`.
+pub const OBJECT_LABEL: &str = "dev.mooring.object";
+/// Label that holds the shape a container was made with, as JSON.
+pub const SHAPE_LABEL: &str = "dev.mooring.shape";
+/// Label that lists the variables a container was given, as a JSON list of names.
+pub const VARIABLES_LABEL: &str = "dev.mooring.variables";
+/// Label that says that a container may be removed although it has data.
+pub const ALLOW_REMOVE_LABEL: &str = "dev.mooring.allow-remove";
+
+/// What can be asked of an engine. No call here changes anything.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// Who it is and what it can do. The first request to an engine that is
+    /// coming up may take seconds; that is not a failure.
+    async fn describe(&self) -> Result<Description, Error>;
+
+    /// All containers, running or not: one request.
+    async fn list(&self) -> Result<Vec<Listed>, Error>;
+
+    /// The details of one container; none when it is gone.
+    async fn inspect(&self, id: &str) -> Result<Option<Inspected>, Error>;
+
+    /// Whether the engine has this image.
+    async fn has_image(&self, reference: &str) -> Result<bool, Error>;
+
+    /// The names of all networks.
+    async fn networks(&self) -> Result<BTreeSet<String>, Error>;
+
+    /// The names of all volumes.
+    async fn volumes(&self) -> Result<BTreeSet<String>, Error>;
+
+    /// What happens from now on. The stream ends, or fails, when the engine
+    /// goes away. It is only ever a hint to look again, except for [`EventAction::Stopped`].
+    async fn events(&self) -> Result<BoxStream<'static, Result<Event, Error>>, Error>;
+
+    /// Runs a command inside a container; none when the engine could not start it.
+    async fn exec(&self, id: &str, command: &[String]) -> Result<ExecResult, Error>;
+}
+
+/// Who the engine is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// Its lasting id.
+    pub id: String,
+    /// Its version, as in `20.10.24`.
+    pub version: String,
+    /// The API version in use, as in `1.41`.
+    pub api_version: String,
+}
+
+/// One line of the list of containers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// The id.
+    pub id: String,
+    /// The name, without the leading slash.
+    pub name: String,
+    /// The image as it was asked for.
+    pub image: String,
+    /// What it is doing. The list does not know exit codes for sure: `inspect` does.
+    pub state: State,
+    /// What the health check says.
+    pub health: Health,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// The networks it is attached to, with its address there when it runs.
+    pub networks: BTreeMap<String, Option<String>>,
+}
+
+/// The details of one container.
+#[derive(Clone, Debug)]
+pub struct Inspected {
+    /// What it is doing.
+    pub state: State,
+    /// What the health check says.
+    pub health: Health,
+    /// When its main process was last started.
+    pub started_at: Option<Timestamp>,
+    /// When its main process last ended.
+    pub finished_at: Option<Timestamp>,
+    /// Its environment.
+    pub variables: BTreeMap<String, Secret>,
+    /// Its limits and restart policy as they are now.
+    pub limits: Limits,
+    /// The signal that asks it to stop.
+    pub stop_signal: Option<String>,
+}
+
+/// Something that happened on the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The container it is about, when it is about one.
+    pub container: Option<String>,
+    /// The object that the container's label names, if it names one. A hint: labels can lie.
+    pub object: Option<String>,
+    /// What happened.
+    pub action: EventAction,
+    /// When the engine says it happened.
+    pub at: Timestamp,
+}
+
+/// What happened, as far as anybody here cares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventAction {
+    /// A signal was sent to it.
+    Signalled {
+        /// Whether it was one that cannot be refused (SIGKILL). Only a hint: the number can be faked by a label.
+        kill: bool,
+    },
+    /// Its main process ended.
+    Died,
+    /// It was stopped by a call to the engine's stop function: by a person, by us, or by the engine going down.
+    Stopped,
+    /// It was started.
+    Started,
+    /// Its health changed.
+    HealthChanged,
+    /// It was made, removed, renamed, updated, paused, or attached to or taken off a network.
+    Changed,
+    /// Something that is not about a container.
+    Other,
+}
+
+/// How a command inside a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecResult {
+    /// Its exit code.
+    pub exit_code: i64,
+    /// The end of what it printed, at most a few hundred characters.
+    pub output: String,
+}
+
+/// Asking the engine failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no answer: no socket, refused, broken off, timed out.
+    #[error("the engine cannot be reached at {address}")]
+    Unreachable {
+        /// Where it was looked for.
+        address: String,
+        /// What went wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// There is an answer, and it is an error.
+    #[error("the engine refused to {operation}: {status} {message}")]
+    Refused {
+        /// What was asked.
+        operation: String,
+        /// The HTTP status.
+        status: u16,
+        /// The engine's words.
+        message: String,
+    },
+    /// There is an answer that makes no sense.
+    #[error("the engine's answer to {operation} cannot be read")]
+    Unreadable {
+        /// What was asked.
+        operation: String,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}

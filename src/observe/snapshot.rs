@@ -1,0 +1,197 @@
+//! One look at the engine for everybody who wants one.
+//!
+//! A pass needs a list of containers that is younger than whatever asked for
+//! the pass. Many passes can share one: who comes while a list is being fetched
+//! waits for it, and takes it if it was begun late enough. So a resync of a
+//! thousand objects, or a burst of ten thousand events, costs a few list calls.
+//!
+//! Details (`inspect`) are fetched once for each container and kept, because
+//! nearly all of them are fixed when it is made. An event about a container
+//! drops what is kept, and so does the passing of time, for events can be lost.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::engine::{Engine, Error, Inspected, Listed};
+use crate::{
+    clock::Clock,
+    manifest::{Key, container::Selector},
+};
+
+/// Lists in [`BURST_WINDOW`] after which they are spaced out; a single fault needs two or three.
+const BURST: usize = 10;
+/// The window in which [`BURST`] is counted.
+const BURST_WINDOW: Duration = Duration::from_secs(2);
+/// The pause between lists in a burst: five each second still feel immediate, and cost little even with a thousand containers.
+const BURST_PAUSE: Duration = Duration::from_millis(200);
+/// How long details are trusted without an event.
+const DETAILS_KEPT: Duration = Duration::from_mins(5);
+
+/// All containers at one instant.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// When the list was asked for.
+    pub at: Timestamp,
+    /// The containers by id.
+    pub containers: BTreeMap<String, Listed>,
+}
+
+impl Snapshot {
+    /// The containers that carry the label of this object, oldest first.
+    #[must_use]
+    pub fn of_object(&self, owner: &str, key: &Key) -> Vec<&Listed> {
+        let object = key.to_string();
+        let mut of_object: Vec<&Listed> = self
+            .containers
+            .values()
+            .filter(|container| container.belongs_to(owner) && container.object() == Some(&object))
+            .collect();
+        of_object.sort_by_key(|container| container.created_at);
+        of_object
+    }
+
+    /// The containers that a selector names, none of them our own, oldest first.
+    #[must_use]
+    pub fn selected(&self, selector: &Selector) -> Vec<&Listed> {
+        let mut selected: Vec<&Listed> =
+            self.containers.values().filter(|container| container.is_selected_by(selector)).collect();
+        selected.sort_by_key(|container| container.created_at);
+        selected
+    }
+
+    /// The objects that containers of this owner name on their labels.
+    #[must_use]
+    pub fn owned_objects(&self, owner: &str) -> std::collections::BTreeSet<Key> {
+        let ours = self.containers.values().filter(|container| container.belongs_to(owner));
+        ours.filter_map(|container| container.object()?.parse().ok()).collect()
+    }
+}
+
+impl Listed {
+    /// Whether this Mooring made it.
+    #[must_use]
+    pub fn belongs_to(&self, owner: &str) -> bool {
+        self.labels.get(super::engine::OWNER_LABEL).is_some_and(|label| label == owner)
+    }
+
+    /// The object on its label, as text: labels can say anything.
+    #[must_use]
+    pub fn object(&self) -> Option<&String> {
+        self.labels.get(super::engine::OBJECT_LABEL)
+    }
+
+    /// Whether a selector means it. What some Mooring made is never somebody else's.
+    #[must_use]
+    pub fn is_selected_by(&self, selector: &Selector) -> bool {
+        let named = selector.name.as_ref().is_none_or(|name| *name == self.name);
+        let labelled = selector.labels.iter().all(|(label, value)| self.labels.get(label) == Some(value));
+        let selects = selector.name.is_some() || !selector.labels.is_empty();
+        selects && named && labelled && !self.labels.contains_key(super::engine::OWNER_LABEL)
+    }
+}
+
+/// Looks at the engine on behalf of all passes.
+pub struct Snapshots {
+    engine: Arc<dyn Engine>,
+    clock: Clock,
+    latest: tokio::sync::Mutex<Latest>,
+    details: Mutex<HashMap<String, Details>>,
+}
+
+#[derive(Default)]
+struct Latest {
+    snapshot: Option<(Instant, Arc<Snapshot>)>,
+    /// When the last few lists were asked for.
+    asked: VecDeque<Instant>,
+}
+
+struct Details {
+    fetched: Instant,
+    inspected: Arc<Inspected>,
+}
+
+impl Snapshots {
+    /// Of this engine.
+    #[must_use]
+    pub fn new(engine: Arc<dyn Engine>, clock: Clock) -> Self {
+        Self { engine, clock, latest: tokio::sync::Mutex::default(), details: Mutex::default() }
+    }
+
+    /// The engine that is looked at.
+    #[must_use]
+    pub fn engine(&self) -> &Arc<dyn Engine> {
+        &self.engine
+    }
+
+    /// A list that was asked for no earlier than `not_before`.
+    pub async fn since(&self, not_before: Instant) -> Result<Arc<Snapshot>, Error> {
+        let mut latest = self.latest.lock().await;
+        if let Some((asked, snapshot)) = &latest.snapshot
+            && *asked >= not_before
+        {
+            return Ok(Arc::clone(snapshot));
+        }
+        latest.pace().await;
+        let (asked, at) = (Instant::now(), self.clock.now());
+        let containers = self.engine.list().await?;
+        let containers: BTreeMap<String, Listed> =
+            containers.into_iter().map(|container| (container.id.clone(), container)).collect();
+        self.details().retain(|id, details| containers.contains_key(id) && details.fetched.elapsed() < DETAILS_KEPT);
+        let snapshot = Arc::new(Snapshot { at, containers });
+        latest.snapshot = Some((asked, Arc::clone(&snapshot)));
+        Ok(snapshot)
+    }
+
+    /// The details of a listed container; none when it is gone meanwhile.
+    pub async fn details_of(&self, listed: &Listed) -> Result<Option<Arc<Inspected>>, Error> {
+        let known = self.details().get(&listed.id).map(|details| Arc::clone(&details.inspected));
+        // Details that tell of another state were fetched before something happened.
+        if let Some(inspected) = known
+            && std::mem::discriminant(&inspected.state) == std::mem::discriminant(&listed.state)
+        {
+            return Ok(Some(inspected));
+        }
+        let Some(inspected) = self.engine.inspect(&listed.id).await? else {
+            return Ok(None);
+        };
+        let inspected = Arc::new(inspected);
+        let details = Details { fetched: Instant::now(), inspected: Arc::clone(&inspected) };
+        self.details().insert(listed.id.clone(), details);
+        Ok(Some(inspected))
+    }
+
+    /// Something happened to this container: what is known of it may be wrong.
+    pub fn distrust(&self, id: &str) {
+        self.details().remove(id);
+    }
+
+    /// The engine was away: anything may have happened.
+    pub fn distrust_all(&self) {
+        self.details().clear();
+    }
+
+    fn details(&self) -> std::sync::MutexGuard<'_, HashMap<String, Details>> {
+        // Whole entries are put in and taken out, so a panic elsewhere cannot leave half of one.
+        self.details.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Latest {
+    /// Waits as long as a burst demands.
+    async fn pace(&mut self) {
+        let now = Instant::now();
+        self.asked.retain(|asked| now.duration_since(*asked) < BURST_WINDOW);
+        if self.asked.len() >= BURST
+            && let Some(last) = self.asked.back()
+        {
+            tokio::time::sleep_until(*last + BURST_PAUSE).await;
+        }
+        self.asked.push_back(Instant::now());
+    }
+}

@@ -1,0 +1,182 @@
+//! What should be, against what is: the decision.
+//!
+//! Pure: no I/O, no clock, no randomness, no logging, and it cannot fail. What
+//! could be wrong was refused by `source` and `resolve`; everything a decision
+//! needs, the time included, is in the observation; everything worth knowing
+//! about it is in the [`Plan`].
+
+pub mod action;
+pub mod container;
+pub mod environment;
+pub mod history;
+pub mod shape;
+pub mod wait;
+pub mod why;
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+pub use action::{Action, EngineAction, FileAction, Target};
+pub use history::History;
+pub use wait::Wait;
+pub use why::Why;
+
+use crate::manifest::Key;
+
+/// One object's two sides, as `resolve` and `observe` have put them together.
+#[derive(Clone, Debug)]
+pub enum Situation {
+    /// An `.env` cascade.
+    Environment(environment::Desired, environment::Observed),
+    /// A container of our own.
+    Container(Box<container::Desired>, container::Observed),
+    /// Somebody else's container, to be kept alive.
+    Healed(container::heal::Desired, container::Observed),
+    /// An object whose manifest is gone while containers of it are left.
+    Absent(Key, container::Observed),
+}
+
+impl Situation {
+    /// When the world was looked at.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Environment(_, observed) => observed.at,
+            Self::Container(_, observed) | Self::Healed(_, observed) | Self::Absent(_, observed) => observed.at,
+        }
+    }
+}
+
+/// Compares what should be with what is, and says how to close the gap.
+#[must_use]
+pub fn plan(situation: &Situation) -> Plan {
+    match situation {
+        Situation::Environment(desired, observed) => environment::plan(desired, observed),
+        Situation::Container(desired, observed) => container::plan(desired, observed),
+        Situation::Healed(desired, observed) => container::heal::plan(desired, observed),
+        Situation::Absent(_, observed) => container::absent::plan(observed),
+    }
+}
+
+/// The decision about one object.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Plan {
+    /// What to do, in this order. The first failure ends the plan.
+    pub steps: Vec<Step>,
+    /// What stands in the way of more, when something does. Without steps and
+    /// without a wait, the object is as declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
+    /// Things a person should know that no step corrects.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
+}
+
+impl Plan {
+    /// A plan that only waits.
+    #[must_use]
+    pub fn waiting(wait: Wait) -> Self {
+        Self { wait: Some(wait), ..Self::default() }
+    }
+
+    /// Adds a step.
+    pub fn step(&mut self, action: impl Into<Action>, why: Why) {
+        self.steps.push(Step { action: action.into(), why });
+    }
+
+    /// Whether the object is as declared: nothing to do and nothing to wait for.
+    #[must_use]
+    pub fn is_converged(&self) -> bool {
+        self.steps.is_empty() && self.wait.is_none()
+    }
+}
+
+/// One outside effect and the reason for it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Step {
+    /// The effect.
+    pub action: Action,
+    /// The reason.
+    pub why: Why,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, because {}", self.action, self.why)
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))?;
+        self.wait.iter().try_for_each(|wait| writeln!(f, "wait: {wait}"))?;
+        self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))
+    }
+}
+
+/// Something a person should know that Mooring does not correct by itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "code")]
+pub enum Note {
+    /// A variable stands in a file more than once; the last one counts.
+    DuplicateVariable {
+        /// The file's name.
+        file: String,
+        /// The variable.
+        variable: String,
+        /// The lines it stands on, counted from one.
+        lines: Vec<usize>,
+    },
+    /// A value looks like one that was never filled in.
+    PlaceholderValue {
+        /// The file's name.
+        file: String,
+        /// The variable.
+        variable: String,
+    },
+    /// A lost secret is known with different values; the running one was taken.
+    SourcesDisagree {
+        /// The variable.
+        variable: String,
+        /// Each source with its fingerprint, the chosen one first.
+        sources: Vec<String>,
+    },
+    /// A container of ours is not the one in use and waits to be removed by a person.
+    Leftover {
+        /// The container's name.
+        container: String,
+    },
+}
+
+impl Note {
+    /// The reason word of the event that tells it.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::DuplicateVariable { .. } => "DuplicateVariable",
+            Self::PlaceholderValue { .. } => "PlaceholderValue",
+            Self::SourcesDisagree { .. } => "SourcesDisagree",
+            Self::Leftover { .. } => "Leftover",
+        }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DuplicateVariable { file, variable, lines } => {
+                let lines = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                write!(f, "{variable} stands in {file} more than once (lines {lines}); the last one counts")
+            }
+            Self::PlaceholderValue { file, variable } => {
+                write!(f, "{variable} in {file} looks like a placeholder that was never filled in")
+            }
+            Self::SourcesDisagree { variable, sources } => {
+                write!(f, "{variable} was lost and its sources disagree; taken was the first of {}", sources.join(", "))
+            }
+            Self::Leftover { container } => write!(f, "container {container} is a leftover that is not removed by itself"),
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! Decides what to do about one container.
+
+pub mod absent;
+mod create;
+pub mod heal;
+mod recover;
+mod replace;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::{
+    Plan, Wait, Why,
+    action::{EngineAction, Target, VariableSource},
+    history::History,
+    shape::{FieldChange, LIMIT_FIELDS, Limits, Shape},
+};
+use crate::{
+    manifest::{
+        Key,
+        container::{DependencyCondition, Healing, OnManualStop, Probe, PullPolicy},
+    },
+    secret::Fingerprint,
+};
+
+/// What the manifest says, with defaults filled in and references resolved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    /// The object.
+    pub key: Key,
+    /// The manifest's generation.
+    pub generation: i64,
+    /// The container's name on the engine.
+    pub name: String,
+    /// Everything that needs a new container when it changes.
+    pub shape: Shape,
+    /// Where its environment variables come from, in ascending precedence.
+    pub variables: Vec<Variables>,
+    /// When to pull the image.
+    pub pull_policy: PullPolicy,
+    /// What has to be up first.
+    pub depends_on: Vec<Dependency>,
+    /// A check of our own.
+    pub probe: Option<Probe>,
+    /// What is permitted.
+    pub policy: Policy,
+}
+
+/// A source of environment variables.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Variables {
+    /// Written out in the manifest.
+    Literal(BTreeMap<String, String>),
+    /// Taken from an `Environment`: these, or all that it has.
+    Environment {
+        /// Its name.
+        name: String,
+        /// The variables; all, without a list.
+        keys: Option<Vec<String>>,
+    },
+}
+
+/// What has to be up first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dependency {
+    /// The object.
+    pub key: Key,
+    /// What it has to have reached.
+    pub condition: DependencyCondition,
+}
+
+/// What is permitted, and how often.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Policy {
+    /// What a stop by a person means.
+    pub on_manual_stop: OnManualStop,
+    /// Whether a container with data may be recreated.
+    pub allow_recreate: bool,
+    /// Whether a container with data may be removed when its manifest goes.
+    pub allow_remove: bool,
+    /// Backoff and budget.
+    pub healing: Healing,
+}
+
+/// What is there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observed {
+    /// When.
+    pub at: Timestamp,
+    /// The containers of this object: those that carry its label, or that its selector names. Oldest first.
+    pub containers: Vec<Container>,
+    /// Whether a container that is not of this object has the wanted name.
+    pub name_taken: bool,
+    /// Networks that the shape names and that do not exist.
+    pub missing_networks: BTreeSet<String>,
+    /// Volumes that the shape names and that do not exist.
+    pub missing_volumes: BTreeSet<String>,
+    /// Whether the engine has the image. Only asked when a container would have to be made.
+    pub image_present: bool,
+    /// The variables that the container should have, with their sources' values as they are now.
+    pub variables: BTreeMap<String, Variable>,
+    /// Variables that are wanted and have no value, with the reason.
+    pub missing_variables: BTreeMap<String, String>,
+    /// How each dependency fares.
+    pub dependencies: BTreeMap<Key, Readiness>,
+    /// Until when a stop by a person has to be thought possible: a polite signal, or the
+    /// engine's word for a stop, was seen and has been neither confirmed nor disproved yet.
+    pub stop_suspected_until: Option<Timestamp>,
+    /// What is remembered.
+    pub history: History,
+}
+
+/// A variable that the container should have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variable {
+    /// Where it comes from.
+    pub source: VariableSource,
+    /// The public name of its value.
+    pub fingerprint: Fingerprint,
+}
+
+/// One container on the engine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Container {
+    /// The engine's id.
+    pub id: String,
+    /// The name, without the leading slash.
+    pub name: String,
+    /// What it is doing.
+    pub state: State,
+    /// What the engine's health check says.
+    pub health: Health,
+    /// What our own probe says; none when there is no probe.
+    pub probe: Option<ProbeState>,
+    /// When its main process was last started.
+    pub started_at: Option<Timestamp>,
+    /// What we made it with; none when somebody else made it, or the label cannot be read.
+    pub made_with: Option<MadeWith>,
+    /// The user-defined networks it is attached to.
+    pub networks: BTreeSet<String>,
+    /// Its environment variables, by the public names of their values.
+    pub variables: BTreeMap<String, Fingerprint>,
+    /// Its limits and restart policy as they are now.
+    pub limits: Limits,
+}
+
+/// What a container of ours was made with, from its labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MadeWith {
+    /// Its shape.
+    pub shape: Shape,
+    /// The names of the variables that it was given; others come from its image.
+    pub variables: BTreeSet<String>,
+    /// Whether it may be removed although it has data, when its manifest goes.
+    pub allow_remove: bool,
+}
+
+/// What a container is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Made, never started.
+    Created,
+    /// Running.
+    Running,
+    /// Frozen by somebody.
+    Paused,
+    /// Exited; the engine will start it again by its restart policy.
+    Restarting,
+    /// The engine is removing it.
+    Removing,
+    /// Stopped.
+    Exited {
+        /// The exit code of the main process.
+        exit_code: i64,
+        /// Whether the kernel killed it for want of memory.
+        out_of_memory: bool,
+    },
+    /// Half removed; only removing helps.
+    Dead,
+}
+
+/// What the engine's health check says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// There is no check.
+    None,
+    /// No verdict yet.
+    Starting,
+    /// Well.
+    Healthy,
+    /// Not well.
+    Unhealthy,
+}
+
+/// What our own probe says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeState {
+    /// No verdict yet.
+    Pending,
+    /// Well.
+    Passing,
+    /// Failed often enough in a row.
+    Failing {
+        /// What the last try ran into.
+        error: String,
+    },
+}
+
+/// How far a container has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Readiness {
+    /// It does not run.
+    Down,
+    /// It runs.
+    Started,
+    /// It runs, and nothing says that it is not well.
+    Healthy,
+}
+
+impl Container {
+    /// How far it has come.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        readiness(&self.state, self.health, self.probe.as_ref())
+    }
+
+    /// Whether anybody checks on it, be it the engine or we ourselves.
+    fn is_checked(&self) -> bool {
+        self.health != Health::None || self.probe.is_some()
+    }
+
+    /// How we refer to it in a step.
+    fn target(&self) -> Target {
+        Target::seen(&self.id, &self.name)
+    }
+}
+
+/// How far a container has come that is in this state and of which its checks say this.
+#[must_use]
+pub fn readiness(state: &State, health: Health, probe: Option<&ProbeState>) -> Readiness {
+    if *state != State::Running {
+        return Readiness::Down;
+    }
+    let healthy = matches!(health, Health::None | Health::Healthy);
+    let probed = matches!(probe, None | Some(ProbeState::Passing));
+    if healthy && probed { Readiness::Healthy } else { Readiness::Started }
+}
+
+/// Compares what should be with what is, and says how to close the gap.
+#[must_use]
+pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
+    let desired = &desired.with_fallback(&observed.history);
+    let (fitting, outdated): (Vec<_>, Vec<_>) =
+        observed.containers.iter().partition(|container| differences(desired, observed, container).is_empty());
+    // The one that has the name, if there are several: an earlier pass may have been cut short.
+    let current = fitting.iter().copied().max_by_key(|container| (container.name == desired.name, container.readiness()));
+    let mut plan = match (current, outdated.as_slice()) {
+        (None, []) => create::first(desired, observed),
+        (None, outdated) => replace::begin(desired, observed, outdated),
+        (Some(current), []) => recover::own(desired, observed, current),
+        (Some(current), outdated) => replace::go_on(desired, observed, current, outdated),
+    };
+    if let (Some(current), [], true) = (current, outdated.as_slice(), plan.is_converged()) {
+        let surplus = fitting.iter().filter(|container| container.id != current.id);
+        surplus.for_each(|container| remove(&mut plan, container, &Why::Replaced));
+    }
+    if let (true, Some(fallback)) = (plan.is_converged(), &observed.history.fallback) {
+        plan.wait = Some(Wait::OnLastGoodImage { image: fallback.good.clone(), wanted: fallback.bad.clone() });
+    }
+    plan
+}
+
+impl Desired {
+    /// The wish as it stands while the wanted image is known not to work.
+    fn with_fallback(&self, history: &History) -> Self {
+        let mut desired = self.clone();
+        if let Some(fallback) = &history.fallback
+            && fallback.bad == desired.shape.image
+        {
+            desired.shape.image.clone_from(&fallback.good);
+        }
+        desired
+    }
+
+    /// The name of a new container while the old one still has the right one.
+    fn next_name(&self) -> String {
+        format!("{}.next", self.name)
+    }
+
+    /// The name of the old container once the new one has the right one.
+    fn previous_name(&self) -> String {
+        format!("{}.previous", self.name)
+    }
+}
+
+/// Every field in which a container differs from its manifest and that needs a new container.
+///
+/// Variables without a known value are left out: not knowing is no evidence of a difference.
+fn differences(desired: &Desired, observed: &Observed, container: &Container) -> Vec<FieldChange> {
+    let Some(made_with) = &container.made_with else {
+        return vec![FieldChange { field: "labels".into(), from: Some("unreadable".into()), to: None }];
+    };
+    let mut changes = desired.shape.changes_from(&made_with.shape);
+    // The engine can change a limit on a living container, and set one, but not take one away.
+    changes.retain(|change| !LIMIT_FIELDS.contains(&change.field.as_str()) || change.to.is_none());
+    for (name, variable) in &observed.variables {
+        let actual = container.variables.get(name);
+        if actual != Some(&variable.fingerprint) {
+            let from = actual.map(ToString::to_string);
+            changes.push(FieldChange { field: format!("environment.{name}"), from, to: Some(variable.fingerprint.to_string()) });
+        }
+    }
+    let unwanted = made_with
+        .variables
+        .iter()
+        .filter(|name| !observed.variables.contains_key(*name) && !observed.missing_variables.contains_key(*name));
+    changes.extend(unwanted.map(|name| FieldChange {
+        field: format!("environment.{name}"),
+        from: container.variables.get(name).map(ToString::to_string),
+        to: None,
+    }));
+    changes
+}
+
+/// The first dependency that is not where it has to be.
+fn unmet_dependency(depends_on: &[Dependency], observed: &Observed) -> Option<Wait> {
+    depends_on.iter().find_map(|dependency| {
+        let readiness = observed.dependencies.get(&dependency.key).copied().unwrap_or(Readiness::Down);
+        let (needed, word) = match dependency.condition {
+            DependencyCondition::Started => (Readiness::Started, "started"),
+            DependencyCondition::Healthy => (Readiness::Healthy, "healthy"),
+        };
+        (readiness < needed).then(|| Wait::Dependency { object: dependency.key.clone(), condition: word.to_owned() })
+    })
+}
+
+/// Takes a container away, its volumes never.
+fn remove(plan: &mut Plan, container: &Container, why: &Why) {
+    if container.state == State::Removing {
+        return;
+    }
+    // Only what runs has to stop first; the engine refuses to remove what is running.
+    if matches!(container.state, State::Running | State::Restarting) {
+        plan.step(EngineAction::StopContainer { container: container.target() }, why.clone());
+    }
+    plan.step(EngineAction::RemoveContainer { container: container.target() }, why.clone());
+}
+
+#[cfg(test)]
+mod tests;

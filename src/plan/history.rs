@@ -1,0 +1,188 @@
+//! What has to be remembered about an object to decide well: tries made, a
+//! stop by hand, a version that did not come up.
+//!
+//! The memory is part of the observation. It is changed by what was done
+//! ([`History::after`]) and by what was decided ([`History::settled`]), both
+//! pure; `record` keeps it durably.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    EngineAction, Plan, Step, Wait, Why,
+    action::Action,
+    container::{Container, Readiness, State},
+    shape::FieldChange,
+};
+
+/// Tries that are remembered at most; more than any budget asks for would be spent anyway.
+const ATTEMPTS_KEPT: usize = 32;
+
+/// The memory of one object.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct History {
+    /// The generation of the manifest that it belongs to. A new generation starts with a clean slate.
+    pub generation: i64,
+    /// When corrective tries were made, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Timestamp>,
+    /// Since when the budget is spent. It stays so until it is released.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crash_loop: Option<Timestamp>,
+    /// A stop by a person that was seen with our own eyes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manual_stop: Option<ManualStop>,
+    /// The version that did not come up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_replacement: Option<FailedReplacement>,
+    /// An image that could not be pulled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_pull: Option<FailedPull>,
+    /// Whether the object has ever been as declared; making it the first time is no correction.
+    pub seen_ready: bool,
+    /// The image with which the container was last up for long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub good_image: Option<String>,
+    /// The last good image stands in for the wanted one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+}
+
+/// The last good image stands in for the wanted one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fallback {
+    /// The image that kept failing.
+    pub bad: String,
+    /// The image that is used.
+    pub good: String,
+}
+
+/// A stop by a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManualStop {
+    /// The container's id.
+    pub container: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A version that did not come up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedReplacement {
+    /// What it would have changed: by this it is recognised.
+    pub fields: Vec<FieldChange>,
+    /// How often it was tried.
+    pub count: u32,
+    /// When it last failed.
+    pub at: Timestamp,
+    /// What it did.
+    pub reason: String,
+}
+
+/// An image that could not be pulled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedPull {
+    /// The image.
+    pub image: String,
+    /// How often it was tried.
+    pub count: u32,
+    /// When it last failed.
+    pub at: Timestamp,
+    /// What the engine said.
+    pub reason: String,
+}
+
+impl History {
+    /// The memory as a manifest of this generation finds it: empty, if it is another manifest than before.
+    ///
+    /// Only what was learnt about the world stays, what was learnt about the manifest goes.
+    #[must_use]
+    pub fn for_generation(self, generation: i64) -> Self {
+        if self.generation == generation {
+            return self;
+        }
+        Self { generation, seen_ready: self.seen_ready, good_image: self.good_image, ..Self::default() }
+    }
+
+    /// The memory after a person said: try again.
+    #[must_use]
+    pub fn released(self) -> Self {
+        Self { generation: self.generation, seen_ready: self.seen_ready, good_image: self.good_image, ..Self::default() }
+    }
+
+    /// The memory after a step was taken, successfully or not.
+    #[must_use]
+    pub fn after(mut self, step: &Step, failure: Option<&str>, at: Timestamp) -> Self {
+        let Action::Engine(action) = &step.action else {
+            return self;
+        };
+        if is_corrective(action, &step.why, self.seen_ready) {
+            self.attempts.push(at);
+            let surplus = self.attempts.len().saturating_sub(ATTEMPTS_KEPT);
+            self.attempts.drain(..surplus);
+        }
+        match (action, &step.why) {
+            (EngineAction::PullImage { image }, _) => {
+                self.failed_pull = failure.map(|reason| self.pull_failed(image, reason, at));
+            }
+            (EngineAction::RemoveContainer { .. }, Why::ReplacementFailed { reason, fields }) => {
+                self.failed_replacement = Some(self.replacement_failed(fields, reason, at));
+            }
+            (EngineAction::CreateContainer(new), Why::ImageSuspect { image, .. }) if failure.is_none() => {
+                self.fallback = Some(Fallback { bad: image.clone(), good: new.shape.image.clone() });
+            }
+            _ => {}
+        }
+        self
+    }
+
+    /// The memory after a pass that decided on `plan`, seeing `containers`.
+    #[must_use]
+    pub fn settled(mut self, plan: &Plan, containers: &[Container], at: Timestamp, reset_after: SignedDuration) -> Self {
+        if let Some(Wait::CrashLoop { .. }) = plan.wait {
+            self.crash_loop.get_or_insert(at);
+        }
+        if let Some(stop) = &self.manual_stop
+            && containers.iter().all(|container| container.id != stop.container || container.state == State::Running)
+        {
+            // Somebody started it again, or removed it: the stop is history.
+            self.manual_stop = None;
+        }
+        if !plan.steps.is_empty() {
+            return self;
+        }
+        let well = containers.iter().find(|container| container.readiness() == Readiness::Healthy);
+        if let Some(container) = well.filter(|_| plan.is_converged()) {
+            self.seen_ready = true;
+            self.failed_replacement = None;
+            if container.started_at.is_some_and(|started| at.duration_since(started) >= reset_after) {
+                self.crash_loop = None;
+                self.attempts.clear();
+                self.good_image = container.made_with.as_ref().map(|made_with| made_with.shape.image.clone()).or(self.good_image);
+            }
+        }
+        self
+    }
+
+    fn pull_failed(&self, image: &str, reason: &str, at: Timestamp) -> FailedPull {
+        let earlier = self.failed_pull.as_ref().filter(|failed| failed.image == image).map_or(0, |failed| failed.count);
+        FailedPull { image: image.to_owned(), count: earlier + 1, at, reason: reason.to_owned() }
+    }
+
+    fn replacement_failed(&self, fields: &[FieldChange], reason: &str, at: Timestamp) -> FailedReplacement {
+        let earlier = self.failed_replacement.as_ref().filter(|failed| failed.fields == fields).map_or(0, |failed| failed.count);
+        FailedReplacement { fields: fields.to_vec(), count: earlier + 1, at, reason: reason.to_owned() }
+    }
+}
+
+/// Whether a step is a try at bringing something back, as opposed to making it the first time.
+fn is_corrective(action: &EngineAction, why: &Why, seen_ready: bool) -> bool {
+    match (action, why) {
+        (EngineAction::RestartContainer { .. }, _)
+        | (EngineAction::StartContainer { .. }, Why::NotRunning { .. })
+        | (EngineAction::CreateContainer(_), Why::RestartDidNotHelp { .. } | Why::ImageSuspect { .. }) => true,
+        (EngineAction::CreateContainer(_), Why::Missing) => seen_ready,
+        _ => false,
+    }
+}

@@ -1,0 +1,238 @@
+//! Why nothing more is done just now.
+//!
+//! *Nothing to do* and *nothing to do yet* must not look alike, so waiting is
+//! an answer of its own. A refusal by policy is a wait as well: it ends when a
+//! person permits what it forbids.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::shape::FieldChange;
+use crate::manifest::{Key, status::ConditionType};
+
+/// What stands in the way.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "code")]
+pub enum Wait {
+    /// It has been started and is not healthy yet.
+    Starting,
+    /// The engine is working on it: restarting or removing it.
+    EngineBusy {
+        /// What the engine does.
+        doing: String,
+    },
+    /// Something it depends on is not up.
+    Dependency {
+        /// What.
+        object: Key,
+        /// What it should be, and is not.
+        condition: String,
+    },
+    /// A variable of its environment has no value.
+    MissingVariable {
+        /// The variable.
+        variable: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A person is in the middle of stopping it, as far as can be told.
+    StopUnderWay {
+        /// When to look again.
+        until: Timestamp,
+    },
+    /// A person stopped it, and the manifest says to respect that.
+    StoppedByHand {
+        /// When.
+        at: Timestamp,
+    },
+    /// It is paused; somebody did that on purpose.
+    Paused,
+    /// The last try was too recent.
+    BackingOff {
+        /// When the next one is due.
+        until: Timestamp,
+        /// Tries made so far.
+        attempts: u32,
+    },
+    /// The healing budget is spent.
+    CrashLoop {
+        /// Tries made.
+        attempts: u32,
+        /// What it last did.
+        reason: String,
+    },
+    /// A container with data would have to be recreated, and nobody has permitted that.
+    RecreateForbidden {
+        /// Every field that differs.
+        fields: Vec<FieldChange>,
+    },
+    /// A container with data would have to be removed, and nobody has permitted that.
+    RemoveForbidden,
+    /// The image is not there and may not, or cannot, be pulled.
+    ImageUnavailable {
+        /// The image.
+        image: String,
+        /// What was tried.
+        reason: String,
+        /// When it is tried again; never, when it may not be pulled.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// It runs, but with an older image, because the wanted one kept failing.
+    OnLastGoodImage {
+        /// The image it runs with.
+        image: String,
+        /// The image that the manifest names.
+        wanted: String,
+    },
+    /// The new version did not come up; the old one runs on.
+    ReplacementFailed {
+        /// What the new one did.
+        reason: String,
+        /// When it is tried again; never, when the tries are spent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// The name belongs to a container that is not ours.
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// A container to be healed does not exist; making it is not our job.
+    NotFound,
+    /// A file of the cascade cannot be read or does not parse.
+    UnreadableFile {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+    /// Computed values refer to variables that have no value.
+    MissingValues {
+        /// The variables.
+        variables: Vec<String>,
+    },
+    /// The engine cannot be reached.
+    EngineUnreachable {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Wait {
+    /// The reason's word in conditions and metrics.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Starting => "Starting",
+            Self::EngineBusy { .. } => "EngineBusy",
+            Self::Dependency { .. } => "WaitingForDependency",
+            Self::MissingVariable { .. } => "MissingVariable",
+            Self::StopUnderWay { .. } => "StopUnderWay",
+            Self::StoppedByHand { .. } => "StoppedByHand",
+            Self::Paused => "Paused",
+            Self::BackingOff { .. } => "BackingOff",
+            Self::CrashLoop { .. } => "CrashLoop",
+            Self::RecreateForbidden { .. } => "RecreateForbidden",
+            Self::RemoveForbidden => "RemoveForbidden",
+            Self::ImageUnavailable { .. } => "ImageUnavailable",
+            Self::OnLastGoodImage { .. } => "OnLastGoodImage",
+            Self::ReplacementFailed { .. } => "ReplacementFailed",
+            Self::NameTaken { .. } => "NameTaken",
+            Self::NotFound => "NotFound",
+            Self::UnreadableFile { .. } => "UnreadableFile",
+            Self::MissingValues { .. } => "MissingValues",
+            Self::EngineUnreachable { .. } => "EngineUnreachable",
+        }
+    }
+
+    /// The condition that it makes true.
+    #[must_use]
+    pub fn condition(&self) -> ConditionType {
+        match self {
+            Self::Starting
+            | Self::EngineBusy { .. }
+            | Self::Dependency { .. }
+            | Self::StopUnderWay { .. }
+            | Self::BackingOff { .. } => ConditionType::Progressing,
+            Self::StoppedByHand { .. } | Self::Paused => ConditionType::Held,
+            Self::CrashLoop { .. } => ConditionType::CrashLoop,
+            Self::MissingVariable { .. }
+            | Self::RecreateForbidden { .. }
+            | Self::RemoveForbidden
+            | Self::ImageUnavailable { .. }
+            | Self::OnLastGoodImage { .. }
+            | Self::ReplacementFailed { .. }
+            | Self::NameTaken { .. }
+            | Self::NotFound
+            | Self::UnreadableFile { .. }
+            | Self::MissingValues { .. }
+            | Self::EngineUnreachable { .. } => ConditionType::Degraded,
+        }
+    }
+
+    /// When looking again is worthwhile although nothing will tell us to.
+    #[must_use]
+    pub fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::StopUnderWay { until } | Self::BackingOff { until, .. } => Some(*until),
+            Self::ReplacementFailed { until, .. } | Self::ImageUnavailable { until, .. } => *until,
+            _ => None,
+        }
+    }
+
+    /// Whether `run --once` has to go on: what it waits for comes without a person.
+    #[must_use]
+    pub fn ends_by_itself(&self) -> bool {
+        self.condition() == ConditionType::Progressing
+    }
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Starting => f.write_str("it is starting"),
+            Self::EngineBusy { doing } => write!(f, "the engine is {doing} it"),
+            Self::Dependency { object, condition } => write!(f, "{object} is not {condition}"),
+            Self::MissingVariable { variable, reason } => write!(f, "{variable} has no value: {reason}"),
+            Self::StopUnderWay { .. } => f.write_str("somebody seems to be stopping it"),
+            Self::StoppedByHand { at } => write!(f, "it was stopped by hand at {at:.0}; start it, or release it"),
+            Self::Paused => f.write_str("it is paused; unpause it when you are done"),
+            Self::BackingOff { until, attempts } => write!(f, "backing off until {until:.0} after {attempts} tries"),
+            Self::CrashLoop { attempts, reason } => {
+                write!(f, "crash loop: given up after {attempts} tries ({reason}); mend it, then release it")
+            }
+            Self::RecreateForbidden { fields } => {
+                let fields: Vec<_> = fields.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "forbidden: would recreate a container with data, because it differs in {}; set allowRecreate",
+                    fields.join("; ")
+                )
+            }
+            Self::RemoveForbidden => {
+                f.write_str("forbidden: would remove a container with data; it had no allowRemove when its manifest went")
+            }
+            Self::ImageUnavailable { image, reason, .. } => write!(f, "image {image} is not there: {reason}"),
+            Self::OnLastGoodImage { image, wanted } => {
+                write!(
+                    f,
+                    "it runs with the last good image {image}, because {wanted} kept failing; change the manifest, or release it"
+                )
+            }
+            Self::ReplacementFailed { reason, until: Some(until) } => {
+                write!(f, "the new version did not come up ({reason}), the old one runs on; next try at {until:.0}")
+            }
+            Self::ReplacementFailed { reason, until: None } => {
+                write!(f, "the new version did not come up ({reason}), the old one runs on; change the manifest, or release it")
+            }
+            Self::NameTaken { name } => write!(f, "a container named {name} exists and is not ours"),
+            Self::NotFound => f.write_str("there is no such container, and making it is not Mooring's job"),
+            Self::UnreadableFile { file, reason } => write!(f, "{file} cannot be used: {reason}"),
+            Self::MissingValues { variables } => write!(f, "{} has no value in any file", variables.join(", ")),
+            Self::EngineUnreachable { reason } => write!(f, "the engine cannot be reached: {reason}"),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Why a step is taken. The diff, the event, the audit row and the metric's
+//! label are all made from this value; there is no second explanation.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{action::SecretSource, shape::FieldChange};
+use crate::manifest::Key;
+
+/// The reason for a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "code")]
+pub enum Why {
+    /// It should exist and does not.
+    Missing,
+    /// Something needs it.
+    NeededBy {
+        /// What needs it.
+        object: Key,
+    },
+    /// It was made and never started.
+    NeverStarted,
+    /// It should run and does not.
+    NotRunning {
+        /// The exit code of its main process.
+        exit_code: i64,
+        /// Whether the kernel killed it for want of memory.
+        out_of_memory: bool,
+    },
+    /// Its health check says so.
+    Unhealthy,
+    /// Our own probe says so.
+    ProbeFailing {
+        /// What the last try ran into.
+        error: String,
+    },
+    /// It differs from what is declared.
+    Outdated {
+        /// Every field that differs.
+        fields: Vec<FieldChange>,
+    },
+    /// Starting it again did not help.
+    RestartDidNotHelp {
+        /// How many tries were made.
+        attempts: u32,
+    },
+    /// Neither that nor making it anew helped, so its image is suspect and the last good one is tried.
+    ImageSuspect {
+        /// The image that kept failing.
+        image: String,
+        /// How many tries were made.
+        attempts: u32,
+    },
+    /// The new version did not come up, so the old one comes back.
+    ReplacementFailed {
+        /// What the new one did.
+        reason: String,
+        /// What the new version would have changed.
+        fields: Vec<FieldChange>,
+    },
+    /// A new container has taken its place.
+    Replaced,
+    /// Its manifest is gone.
+    NoLongerWanted,
+    /// It has left a network that it belongs to.
+    Disconnected {
+        /// The network.
+        network: String,
+    },
+    /// It has another name than declared.
+    Misnamed {
+        /// The name it has.
+        name: String,
+    },
+    /// Secrets that must exist are in no file.
+    SecretsMissing {
+        /// Each with where it comes back from.
+        secrets: Vec<(String, SecretSource)>,
+    },
+    /// The file is gone.
+    FileMissing,
+    /// A file has new content, and it is good.
+    FileChanged,
+    /// Computed values differ from what the cascade gives.
+    ComputedOutdated,
+    /// Other users can read or write it.
+    ModeTooOpen {
+        /// The permission bits it has.
+        mode: u32,
+    },
+}
+
+impl Why {
+    /// The reason's word in events and metrics.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Missing => "Missing",
+            Self::NeededBy { .. } => "NeededBy",
+            Self::NeverStarted => "NeverStarted",
+            Self::NotRunning { .. } => "NotRunning",
+            Self::Unhealthy => "Unhealthy",
+            Self::ProbeFailing { .. } => "ProbeFailing",
+            Self::Outdated { .. } => "Outdated",
+            Self::RestartDidNotHelp { .. } => "RestartDidNotHelp",
+            Self::ImageSuspect { .. } => "ImageSuspect",
+            Self::ReplacementFailed { .. } => "ReplacementFailed",
+            Self::Replaced => "Replaced",
+            Self::NoLongerWanted => "NoLongerWanted",
+            Self::Disconnected { .. } => "Disconnected",
+            Self::Misnamed { .. } => "Misnamed",
+            Self::SecretsMissing { .. } => "SecretsMissing",
+            Self::FileMissing => "FileMissing",
+            Self::FileChanged => "FileChanged",
+            Self::ComputedOutdated => "ComputedOutdated",
+            Self::ModeTooOpen { .. } => "ModeTooOpen",
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("it is missing"),
+            Self::NeededBy { object } => write!(f, "{object} needs it"),
+            Self::NeverStarted => f.write_str("it was made and never started"),
+            Self::NotRunning { out_of_memory: true, .. } => f.write_str("it ran out of memory and was killed"),
+            Self::NotRunning { exit_code, .. } => write!(f, "it exited with {exit_code}"),
+            Self::Unhealthy => f.write_str("it is unhealthy"),
+            Self::ProbeFailing { error } => write!(f, "its probe fails: {error}"),
+            Self::Outdated { fields } => {
+                let fields: Vec<_> = fields.iter().map(ToString::to_string).collect();
+                write!(f, "it differs in {}", fields.join("; "))
+            }
+            Self::RestartDidNotHelp { attempts } => write!(f, "{attempts} earlier tries did not help"),
+            Self::ImageSuspect { image, attempts } => write!(f, "{attempts} earlier tries with {image} did not help"),
+            Self::ReplacementFailed { reason, .. } => write!(f, "the new version did not come up: {reason}"),
+            Self::Replaced => f.write_str("a new one has taken its place"),
+            Self::NoLongerWanted => f.write_str("its manifest is gone"),
+            Self::Disconnected { network } => write!(f, "it has left {network}"),
+            Self::Misnamed { name } => write!(f, "it is named {name}"),
+            Self::SecretsMissing { secrets } => {
+                let names: Vec<_> = secrets.iter().map(|(name, _)| name.as_str()).collect();
+                write!(f, "{} {} in no file", names.join(", "), if names.len() == 1 { "is" } else { "are" })
+            }
+            Self::FileMissing => f.write_str("the file is gone"),
+            Self::FileChanged => f.write_str("its content is new and good"),
+            Self::ComputedOutdated => f.write_str("the cascade gives other values"),
+            Self::ModeTooOpen { mode } => write!(f, "its mode {mode:04o} lets others in"),
+        }
+    }
+}

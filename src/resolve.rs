@@ -1,0 +1,150 @@
+//! A resource and the store it stands in → what is wanted, with references
+//! checked, defaults filled in and paths made absolute.
+//!
+//! A file can be checked alone when it is read, but whether the `Environment`
+//! it names exists can only be known here. This is the only stage behind
+//! `source` that can reject anything; the planner cannot fail. Pure.
+
+mod container;
+mod environment;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    manifest::{Key, Kind, Manifest},
+    plan,
+    store::Object,
+};
+
+/// What is wanted.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Desired {
+    /// An `.env` cascade.
+    Environment(plan::environment::Desired),
+    /// A container of our own.
+    Container(Box<plan::container::Desired>),
+    /// Somebody else's container, to be kept alive.
+    Healed(plan::container::heal::Desired),
+    /// Nothing: the manifest is gone.
+    Absent(Key),
+}
+
+impl Desired {
+    /// The object that it is about.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        match self {
+            Self::Environment(desired) => &desired.key,
+            Self::Container(desired) => &desired.key,
+            Self::Healed(desired) => &desired.key,
+            Self::Absent(key) => key,
+        }
+    }
+
+    /// The objects whose state bears on this one: dependencies and environments.
+    #[must_use]
+    pub fn references(&self) -> Vec<Key> {
+        let (depends_on, variables) = match self {
+            Self::Environment(_) | Self::Absent(_) => return Vec::new(),
+            Self::Container(desired) => (&desired.depends_on, desired.variables.as_slice()),
+            Self::Healed(desired) => (&desired.depends_on, [].as_slice()),
+        };
+        let environments = variables.iter().filter_map(|variables| match variables {
+            plan::container::Variables::Environment { name, .. } => Some(Key::new(Kind::Environment, name)),
+            plan::container::Variables::Literal(_) => None,
+        });
+        depends_on.iter().map(|dependency| dependency.key.clone()).chain(environments).collect()
+    }
+}
+
+/// Everything that is wrong with a resource's references.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct Error(pub Vec<Refusal>);
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The field, as in `spec.envFrom.0.environment`.
+    pub path: String,
+    /// What is wrong, and the nearest thing that would be right.
+    pub message: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+/// The other resources, as far as resolving one of them needs them.
+pub trait Lookup {
+    /// The resource of this key.
+    fn manifest(&self, key: &Key) -> Option<Arc<Manifest>>;
+
+    /// The names of all resources of this kind.
+    fn names(&self, kind: Kind) -> Vec<String>;
+}
+
+impl Lookup for crate::store::Reader {
+    fn manifest(&self, key: &Key) -> Option<Arc<Manifest>> {
+        self.manifest(key)
+    }
+
+    fn names(&self, kind: Kind) -> Vec<String> {
+        let objects = self.objects();
+        objects
+            .into_iter()
+            .filter(|(key, object)| key.kind == kind && object.manifest().is_some())
+            .map(|(key, _)| key.name)
+            .collect()
+    }
+}
+
+/// Says what is wanted of `object`. `directory` is the desired-state directory, to which files are relative.
+pub fn resolve(object: &Object, others: &impl Lookup, directory: &Path) -> Result<Desired, Error> {
+    let Some(manifest) = object.manifest() else {
+        return Ok(Desired::Absent(object.key().clone()));
+    };
+    let base = base_directory(manifest, directory);
+    match &**manifest {
+        Manifest::Environment(environment) => {
+            environment::resolve(object.key(), object.generation(), &environment.spec, &base).map(Desired::Environment)
+        }
+        Manifest::Container(container) => container::resolve(object, &container.spec, others, &base),
+    }
+}
+
+/// Annotation in which `source` leaves a manifest's file and line, as `path:line`.
+pub const SOURCE_ANNOTATION: &str = "mooring.dev/source";
+
+/// The directory of the manifest's file, to which its paths are relative.
+fn base_directory(manifest: &Manifest, directory: &Path) -> PathBuf {
+    let source = manifest.meta().annotations.as_ref().and_then(|annotations| annotations.get(SOURCE_ANNOTATION));
+    let file = source.and_then(|source| source.rsplit_once(':')).map(|(file, _)| Path::new(file));
+    let base = file.and_then(Path::parent).map_or_else(|| directory.to_owned(), |parent| directory.join(parent));
+    normalize(&base)
+}
+
+/// Takes `.` and `..` out of a path without asking the file system.
+fn normalize(path: &Path) -> PathBuf {
+    use std::path::Component;
+
+    path.components().fold(PathBuf::new(), |mut normal, component| {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                normal.pop();
+            }
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => normal.push(component),
+        }
+        normal
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! What people and programs are shown of an object: one value, printed as a
+//! table, as JSON, over HTTP and on the dashboard.
+
+use serde::{Deserialize, Serialize};
+
+use crate::manifest::{Key, status::Status};
+
+/// One object in a listing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectView {
+    /// `Container/redis`.
+    pub key: Key,
+    /// The manifest's generation; zero for an object whose manifest is gone.
+    pub generation: i64,
+    /// The manifest's file and line, relative to the desired-state directory; none when the manifest is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Conditions. None before the first pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// For a container, its image; for an environment, its directory.
+    pub summary: String,
+    /// The whole manifest, as it is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<serde_json::Value>,
+}
+
+/// What would be done to one object now, for `diff`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanView {
+    /// The object.
+    pub key: Key,
+    /// The steps in order.
+    pub steps: Vec<StepView>,
+    /// What stands in the way of more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait: Option<WaitView>,
+    /// What a person should know.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notes: Vec<String>,
+    /// What is wrong with the manifest's references, if that is why nothing can be planned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+/// One step, in words and for programs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepView {
+    /// As in `StopContainer`.
+    pub operation: String,
+    /// The name of what is acted on.
+    pub target: String,
+    /// As in `stop web`.
+    pub action: String,
+    /// As in `NotRunning`.
+    pub why: String,
+    /// As in `it exited with 137`.
+    pub because: String,
+    /// The fields that differ, where that is the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub changes: Vec<Change>,
+}
+
+/// One field that differs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// As in `image` or `environment.TZ`.
+    pub field: String,
+    /// What it is; secret values as fingerprints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// What it should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+/// What stands in the way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WaitView {
+    /// As in `BackingOff`.
+    pub code: String,
+    /// In words.
+    pub message: String,
+}
+
+impl PlanView {
+    /// Whether the object is not as declared.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        !self.steps.is_empty() || self.wait.is_some() || self.refused.is_some()
+    }
+}
+
+impl PlanView {
+    /// A plan as it is shown.
+    #[must_use]
+    pub fn new(key: Key, plan: &crate::plan::Plan, refused: Option<String>) -> Self {
+        Self {
+            key,
+            steps: plan.steps.iter().map(StepView::new).collect(),
+            wait: plan.wait.as_ref().map(|wait| WaitView { code: wait.code().to_owned(), message: wait.to_string() }),
+            notes: plan.notes.iter().map(ToString::to_string).collect(),
+            refused,
+        }
+    }
+}
+
+impl StepView {
+    fn new(step: &crate::plan::Step) -> Self {
+        use crate::plan::Why;
+
+        let changes = match &step.why {
+            Why::Outdated { fields } => fields
+                .iter()
+                .map(|change| Change { field: change.field.clone(), from: change.from.clone(), to: change.to.clone() })
+                .collect(),
+            _ => Vec::new(),
+        };
+        Self {
+            operation: step.action.operation().to_owned(),
+            target: step.action.target(),
+            action: step.action.to_string(),
+            why: step.why.code().to_owned(),
+            because: step.why.to_string(),
+            changes,
+        }
+    }
+}
+
+/// One entry of the audit log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditView {
+    /// The intent's number.
+    pub id: i64,
+    /// When it was written down, before the act; RFC 3339.
+    pub created_at: String,
+    /// Who acted.
+    pub actor: String,
+    /// The pass it belonged to.
+    pub pass: String,
+    /// `Container/redis`.
+    pub object: String,
+    /// As in `StopContainer`.
+    pub operation: String,
+    /// The name of what was acted on.
+    pub target: String,
+    /// The step in words.
+    pub action: String,
+    /// As in `NotRunning`.
+    pub why: String,
+    /// In words.
+    pub because: String,
+    /// `done`, `already-so`, `failed`, `unknown`, or `open` while it has none.
+    pub outcome: String,
+    /// What went wrong, when it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventView {
+    /// `Container/redis`.
+    pub object: String,
+    /// `Normal` or `Warning`.
+    pub severity: String,
+    /// One word in CamelCase.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+    /// When it first happened; RFC 3339.
+    pub first_at: String,
+    /// When it last happened; RFC 3339.
+    pub last_at: String,
+    /// How often.
+    pub count: i64,
+}
+
+/// Whether the operator lives and is of use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// The loop turned lately.
+    pub alive: bool,
+    /// Why it is of no use right now; nothing when it is.
+    pub not_ready: Vec<String>,
+}
