@@ -143,8 +143,8 @@ fn manifest(draft: &mut Draft<'_>) -> Option<Located> {
 /// Reads what a document says it is.
 fn envelope(draft: &mut Draft<'_>) -> Option<Kind> {
     if !draft.root().is_object() {
-        let message =
-            format!("expected a manifest with `apiVersion`, `kind`, `metadata` and `spec`, found {}", draft::found(draft.root()));
+        let found = draft::found_type(draft.root());
+        let message = format!("expected a manifest with `apiVersion`, `kind`, `metadata` and `spec`, found {found}");
         draft.at_value("", Code::WrongType, message, None);
         return None;
     }

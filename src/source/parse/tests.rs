@@ -297,7 +297,7 @@ fn documents_of_other_programs_are_told_apart() {
     check(
         "hello\n",
         &expect![[r#"
-        apps/web.yaml:1:1: expected a manifest with `apiVersion`, `kind`, `metadata` and `spec`, found "hello"
+        apps/web.yaml:1:1: expected a manifest with `apiVersion`, `kind`, `metadata` and `spec`, found text
     "#]],
     );
 }
