@@ -10,8 +10,8 @@ pub mod desired;
 pub mod events;
 pub mod instance;
 pub mod once;
+pub mod operator;
 pub mod pass;
-pub mod preview;
 mod resync;
 mod retries;
 pub mod triggers;
@@ -24,7 +24,7 @@ use kube_runtime::controller::{Config, applier};
 use tokio::{sync::mpsc::UnboundedReceiver, task::JoinSet};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
-pub use context::{Context, Open, OpenError};
+pub use context::{Context, Engines, Open, OpenError};
 use pass::{error_policy, reconcile};
 pub use triggers::Triggers;
 

@@ -4,7 +4,9 @@
 //! one that finds its work done already is a success. The first failure ends
 //! the plan; the next pass looks again. There is no undo.
 
+pub mod docker;
 pub mod engine;
+pub mod files;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,8 +14,15 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     crash,
+    dotenv::Values,
+    manifest::Key,
+    observe,
     plan::{Action, EngineAction, Plan, Step, action::VariableSource},
-    record::journal::{Intent, Journal, Outcome},
+    record::{
+        self,
+        journal::{Actor, Intent, Journal, Outcome, PassId},
+    },
+    resolve::Desired,
     secret::Secret,
 };
 
@@ -27,33 +36,38 @@ pub struct Hands {
     pub engine: Arc<dyn engine::Engine>,
     /// The files.
     pub files: files::Files,
+    /// Who is asked for a value that only a running container remembers.
+    pub containers: Arc<dyn observe::engine::Engine>,
     /// Turns true when we are to stop: the current step is finished, the next one is not begun.
     pub stopping: watch::Receiver<bool>,
     /// Told of each container that is about to be stopped by us.
     pub before_stop: Box<dyn Fn(&str) + Send + Sync>,
 }
 
-/// In whose name, and in which pass, a plan is carried out.
-#[derive(Clone, Debug)]
-pub struct Pass {
+/// In whose name, in which pass and for what a plan is carried out.
+pub struct Pass<'a> {
     /// Who acts.
-    pub actor: String,
+    pub actor: Actor,
     /// The pass's own id.
-    pub id: String,
+    pub id: PassId,
     /// The object.
-    pub object: String,
+    pub object: &'a Key,
     /// The manifest's generation.
     pub generation: i64,
+    /// What the plan was made for.
+    pub desired: &'a Desired,
+    /// The values for a new container.
+    pub environments: &'a Environments,
 }
 
 /// The values of environments by name, or why there are none.
-pub type Environments = BTreeMap<String, Result<BTreeMap<String, Secret>, String>>;
+pub type Environments = BTreeMap<String, Result<Values, String>>;
 
 /// What carrying out a plan came to.
 #[derive(Debug, Default)]
 pub struct Report {
     /// The steps that were taken, with what they came to. Only the last can have failed.
-    pub taken: Vec<(Step, Result<Effect, String>)>,
+    pub taken: Vec<(Step, Outcome)>,
     /// When the first effect was requested.
     pub first_effect: Option<Instant>,
     /// Why the plan was not carried out to its end.
@@ -67,7 +81,7 @@ pub enum Error {
     #[error("the journal cannot be written, so nothing was done")]
     Record {
         /// What the journal said.
-        source: crate::record::journal::Error,
+        source: record::Error,
     },
     /// The engine did not do it.
     #[error("could not {step}")]
@@ -99,7 +113,7 @@ pub enum Error {
 }
 
 /// Takes the plan's steps in order: intent, effect, outcome.
-pub async fn execute(hands: &Hands, pass: &Pass, plan: &Plan, environments: &Environments) -> Report {
+pub async fn execute(hands: &Hands, pass: &Pass<'_>, plan: &Plan) -> Report {
     let mut report = Report::default();
     for (number, step) in plan.steps.iter().enumerate() {
         if *hands.stopping.borrow() {
@@ -107,7 +121,9 @@ pub async fn execute(hands: &Hands, pass: &Pass, plan: &Plan, environments: &Env
             return report;
         }
         crash::point("execute-before-intent");
-        let intent = match hands.journal.intend(&Intent::of(pass, number, step)).await {
+        let Pass { actor, id, object, generation, .. } = pass;
+        let intent = Intent { actor, pass: *id, number: number + 1, object, generation: *generation, step };
+        let intent = match hands.journal.intend(&intent).await {
             Ok(intent) => intent,
             Err(source) => {
                 report.failure = Some(Error::Record { source });
@@ -116,18 +132,19 @@ pub async fn execute(hands: &Hands, pass: &Pass, plan: &Plan, environments: &Env
         };
         crash::point("execute-after-intent");
         report.first_effect.get_or_insert_with(Instant::now);
-        let result = perform(hands, step, environments).await;
+        let result = perform(hands, pass, step).await;
         crash::point("execute-after-effect");
         let outcome = match &result {
-            Ok(effect) => Outcome::from(*effect),
-            Err(error) => Outcome::Failed(crate::error_chain(error)),
+            Ok(Effect::Done) => Outcome::Done,
+            Ok(Effect::AlreadySo) => Outcome::AlreadySo,
+            Err(error) => Outcome::Failed { error: crate::error_chain(error) },
         };
         // If this cannot be written the intent stays open, which is the truth; the journal has said so itself.
-        if let Err(error) = hands.journal.conclude(intent, outcome).await {
+        if let Err(error) = hands.journal.conclude(intent, outcome.clone()).await {
             tracing::error!(error = crate::error_chain(&error), step = %step.action, "an outcome could not be written down");
         }
         crash::point("execute-after-outcome");
-        report.taken.push((step.clone(), result.as_ref().copied().map_err(|error| crate::error_chain(error))));
+        report.taken.push((step.clone(), outcome));
         if let Err(error) = result {
             report.failure = Some(error);
             return report;
@@ -136,10 +153,10 @@ pub async fn execute(hands: &Hands, pass: &Pass, plan: &Plan, environments: &Env
     report
 }
 
-async fn perform(hands: &Hands, step: &Step, environments: &Environments) -> Result<Effect, Error> {
+async fn perform(hands: &Hands, pass: &Pass<'_>, step: &Step) -> Result<Effect, Error> {
     match &step.action {
         Action::Engine(action) => {
-            let variables = variables(action, environments)
+            let variables = variables(action, pass.environments)
                 .map_err(|variable| Error::ValueGone { step: action.to_string(), variable })?;
             if let EngineAction::StopContainer { container } | EngineAction::RestartContainer { container } = action {
                 (hands.before_stop)(container.reference());
@@ -148,7 +165,10 @@ async fn perform(hands: &Hands, step: &Step, environments: &Environments) -> Res
             performed.map_err(|source| Error::Engine { step: action.to_string(), source })
         }
         Action::File(action) => {
-            let performed = hands.files.perform(action).await;
+            let Desired::Environment(desired) = pass.desired else {
+                unreachable!("only an environment's planner plans changes of files");
+            };
+            let performed = hands.files.perform(action, desired, &Asked(&*hands.containers)).await;
             performed.map_err(|source| Error::File { step: action.to_string(), source })
         }
     }
@@ -171,4 +191,20 @@ fn variables(action: &EngineAction, environments: &Environments) -> Result<BTree
             value.map(|value| (name.clone(), value.clone())).ok_or_else(|| name.clone())
         })
         .collect()
+}
+
+/// Asks the engine for the value of a container's variable.
+struct Asked<'a>(&'a dyn observe::engine::Engine);
+
+#[async_trait::async_trait]
+impl files::ContainerVariables for Asked<'_> {
+    async fn container_variable(&self, id: &str, variable: &str) -> Option<Secret> {
+        match self.0.inspect(id).await {
+            Ok(inspected) => inspected?.variables.remove(variable),
+            Err(error) => {
+                tracing::warn!(container = id, error = crate::error_chain(&error), "a container could not be asked for a value");
+                None
+            }
+        }
+    }
 }

@@ -1,12 +1,38 @@
 //! Mooring keeps a Docker host where its owner declared it should be.
+//!
+//! The modules stand in the order in which data flows; `ARCHITECTURE.md` is the map.
 
 pub mod manifest;
-pub mod plan;
+
+pub mod dotenv;
 pub mod secret;
-pub mod settings;
+
+pub mod source;
+
+pub mod store;
+
+pub mod resolve;
 
 pub mod observe;
-pub mod store;
+
+pub mod plan;
+
+pub mod execute;
+
+pub mod record;
+
+pub mod controller;
 
 pub mod http;
 pub mod view;
+
+pub mod clock;
+pub mod crash;
+pub mod settings;
+
+/// An error and its causes in one line, as it is printed wherever an error leaves the program.
+#[must_use]
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |chain, cause| format!("{chain}: {cause}"))
+}

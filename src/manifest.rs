@@ -7,6 +7,7 @@
 pub mod container;
 pub mod environment;
 pub mod quantity;
+pub mod short;
 pub mod status;
 
 use std::{fmt, str::FromStr};
@@ -212,6 +213,26 @@ impl Manifest {
     #[must_use]
     pub fn key(&self) -> Key {
         Key::new(self.kind(), self.meta().name.clone().unwrap_or_default())
+    }
+
+    /// The resource that the JSON of one says. The inverse of [`Manifest::to_json`].
+    ///
+    /// An error carries the path of the field that was refused.
+    pub fn from_json(kind: Kind, resource: serde_json::Value) -> Result<Self, serde_path_to_error::Error<serde_json::Error>> {
+        Ok(match kind {
+            Kind::Environment => Self::Environment(Box::new(serde_path_to_error::deserialize(resource)?)),
+            Kind::Container => Self::Container(Box::new(serde_path_to_error::deserialize(resource)?)),
+        })
+    }
+
+    /// Whether both declare the same, whatever their metadata and status say.
+    #[must_use]
+    pub fn has_spec_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Environment(one), Self::Environment(other)) => one.spec == other.spec,
+            (Self::Container(one), Self::Container(other)) => one.spec == other.spec,
+            (Self::Environment(_), Self::Container(_)) | (Self::Container(_), Self::Environment(_)) => false,
+        }
     }
 
     /// The whole resource as JSON, in the order in which a manifest is written.

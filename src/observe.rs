@@ -5,7 +5,10 @@
 //! instant; nothing is looked up while planning.
 
 pub mod container;
+pub mod docker;
 pub mod engine;
+pub mod environment;
 pub mod evidence;
+pub mod file;
 pub mod probe;
 pub mod snapshot;

@@ -97,7 +97,11 @@ impl Lookup for crate::store::Reader {
 
     fn names(&self, kind: Kind) -> Vec<String> {
         let objects = self.objects();
-        objects.into_iter().filter(|(key, object)| key.kind == kind && object.manifest().is_some()).map(|(key, _)| key.name).collect()
+        objects
+            .into_iter()
+            .filter(|(key, object)| key.kind == kind && object.manifest().is_some())
+            .map(|(key, _)| key.name)
+            .collect()
     }
 }
 
@@ -109,7 +113,7 @@ pub fn resolve(object: &Object, others: &impl Lookup, directory: &Path) -> Resul
     let base = base_directory(manifest, directory);
     match &**manifest {
         Manifest::Environment(environment) => {
-            Ok(Desired::Environment(environment::resolve(object.key(), object.generation(), &environment.spec, &base)))
+            environment::resolve(object.key(), object.generation(), &environment.spec, &base).map(Desired::Environment)
         }
         Manifest::Container(container) => container::resolve(object, &container.spec, others, &base),
     }

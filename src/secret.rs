@@ -72,10 +72,19 @@ impl FingerprintKey {
     /// The public name of `value`.
     #[must_use]
     pub fn fingerprint(&self, value: &str) -> Fingerprint {
+        Fingerprint(format!("sha256:{}", hex::encode(&self.mac(value.as_bytes())[..6])))
+    }
+
+    /// The whole keyed digest of a file's bytes, in hex: two files with the same digest are the same.
+    #[must_use]
+    pub fn digest(&self, bytes: &[u8]) -> String {
+        hex::encode(self.mac(bytes))
+    }
+
+    fn mac(&self, bytes: &[u8]) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).expect("HMAC takes a key of any length");
-        mac.update(value.as_bytes());
-        let digest = mac.finalize().into_bytes();
-        Fingerprint(format!("sha256:{}", hex::encode(&digest[..6])))
+        mac.update(bytes);
+        mac.finalize().into_bytes().into()
     }
 }
 

@@ -21,8 +21,6 @@ pub struct Settings {
     pub concurrency: u16,
     /// Whether to plan and report only.
     pub mode: Mode,
-    /// Who acts, for the audit log.
-    pub actor: String,
 }
 
 /// Whether steps are taken.

@@ -7,12 +7,12 @@
 use std::{sync::Arc, time::Duration};
 
 use backoff::{BackoffBuilder, ExponentialBuilder};
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use tokio::time::Instant;
 
 use super::{Context, world::lock};
 use crate::{
-    manifest::{Key, Kind, status::ConditionType},
+    manifest::{Kind, status::ConditionType},
     observe::engine::{Error, Event, EventAction},
 };
 
@@ -24,7 +24,8 @@ const LONGEST: Duration = Duration::from_secs(2);
 /// Listens until we stop, connecting anew whenever the engine goes away.
 pub async fn listen(ctx: Arc<Context>) {
     let pauses = || {
-        let growing = ExponentialBuilder::new().with_min_delay(FIRST).with_max_delay(LONGEST).with_factor(2.0).without_max_times();
+        let growing =
+            ExponentialBuilder::new().with_min_delay(FIRST).with_max_delay(LONGEST).with_factor(2.0).without_max_times();
         growing.with_jitter().build()
     };
     let mut pause = pauses();
@@ -94,13 +95,4 @@ impl Context {
 fn is_ready(status: &crate::manifest::status::Status) -> bool {
     let ready = status.condition(ConditionType::Ready);
     ready.is_some_and(|condition| condition.status == crate::manifest::status::ConditionStatus::True)
-}
-
-/// Whom an object's containers belong to is asked often; the answer is in the last list.
-impl super::world::World {
-    /// The object that this container belonged to when it was last seen.
-    #[must_use]
-    pub fn owner_of(&self, id: &str) -> Option<Key> {
-        lock(&self.owners).get(id).cloned()
-    }
 }

@@ -3,18 +3,21 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use kube_runtime::controller::Action;
 use tokio::time::Instant;
 
 use super::{Context, triggers::Mark, world::lock};
 use crate::{
-    execute::{self, Report, execute},
+    execute::{self, Pass, Report, execute},
     manifest::Key,
     observe::engine,
     plan::{Plan, Situation, Wait, plan},
-    record::events::Severity,
-    resolve::Desired,
+    record::{
+        journal::{Actor, PassId},
+        pass::PassOutcome,
+    },
+    resolve::{self, Desired},
     settings::Mode,
     store::Object,
 };
@@ -50,7 +53,7 @@ pub enum Error {
         /// The object.
         key: Key,
         /// What stood in the way.
-        source: crate::record::journal::Error,
+        source: crate::record::Error,
     },
     /// A bug of ours; the object is tried again like after any failure.
     #[error("the pass over {key} broke off: {message}")]
@@ -74,7 +77,7 @@ pub async fn reconcile(object: Arc<Object>, ctx: Arc<Context>) -> Result<Action,
 }
 
 /// What the applier asks after a failure.
-pub fn error_policy(object: &Arc<Object>, error: &Error, ctx: &Arc<Context>) -> Action {
+pub fn error_policy(object: Arc<Object>, error: &Error, ctx: Arc<Context>) -> Action {
     let pause = ctx.retries.failed(object.key());
     tracing::warn!(object = %object.key(), error = crate::error_chain(error), retry_in = ?pause, "a pass failed");
     Action::requeue(pause)
@@ -86,29 +89,53 @@ async fn guarded(object: &Object, ctx: &Context) -> Result<Action, Error> {
     if let Some(left) = ctx.retries.left(key) {
         return Ok(Action::requeue(left));
     }
-    let looked = look_and_act(object, ctx, mark).await;
-    if looked.is_ok() {
-        ctx.retries.clear(key);
+    let looked = look_and_act(object, ctx, mark).await?;
+    ctx.retries.clear(key);
+    match looked {
+        // What was done changes the world: look at it as it is now.
+        Looked::Acted => {
+            ctx.triggers.trigger(key);
+            Ok(Action::await_change())
+        }
+        Looked::Waiting { next, .. } => Ok(next.map_or_else(Action::await_change, Action::requeue)),
+        Looked::Converged | Looked::Refused(_) => Ok(Action::await_change()),
     }
-    Ok(looked?.map_or_else(Action::await_change, Action::requeue))
 }
 
-/// Runs one pass and says when to look again although nothing happens.
-pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) -> Result<Option<Duration>, Error> {
+/// What a pass came to.
+#[derive(Debug)]
+pub enum Looked {
+    /// The object is as declared.
+    Converged,
+    /// Every step of the plan was taken.
+    Acted,
+    /// Something stands in the way.
+    Waiting {
+        /// What; none when we are only to observe and there would have been something to do.
+        wait: Option<Wait>,
+        /// When to look again although nothing happens.
+        next: Option<Duration>,
+    },
+    /// The manifest's references are wrong, and there is no earlier version to go by.
+    Refused(resolve::Error),
+}
+
+/// Runs one pass.
+pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) -> Result<Looked, Error> {
     let key = object.key();
     let begun = ctx.record.metrics.pass(key.kind);
     let not_before = mark.map_or_else(Instant::now, |mark| mark.last);
     let (desired, refusal) = ctx.world.resolve(object);
     ctx.refused(object, refusal.as_ref());
     let Some(desired) = desired else {
-        begun.waiting();
-        return Ok(None);
+        begun.conclude(PassOutcome::Waiting);
+        return Ok(Looked::Refused(refusal.unwrap_or(resolve::Error(Vec::new()))));
     };
     let seen = match ctx.world.observe(&desired, not_before).await {
         Ok(seen) => seen,
         Err(source) => {
             ctx.unreachable(object, &source);
-            begun.failed();
+            begun.conclude(PassOutcome::Failed);
             return Err(Error::Observe { key: key.clone(), source });
         }
     };
@@ -116,31 +143,36 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
     ctx.readiness_changed(key, &seen.situation);
     let fault = ctx.fault_since(key, &plan, mark);
     if plan.steps.is_empty() || ctx.world.settings.mode == Mode::Observe {
-        ctx.decided(object, &plan, None);
+        ctx.decided(object, &plan, None, refusal.as_ref());
         ctx.settle(object, &desired, &seen.situation, &plan).await?;
         if plan.is_converged() {
             ctx.corrected(key);
-            begun.converged();
-        } else {
-            begun.waiting();
+            begun.conclude(PassOutcome::Converged);
+            return Ok(Looked::Converged);
         }
-        return Ok(next_look(&plan, &seen.situation));
+        begun.conclude(PassOutcome::Waiting);
+        return Ok(Looked::Waiting { next: next_look(&plan, &seen.situation), wait: plan.wait });
     }
-    ctx.decided(object, &plan, None);
-    let pass = ctx.new_pass(object);
-    let report = execute(&ctx.hands, &pass, &plan, &seen.environments).await;
+    ctx.decided(object, &plan, None, refusal.as_ref());
+    let pass = Pass {
+        actor: Actor::Reconciler,
+        id: PassId::new(),
+        object: key,
+        generation: object.generation(),
+        desired: &desired,
+        environments: &seen.environments,
+    };
+    let report = execute(&ctx.hands, &pass, &plan).await;
     ctx.acted(object, &report, fault).await?;
     match report.failure {
         None => {
-            begun.acted();
+            begun.conclude(PassOutcome::Acted);
             ctx.settle(object, &desired, &seen.situation, &plan).await?;
-            // What was done changes the world: look at it as it is now.
-            ctx.triggers.trigger(key);
-            Ok(None)
+            Ok(Looked::Acted)
         }
         Some(source) => {
-            begun.failed();
-            ctx.decided(object, &plan, Some(&crate::error_chain(&source)));
+            begun.conclude(PassOutcome::Failed);
+            ctx.decided(object, &plan, Some(&crate::error_chain(&source)), refusal.as_ref());
             Err(Error::Execute { key: key.clone(), source })
         }
     }
@@ -185,31 +217,32 @@ impl Context {
             self.record.metrics.first_effect(first.duration_since(fault));
         }
         let mut history = self.world.history(key, object.generation());
-        for (step, result) in &report.taken {
-            self.record.metrics.step(key.kind, step.action.operation(), result);
-            match result {
-                Ok(effect) => {
-                    tracing::info!(object = %key, step = %step.action, why = %step.why, ?effect, "done");
-                    self.record.events.record(key, Severity::Normal, step.action.operation(), &step.to_string());
+        for (step, outcome) in &report.taken {
+            let operation = step.action.operation();
+            self.record.metrics.step(key.kind, operation, outcome);
+            match outcome.error() {
+                None => {
+                    tracing::info!(object = %key, step = %step.action, why = %step.why, outcome = outcome.as_str(), "done");
+                    self.record.events.normal(key.clone(), operation, step.to_string());
                 }
-                Err(error) => {
+                Some(error) => {
                     tracing::warn!(object = %key, step = %step.action, why = %step.why, error, "failed");
-                    self.record.events.record(key, Severity::Warning, "StepFailed", &format!("could not {}: {error}", step.action));
+                    self.record.events.warning(key.clone(), "StepFailed", format!("could not {}: {error}", step.action));
                 }
             }
             if let Some(target) = step.action.container() {
-                self.world.snapshots.distrust(target);
+                self.world.snapshots.distrust(target.reference());
             }
-            history = history.after(step, result.as_ref().err().map(String::as_str), Timestamp::now());
+            history = history.after(step, outcome.error(), self.world.clock.now());
         }
         self.remember(key, history).await
     }
 
     async fn remember(&self, key: &Key, history: crate::plan::History) -> Result<(), Error> {
-        if lock(&self.world.histories).get(key) == Some(&history) {
+        if self.record.history.get(key).as_ref() == Some(&history) {
             return Ok(());
         }
-        let saved = self.record.save_history(key, &history).await;
+        let saved = self.record.history.save(key, &history).await;
         lock(&self.world.histories).insert(key.clone(), history);
         saved.map_err(|source| Error::Record { key: key.clone(), source })
     }

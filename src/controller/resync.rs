@@ -27,7 +27,7 @@ pub async fn tick(ctx: Arc<Context>) {
 /// One list for all passes that follow from it, and the orphans that only it can find.
 async fn look(ctx: &Context) {
     let asked = Instant::now();
-    match ctx.world.snapshots.since(asked).await {
+    match ctx.world.snapshot(asked).await {
         Ok(snapshot) => {
             ctx.observed_everything(&snapshot);
             ctx.bury_orphans(&snapshot).await;
@@ -45,9 +45,11 @@ async fn look(ctx: &Context) {
 async fn confirm_stops(ctx: &Context) {
     let confirmed = lock(&ctx.world.evidence).confirmed(Instant::now());
     for container in confirmed {
-        let Some(key) = ctx.world.owner_of(&container) else { continue };
-        let stop = ManualStop { container, at: jiff::Timestamp::now() };
-        ctx.remember_stop(&key, stop).await;
-        ctx.triggers.trigger(&key);
+        if let Some(key) = ctx.world.owner_of(&container) {
+            let stop = ManualStop { container: container.clone(), at: ctx.world.clock.now() };
+            ctx.remember_stop(&key, stop).await;
+            ctx.triggers.trigger(&key);
+        }
+        lock(&ctx.world.evidence).forget(&container);
     }
 }

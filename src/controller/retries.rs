@@ -4,11 +4,7 @@
 //! trigger from outside overtakes the pause it asks for. So the count is kept
 //! here, and a pass begins by asking whether its object's pause is over.
 
-use std::{
-    collections::HashMap,
-    sync::Mutex,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use backoff::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::time::Instant;
@@ -36,7 +32,8 @@ impl Retries {
     pub fn failed(&self, key: &Key) -> Duration {
         let mut retries = lock(&self.0);
         let retry = retries.entry(key.clone()).or_insert_with(|| {
-            let pauses = ExponentialBuilder::new().with_min_delay(FIRST).with_max_delay(LONGEST).with_factor(2.0).without_max_times();
+            let pauses =
+                ExponentialBuilder::new().with_min_delay(FIRST).with_max_delay(LONGEST).with_factor(2.0).without_max_times();
             Retry { pauses: pauses.build(), due: Instant::now() }
         });
         let pause = retry.pauses.next().unwrap_or(LONGEST);

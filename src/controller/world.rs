@@ -2,7 +2,7 @@
 //! and what `diff` sees without ever acting.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -10,12 +10,14 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use crate::{
+    clock::Clock,
+    dotenv::Values,
     execute::Environments,
     manifest::{Key, Kind, Manifest},
     observe::{
         container::Lens,
         engine,
-        environment::{EnvironmentReader, RunningSecret},
+        environment::{EnvironmentReader, RunningContainer},
         evidence::Evidence,
         probe::Probes,
         snapshot::{Snapshot, Snapshots},
@@ -23,6 +25,7 @@ use crate::{
     plan::{
         self, History, Situation,
         container::{ProbeState, Readiness, Variables},
+        environment::{FileState, Recall, ValueState},
     },
     resolve::{self, Desired, resolve},
     secret::FingerprintKey,
@@ -34,6 +37,8 @@ use crate::{
 pub struct World {
     /// How we run.
     pub settings: Settings,
+    /// The time of day.
+    pub clock: Clock,
     /// What is wanted.
     pub reader: Reader,
     /// The engine, as seen.
@@ -45,11 +50,15 @@ pub struct World {
     /// The `.env` files.
     pub files: EnvironmentReader,
     /// What was seen live about stops.
-    pub evidence: Mutex<Evidence>,
+    pub evidence: Arc<Mutex<Evidence>>,
     /// What is remembered of each object.
     pub histories: Mutex<BTreeMap<Key, History>>,
     /// What was last wanted of each object while its references were good.
     pub resolved: Mutex<BTreeMap<Key, Desired>>,
+    /// Whom the containers of the last list belong to, by their ids.
+    pub owners: Mutex<HashMap<String, Key>>,
+    /// The last list.
+    pub latest: Mutex<Option<Arc<Snapshot>>>,
 }
 
 /// What a pass saw.
@@ -61,6 +70,45 @@ pub struct Seen {
 }
 
 impl World {
+    /// A list of containers that was asked for no earlier than `not_before`.
+    pub async fn snapshot(&self, not_before: Instant) -> Result<Arc<Snapshot>, engine::Error> {
+        let snapshot = self.snapshots.since(not_before).await?;
+        let mut latest = lock(&self.latest);
+        // Many passes get the same list; its owners are worked out once.
+        if !latest.as_ref().is_some_and(|latest| Arc::ptr_eq(latest, &snapshot)) {
+            *lock(&self.owners) = self.owners_in(&snapshot);
+            *latest = Some(Arc::clone(&snapshot));
+        }
+        Ok(snapshot)
+    }
+
+    fn owners_in(&self, snapshot: &Snapshot) -> HashMap<String, Key> {
+        let mut owners = HashMap::new();
+        for container in snapshot.containers.values().filter(|container| container.belongs_to(&self.settings.owner)) {
+            if let Some(key) = container.object().and_then(|object| object.parse().ok()) {
+                owners.insert(container.id.clone(), key);
+            }
+        }
+        for (key, desired) in lock(&self.resolved).iter() {
+            if let Desired::Healed(healed) = desired {
+                owners.extend(snapshot.selected(&healed.selector).iter().map(|container| (container.id.clone(), key.clone())));
+            }
+        }
+        owners
+    }
+
+    /// Whether the object's containers are somebody else's.
+    #[must_use]
+    pub fn is_healed(&self, key: &Key) -> bool {
+        matches!(lock(&self.resolved).get(key), Some(Desired::Healed(_)))
+    }
+
+    /// The object that this container belonged to when it was last seen.
+    #[must_use]
+    pub fn owner_of(&self, id: &str) -> Option<Key> {
+        lock(&self.owners).get(id).cloned()
+    }
+
     /// What is wanted of an object. With dangling references: what was last wanted of it, and what is wrong.
     pub fn resolve(&self, object: &Object) -> (Option<Desired>, Option<resolve::Error>) {
         match resolve(object, &self.reader, &self.settings.desired) {
@@ -81,27 +129,27 @@ impl World {
     pub async fn observe(&self, desired: &Desired, not_before: Instant) -> Result<Seen, engine::Error> {
         match desired {
             Desired::Environment(desired) => {
-                let observed = self.observe_environment(desired, not_before).await?;
+                let observed = self.observe_environment(desired, not_before).await;
                 Ok(Seen { situation: Situation::Environment(desired.clone(), observed), environments: Environments::new() })
             }
             Desired::Container(container) => {
-                let snapshot = self.snapshots.since(not_before).await?;
-                let environments = self.environments(&container.variables).await;
+                let snapshot = self.snapshot(not_before).await?;
+                let environments = self.environments(&container.variables);
                 let history = self.history(&container.key, container.generation);
                 let probe = container.probe.as_ref();
                 let probes = |listed: &engine::Listed| self.probe_state(&container.key, probe, listed);
-                let dependencies = self.readiness(&container.depends_on, &snapshot).await?;
+                let dependencies = self.readiness(&container.depends_on, &snapshot);
                 let suspected = |id: &str| self.stop_suspected_until(id, snapshot.at);
                 let lens = self.lens(&snapshot, &environments, (&probes, &suspected), (dependencies, history));
                 let observed = lens.own(container).await?;
                 Ok(Seen { situation: Situation::Container(container.clone(), observed), environments })
             }
             Desired::Healed(healed) => {
-                let snapshot = self.snapshots.since(not_before).await?;
+                let snapshot = self.snapshot(not_before).await?;
                 let history = self.history(&healed.key, healed.generation);
                 let probe = healed.probe.as_ref();
                 let probes = |listed: &engine::Listed| self.probe_state(&healed.key, probe, listed);
-                let dependencies = self.readiness(&healed.depends_on, &snapshot).await?;
+                let dependencies = self.readiness(&healed.depends_on, &snapshot);
                 let suspected = |id: &str| self.stop_suspected_until(id, snapshot.at);
                 let environments = Environments::new();
                 let lens = self.lens(&snapshot, &environments, (&probes, &suspected), (dependencies, history));
@@ -109,7 +157,7 @@ impl World {
                 Ok(Seen { situation: Situation::Healed(healed.clone(), observed), environments })
             }
             Desired::Absent(key) => {
-                let snapshot = self.snapshots.since(not_before).await?;
+                let snapshot = self.snapshot(not_before).await?;
                 let environments = Environments::new();
                 let lens = self.lens(&snapshot, &environments, (&|_| None, &|_| None), (BTreeMap::new(), History::default()));
                 let observed = lens.absent(key).await?;
@@ -141,7 +189,12 @@ impl World {
         }
     }
 
-    fn probe_state(&self, key: &Key, probe: Option<&crate::manifest::container::Probe>, listed: &engine::Listed) -> Option<ProbeState> {
+    fn probe_state(
+        &self,
+        key: &Key,
+        probe: Option<&crate::manifest::container::Probe>,
+        listed: &engine::Listed,
+    ) -> Option<ProbeState> {
         self.probes.state(key, listed, probe?)
     }
 
@@ -151,16 +204,9 @@ impl World {
     }
 
     /// How far the containers of other objects have come.
-    async fn readiness(
-        &self,
-        depends_on: &[plan::container::Dependency],
-        snapshot: &Snapshot,
-    ) -> Result<BTreeMap<Key, Readiness>, engine::Error> {
-        let mut readiness = BTreeMap::new();
-        for dependency in depends_on {
-            readiness.insert(dependency.key.clone(), self.readiness_of(&dependency.key, snapshot));
-        }
-        Ok(readiness)
+    fn readiness(&self, depends_on: &[plan::container::Dependency], snapshot: &Snapshot) -> BTreeMap<Key, Readiness> {
+        let keys = depends_on.iter().map(|dependency| &dependency.key);
+        keys.map(|key| (key.clone(), self.readiness_of(key, snapshot))).collect()
     }
 
     /// How far an object's container has come.
@@ -180,7 +226,7 @@ impl World {
     }
 
     /// The values of the environments that a container takes variables from.
-    async fn environments(&self, variables: &[Variables]) -> Environments {
+    fn environments(&self, variables: &[Variables]) -> Environments {
         let mut environments = Environments::new();
         for variables in variables {
             if let Variables::Environment { name, .. } = variables
@@ -193,7 +239,7 @@ impl World {
     }
 
     /// The values of an environment as its files have them now.
-    fn values(&self, name: &str) -> Result<BTreeMap<String, crate::secret::Secret>, String> {
+    fn values(&self, name: &str) -> Result<Values, String> {
         let key = Key::new(Kind::Environment, name);
         let resolved = lock(&self.resolved).get(&key).cloned();
         let desired = match resolved {
@@ -203,46 +249,47 @@ impl World {
                 _ => return Err(format!("there is no {key}")),
             },
         };
-        self.files.values(&desired)
+        let not_asked = Recall::Unknown { reason: "it was not asked".to_owned() };
+        match self.files.read(&desired, &not_asked, History::default(), self.clock.now()).values {
+            Recall::Known(values) => Ok(values),
+            Recall::Unknown { reason } => Err(reason),
+        }
     }
 
-    /// Looks at a cascade: the files, and, when something is missing from them, at the containers that may know it.
+    /// Looks at a cascade: the files, and, when a secret is missing from them, at the containers that may know it.
     async fn observe_environment(
         &self,
         desired: &plan::environment::Desired,
         not_before: Instant,
-    ) -> Result<plan::environment::Observed, engine::Error> {
+    ) -> plan::environment::Observed {
         let history = self.history(&desired.key, desired.generation);
-        let observed = self.files.read(desired, &[], history.clone(), Timestamp::now());
-        if !observed.lacks_a_secret(desired) {
-            return Ok(observed);
+        let not_asked = Recall::Unknown { reason: "it was not asked".to_owned() };
+        let observed = self.files.read(desired, &not_asked, history.clone(), self.clock.now()).observed;
+        if !lacks_a_secret(desired, &observed) {
+            return observed;
         }
-        // Without the engine nobody knows what runs, and a new value would be made although the old one is in use.
-        let snapshot = self.snapshots.since(not_before).await?;
-        let running = self.running_secrets(desired, &snapshot).await?;
-        Ok(self.files.read(desired, &running, history, Timestamp::now()))
+        // Files can be put right without an engine, but without one nobody knows what runs: the planner is told so.
+        let running = match self.running(desired, not_before).await {
+            Ok(running) => Recall::Known(running),
+            Err(error) => Recall::Unknown { reason: crate::error_chain(&error) },
+        };
+        self.files.read(desired, &running, history, self.clock.now()).observed
     }
 
-    /// What containers have of an environment's secrets: those that take variables from it.
-    async fn running_secrets(
+    /// The running containers that take variables from an environment.
+    async fn running(
         &self,
         desired: &plan::environment::Desired,
-        snapshot: &Snapshot,
-    ) -> Result<Vec<RunningSecret>, engine::Error> {
-        let wanted = desired.secrets.iter().flat_map(|secrets| &secrets.generate).map(|secret| &secret.variable);
-        let wanted: std::collections::BTreeSet<&String> = wanted.collect();
+        not_before: Instant,
+    ) -> Result<Vec<RunningContainer>, engine::Error> {
+        let snapshot = self.snapshot(not_before).await?;
         let mut running = Vec::new();
         for user in self.users(&desired.key) {
             for listed in snapshot.of_object(&self.settings.owner, &user) {
-                let Some(inspected) = self.snapshots.details_of(listed).await? else { continue };
-                running.extend(inspected.variables.iter().filter(|(name, value)| wanted.contains(name) && !value.is_empty()).map(
-                    |(variable, value)| RunningSecret {
-                        id: listed.id.clone(),
-                        name: listed.name.clone(),
-                        variable: variable.clone(),
-                        value: value.clone(),
-                    },
-                ));
+                if let Some(inspected) = self.snapshots.details_of(listed).await? {
+                    let (id, name) = (listed.id.clone(), listed.name.clone());
+                    running.push(RunningContainer { id, name, variables: inspected.variables.clone() });
+                }
             }
         }
         Ok(running)
@@ -261,6 +308,17 @@ impl World {
         let objects = self.reader.objects().into_iter();
         objects.filter(|(_, object)| object.manifest().is_some_and(|manifest| uses(manifest))).map(|(key, _)| key).collect()
     }
+}
+
+/// Whether a wanted secret has no value in any file.
+fn lacks_a_secret(desired: &plan::environment::Desired, observed: &plan::environment::Observed) -> bool {
+    let has = |variable: &String| {
+        observed.files.values().any(|file| match file {
+            FileState::Present(content) => matches!(content.values.get(variable), Some(ValueState::Set { .. })),
+            FileState::Absent | FileState::Unusable { .. } => false,
+        })
+    };
+    desired.secrets.iter().flat_map(|secrets| &secrets.generate).any(|secret| !has(&secret.variable))
 }
 
 /// Locks; whoever panicked while holding the lock had put in or taken out whole values.

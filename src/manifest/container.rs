@@ -28,6 +28,7 @@ pub struct ContainerSpec {
     /// The container's name on the engine. Default: the object's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]+$"))]
+    #[schemars(extend("x-mooring-words" = "a name of letters, digits, `_`, `.` and `-`, beginning with a letter or digit"))]
     pub container_name: Option<String>,
     /// The image, as `docker run` takes it. Needed unless `management` is `heal`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +81,7 @@ pub struct ContainerSpec {
     /// The engine's restart policy: `no`, `always`, `unless-stopped`, `on-failure[:N]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^(no|always|unless-stopped|on-failure(:[0-9]+)?)$"))]
+    #[schemars(extend("x-mooring-words" = "no, always, unless-stopped or on-failure[:N]"))]
     pub restart: Option<String>,
     /// Replaces the image's health check.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -443,7 +445,7 @@ pub struct HttpProbe {
     pub port: u16,
     /// The path to ask for.
     #[serde(default = "root_path")]
-    #[schemars(regex(pattern = "^/"))]
+    #[schemars(regex(pattern = "^/"), extend("x-mooring-words" = "a path that begins with `/`"))]
     pub path: String,
 }
 

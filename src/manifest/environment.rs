@@ -34,7 +34,7 @@ fn current_directory() -> String {
     ".".to_owned()
 }
 
-fn default_files() -> Vec<String> {
+pub(crate) fn default_files() -> Vec<String> {
     [".env", ".env.secrets", ".env.local"].map(str::to_owned).to_vec()
 }
 
@@ -49,7 +49,7 @@ pub struct Secrets {
     pub generate: Vec<GeneratedSecret>,
 }
 
-fn secrets_file() -> String {
+pub(crate) fn secrets_file() -> String {
     ".env.secrets".to_owned()
 }
 
@@ -59,6 +59,7 @@ fn secrets_file() -> String {
 pub struct GeneratedSecret {
     /// The variable's name.
     #[schemars(regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
+    #[schemars(extend("x-mooring-words" = "a variable's name: letters, digits and `_`, not beginning with a digit"))]
     pub name: String,
     /// How the value is written.
     #[serde(default)]
@@ -96,6 +97,6 @@ pub struct Computed {
     pub values: BTreeMap<String, String>,
 }
 
-fn computed_file() -> String {
+pub(crate) fn computed_file() -> String {
     ".env.computed".to_owned()
 }

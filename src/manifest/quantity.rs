@@ -85,7 +85,11 @@ impl JsonSchema for Duration {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": "^([0-9]+(us|ms|s|m|h))+$"})
+        json_schema!({
+            "type": "string",
+            "pattern": "^([0-9]+(us|ms|s|m|h))+$",
+            "x-mooring-words": "a duration such as 500ms, 5s or 1m30s",
+        })
     }
 
     fn inline_schema() -> bool {
@@ -147,7 +151,12 @@ impl JsonSchema for Bytes {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "x-kubernetes-int-or-string": true,
-            "x-mooring-schema": {"type": ["string", "integer"], "pattern": "^[0-9]+([bB]|[kKmMgG][bB]?)?$", "minimum": 0},
+            "x-mooring-schema": {
+                "type": ["string", "integer"],
+                "pattern": "^[0-9]+([bB]|[kKmMgG][bB]?)?$",
+                "minimum": 0,
+                "x-mooring-words": "a size such as 1048576, 512m or 2g",
+            },
         })
     }
 

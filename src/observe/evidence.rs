@@ -55,9 +55,7 @@ impl Evidence {
     pub fn note(&mut self, event: &Event, now: Instant) {
         let Some(id) = &event.container else { return };
         match event.action {
-            EventAction::Started => {
-                self.by_container.remove(id);
-            }
+            EventAction::Started => self.forget(id),
             EventAction::Signalled { kill: false } => self.trail(id).signalled = Some(now),
             EventAction::Died => self.trail(id).died = Some(now),
             EventAction::Stopped => {
@@ -87,26 +85,26 @@ impl Evidence {
         if trail.ours.is_some_and(|at| now.duration_since(at) <= OURS) {
             return None;
         }
-        let until = match trail.stopped {
-            Some(stopped) => stopped + CONFIRMED,
-            None => trail.died.unwrap_or(now).max(explained(trail, now)?) + WORD_FOLLOWS,
-        };
+        if let Some(stopped) = trail.stopped {
+            // Until somebody has noted the confirmed stop and forgets it here, it must not look like a failure.
+            return Some((stopped + CONFIRMED).saturating_duration_since(now).max(WORD_FOLLOWS));
+        }
+        let until = trail.died.unwrap_or(now).max(explained(trail, now)?) + WORD_FOLLOWS;
         until.checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
-    /// Takes out the stops that have been confirmed: the containers' ids.
+    /// The containers whose stops have been confirmed. Remember them, then [`Self::forget`] them here.
     pub fn confirmed(&mut self, now: Instant) -> Vec<String> {
-        let confirmed: Vec<String> = self
-            .by_container
-            .iter()
-            .filter(|(_, trail)| trail.stopped.is_some_and(|at| now.duration_since(at) >= CONFIRMED))
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in &confirmed {
-            self.by_container.remove(id);
-        }
-        self.by_container.retain(|_, trail| trail.latest().is_some_and(|at| now.duration_since(at) <= SIGNAL_EXPLAINS));
-        confirmed
+        self.by_container.retain(|_, trail| {
+            trail.stopped.is_some() || trail.latest().is_some_and(|at| now.duration_since(at) <= SIGNAL_EXPLAINS)
+        });
+        let confirmed = self.by_container.iter().filter(|(_, trail)| trail.stopped.is_some_and(|at| now.duration_since(at) >= CONFIRMED));
+        confirmed.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Drops what was seen about a container.
+    pub fn forget(&mut self, id: &str) {
+        self.by_container.remove(id);
     }
 
     fn trail(&mut self, id: &str) -> &mut Trail {
@@ -173,7 +171,10 @@ mod tests {
         let mut watch = watch.sees(60, EventAction::Stopped);
         assert!(watch.suspects(10_000));
         assert!(!watch.confirms(10_000));
+        assert!(watch.suspects(20_100), "until it is forgotten here it must not look like a failure");
         assert!(watch.confirms(20_100));
+        watch.evidence.forget("c1");
+        assert!(!watch.suspects(20_200));
     }
 
     #[test]

@@ -19,7 +19,10 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::engine::{Engine, Error, Inspected, Listed};
-use crate::manifest::{Key, container::Selector};
+use crate::{
+    clock::Clock,
+    manifest::{Key, container::Selector},
+};
 
 /// Lists in [`BURST_WINDOW`] after which they are spaced out; a single fault needs two or three.
 const BURST: usize = 10;
@@ -96,6 +99,7 @@ impl Listed {
 /// Looks at the engine on behalf of all passes.
 pub struct Snapshots {
     engine: Arc<dyn Engine>,
+    clock: Clock,
     latest: tokio::sync::Mutex<Latest>,
     details: Mutex<HashMap<String, Details>>,
 }
@@ -115,8 +119,8 @@ struct Details {
 impl Snapshots {
     /// Of this engine.
     #[must_use]
-    pub fn new(engine: Arc<dyn Engine>) -> Self {
-        Self { engine, latest: tokio::sync::Mutex::default(), details: Mutex::default() }
+    pub fn new(engine: Arc<dyn Engine>, clock: Clock) -> Self {
+        Self { engine, clock, latest: tokio::sync::Mutex::default(), details: Mutex::default() }
     }
 
     /// The engine that is looked at.
@@ -134,7 +138,7 @@ impl Snapshots {
             return Ok(Arc::clone(snapshot));
         }
         latest.pace().await;
-        let (asked, at) = (Instant::now(), Timestamp::now());
+        let (asked, at) = (Instant::now(), self.clock.now());
         let containers = self.engine.list().await?;
         let containers: BTreeMap<String, Listed> =
             containers.into_iter().map(|container| (container.id.clone(), container)).collect();

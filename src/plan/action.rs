@@ -30,6 +30,15 @@ impl Action {
         }
     }
 
+    /// The container that is acted on, if it is one that exists.
+    #[must_use]
+    pub fn container(&self) -> Option<&Target> {
+        match self {
+            Self::Engine(action) => action.container(),
+            Self::File(_) => None,
+        }
+    }
+
     /// What is acted on: a container's, network's, volume's, image's or file's name.
     #[must_use]
     pub fn target(&self) -> String {
@@ -275,12 +284,15 @@ pub enum FileAction {
         /// What to write.
         secrets: Vec<SecretWrite>,
     },
-    /// Puts a lost file back, byte for byte, from the last good copy.
+    /// Puts a lost file back from the last good copy, byte for byte but for `secrets`.
     RestoreFile {
         /// The `Environment` it belongs to.
         environment: String,
         /// The file.
         path: PathBuf,
+        /// Secrets that the copy lacks, or has with another value than what runs.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        secrets: Vec<SecretWrite>,
     },
     /// Keeps a copy of a good file in the state directory.
     KeepLastGood {
@@ -379,18 +391,28 @@ impl fmt::Display for SecretSource {
     }
 }
 
+impl fmt::Display for SecretWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.variable, self.from)
+    }
+}
+
 impl fmt::Display for FileAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.path().file_name().unwrap_or_default().to_string_lossy();
         match self {
-            Self::WriteSecrets { secrets, .. } => {
-                let secrets: Vec<_> = secrets.iter().map(|write| format!("{} {}", write.variable, write.from)).collect();
-                write!(f, "write {} to {name}", secrets.join(", "))
+            Self::WriteSecrets { secrets, .. } => write!(f, "write {} to {name}", list(secrets)),
+            Self::RestoreFile { secrets, .. } if secrets.is_empty() => write!(f, "put {name} back from the last good copy"),
+            Self::RestoreFile { secrets, .. } => {
+                write!(f, "put {name} back from the last good copy, with {}", list(secrets))
             }
-            Self::RestoreFile { .. } => write!(f, "put {name} back from the last good copy"),
             Self::KeepLastGood { .. } => write!(f, "keep a copy of {name}"),
             Self::WriteComputed { changed, .. } => write!(f, "write {} to {name}", changed.join(", ")),
             Self::SetMode { mode, .. } => write!(f, "set the mode of {name} to {mode:04o}"),
         }
     }
+}
+
+fn list(secrets: &[SecretWrite]) -> String {
+    secrets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -222,12 +222,7 @@ impl Container {
     /// How far it has come.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        if self.state != State::Running {
-            return Readiness::Down;
-        }
-        let healthy = matches!(self.health, Health::None | Health::Healthy);
-        let probed = matches!(self.probe, None | Some(ProbeState::Passing));
-        if healthy && probed { Readiness::Healthy } else { Readiness::Started }
+        readiness(&self.state, self.health, self.probe.as_ref())
     }
 
     /// Whether anybody checks on it, be it the engine or we ourselves.
@@ -239,6 +234,17 @@ impl Container {
     fn target(&self) -> Target {
         Target::seen(&self.id, &self.name)
     }
+}
+
+/// How far a container has come that is in this state and of which its checks say this.
+#[must_use]
+pub fn readiness(state: &State, health: Health, probe: Option<&ProbeState>) -> Readiness {
+    if *state != State::Running {
+        return Readiness::Down;
+    }
+    let healthy = matches!(health, Health::None | Health::Healthy);
+    let probed = matches!(probe, None | Some(ProbeState::Passing));
+    if healthy && probed { Readiness::Healthy } else { Readiness::Started }
 }
 
 /// Compares what should be with what is, and says how to close the gap.

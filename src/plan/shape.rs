@@ -5,12 +5,13 @@
 //! values of environment variables are not in it: they may be secret, and the
 //! engine can be asked for them (`container::Observed` has their fingerprints).
 
-use std::{collections::BTreeMap, fmt, net::IpAddr};
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::manifest::container::NetworkMode;
+pub use crate::manifest::short::{Device, Mount, MountSource, PortBinding, Protocol, Restart};
 
 /// Everything about a container that is fixed when it is created, except the values of its variables.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -190,102 +191,6 @@ pub struct Limits {
 /// The names under which [`Limits`] stand among a shape's fields.
 pub const LIMIT_FIELDS: [&str; 4] = ["memLimit", "nanoCpus", "pidsLimit", "restart"];
 
-/// The engine's restart policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Restart {
-    /// Never.
-    No,
-    /// Always, also after the engine itself came back.
-    Always,
-    /// Always, but not when it had been stopped.
-    UnlessStopped,
-    /// After a failure, at most this often; without a number, without limit.
-    OnFailure(Option<u32>),
-}
-
-impl std::str::FromStr for Restart {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let unknown = || format!("`{text}` is not no, always, unless-stopped or on-failure[:N]");
-        match text.split_once(':') {
-            None => match text {
-                "no" => Ok(Self::No),
-                "always" => Ok(Self::Always),
-                "unless-stopped" => Ok(Self::UnlessStopped),
-                "on-failure" => Ok(Self::OnFailure(None)),
-                _ => Err(unknown()),
-            },
-            Some(("on-failure", times)) => times.parse().map(|times| Self::OnFailure(Some(times))).map_err(|_| unknown()),
-            Some(_) => Err(unknown()),
-        }
-    }
-}
-
-impl fmt::Display for Restart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::No => f.write_str("no"),
-            Self::Always => f.write_str("always"),
-            Self::UnlessStopped => f.write_str("unless-stopped"),
-            Self::OnFailure(None) => f.write_str("on-failure"),
-            Self::OnFailure(Some(times)) => write!(f, "on-failure:{times}"),
-        }
-    }
-}
-
-/// A published port.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PortBinding {
-    /// The host's address; without one, all of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host_ip: Option<IpAddr>,
-    /// The host's port; without one, the engine picks a free one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host_port: Option<u16>,
-    /// The port inside the container.
-    pub container_port: u16,
-    /// The protocol.
-    pub protocol: Protocol,
-}
-
-/// The protocol of a published port.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Protocol {
-    /// TCP.
-    #[default]
-    Tcp,
-    /// UDP.
-    Udp,
-    /// SCTP.
-    Sctp,
-}
-
-/// A volume or a directory of the host, mounted.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Mount {
-    /// What is mounted.
-    pub source: MountSource,
-    /// The path inside the container.
-    pub target: String,
-    /// Whether the container may not write to it.
-    pub read_only: bool,
-}
-
-/// What is mounted.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MountSource {
-    /// A volume, by name.
-    Volume(String),
-    /// An absolute path of the host.
-    Bind(String),
-}
-
 /// A network to join.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -301,18 +206,6 @@ pub struct Network {
     /// A fixed IPv6 address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipv6_address: Option<String>,
-}
-
-/// A device of the host.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Device {
-    /// The path on the host.
-    pub host: String,
-    /// The path inside the container.
-    pub container: String,
-    /// Any of `r`, `w`, `m`.
-    pub permissions: String,
 }
 
 /// A health check that the engine makes; times in nanoseconds, as its API has them, zero for the engine's default.

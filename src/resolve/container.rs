@@ -111,7 +111,9 @@ fn not_found(key: &Key, names: &[String]) -> String {
 fn cycle(key: &Key, others: &impl Lookup) -> Option<Refusal> {
     fn next(key: &Key, others: &impl Lookup) -> Vec<Key> {
         match others.manifest(key).as_deref() {
-            Some(Manifest::Container(container)) => dependencies(&container.spec).into_iter().map(|dependency| dependency.key).collect(),
+            Some(Manifest::Container(container)) => {
+                dependencies(&container.spec).into_iter().map(|dependency| dependency.key).collect()
+            }
             Some(Manifest::Environment(_)) | None => Vec::new(),
         }
     }
@@ -186,16 +188,16 @@ where
 {
     texts
         .enumerate()
-        .map(|(at, text)| text.parse().map_err(|error: T::Err| Refusal { path: format!("{path}.{at}"), message: error.to_string() }))
+        .map(|(at, text)| {
+            text.parse().map_err(|error: T::Err| Refusal { path: format!("{path}.{at}"), message: error.to_string() })
+        })
         .collect()
 }
 
 fn words(path: &str, command: &Command) -> Result<Vec<String>, Refusal> {
     match command {
         Command::Words(words) => Ok(words.clone()),
-        Command::Line(line) => {
-            split_words(line).map_err(|error| Refusal { path: path.to_owned(), message: error.to_string() })
-        }
+        Command::Line(line) => split_words(line).map_err(|message| Refusal { path: path.to_owned(), message }),
     }
 }
 

@@ -1,0 +1,41 @@
+# `make` alone lists the targets. What is more than a line lives in manifests/dev.
+.DEFAULT_GOAL := help
+.PHONY: help demo setup test check deny bench crds build down clean-demo
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
+
+demo: ## Run Mooring on a small stack, break it in seven ways, watch it heal
+	@manifests/dev/demo.sh
+
+setup: ## Find or start a Docker Engine and build the images that demo and tests use
+	@manifests/dev/engine.sh up
+	@manifests/dev/images.sh
+
+test: setup ## Run all tests, those against the real engine included
+	cargo test --locked --all-features
+
+check: ## Check format, lints, documentation, scripts and dependencies
+	cargo fmt --check
+	cargo clippy --locked --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --all-features
+	@manifests/dev/lint.sh
+	@manifests/dev/deny.sh
+
+deny: ## Check the dependency tree alone (part of check)
+	@manifests/dev/deny.sh
+
+bench: setup ## Measure times to heal, beside the bare engine doing the same
+	cargo bench --locked
+
+crds: ## Write crds/ from the resource types
+	cargo run --locked --quiet -- crds --directory crds
+
+build: ## Build target/release/mooring
+	cargo build --release --locked
+
+down: ## End the engines that setup or demo started
+	@manifests/dev/engine.sh down
+
+clean-demo: ## Remove what a killed demo left behind
+	@manifests/dev/demo.sh --clean

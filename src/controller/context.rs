@@ -1,0 +1,363 @@
+//! What a pass has at hand, and what outlives it.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tokio::{
+    sync::{mpsc::UnboundedReceiver, watch},
+    time::Instant,
+};
+
+use super::{
+    Triggers,
+    desired::DesiredState,
+    instance::{self, Instance},
+    retries::Retries,
+    triggers::Mark,
+    world::{World, lock},
+};
+use crate::{
+    clock::Clock,
+    execute::{self, Hands},
+    manifest::Key,
+    observe::{
+        engine::{self, Description},
+        environment::EnvironmentReader,
+        evidence::Evidence,
+        probe::Probes,
+        snapshot::{Snapshot, Snapshots},
+    },
+    plan::{History, Plan, Situation, Wait, container::Readiness, history::ManualStop},
+    record::{
+        self, Record,
+        status::{self, Findings},
+    },
+    resolve,
+    settings::Settings,
+    store::{self, Object},
+};
+
+/// Everything a running Mooring consists of.
+pub struct Context {
+    /// The side that only looks.
+    pub world: World,
+    /// The side that acts.
+    pub hands: Hands,
+    /// What happened.
+    pub record: Record,
+    /// What has to be looked at.
+    pub triggers: Arc<Triggers>,
+    /// What failed and when it is tried again.
+    pub retries: Retries,
+    /// The files that say what is wanted.
+    pub desired: DesiredState,
+    stopping: watch::Sender<bool>,
+    /// Since when each object has not been as declared.
+    faults: Mutex<BTreeMap<Key, Instant>>,
+    readiness: Mutex<BTreeMap<Key, Readiness>>,
+    engine: Mutex<EngineState>,
+    observed: AtomicBool,
+    turned: Mutex<Instant>,
+    _instance: Instance,
+}
+
+/// How the connection to the engine fares.
+#[derive(Debug, Default)]
+struct EngineState {
+    reached: Option<Description>,
+    lost_because: Option<String>,
+}
+
+/// A context, and the queue that its triggers fill.
+pub struct Open {
+    /// The context.
+    pub ctx: Arc<Context>,
+    /// For [`super::run`].
+    pub queue: UnboundedReceiver<Key>,
+}
+
+/// Mooring cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The state directory cannot be made or entered.
+    #[error("the state directory {directory} cannot be used")]
+    StateDirectory {
+        /// The directory.
+        directory: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another Mooring has it.
+    #[error(transparent)]
+    Instance(#[from] instance::Error),
+    /// The journal cannot be opened.
+    #[error("the record cannot be opened")]
+    Record {
+        /// Why.
+        source: record::Error,
+    },
+    /// The desired state cannot be read.
+    #[error("the desired state cannot be read")]
+    Desired {
+        /// Why.
+        source: super::desired::Error,
+    },
+}
+
+/// Both sides of an engine.
+pub struct Engines {
+    /// The side that is asked.
+    pub observe: Arc<dyn engine::Engine>,
+    /// The side that acts.
+    pub execute: Arc<dyn execute::engine::Engine>,
+}
+
+impl Context {
+    /// Takes the state directory, opens the record, and reads what is wanted.
+    pub async fn open(settings: Settings, engines: Engines, clock: Clock) -> Result<Open, OpenError> {
+        make_state_directory(&settings.state)?;
+        let instance = instance::take(&settings.state)?;
+        let failed = |source| OpenError::Record { source };
+        let (record, opened) = Record::open(&settings.state, record::Settings::default()).await.map_err(failed)?;
+        let fingerprints = record::fingerprint_key(&settings.state).map_err(failed)?;
+        let (reader, writer) = store::store();
+        let (triggers, queue) = Triggers::new();
+        let triggers = Arc::new(triggers);
+        let on_change = {
+            let triggers = Arc::clone(&triggers);
+            Arc::new(move |key: &Key| triggers.trigger(key))
+        };
+        let evidence = Arc::new(Mutex::new(Evidence::default()));
+        let world = World {
+            snapshots: Snapshots::new(Arc::clone(&engines.observe), clock),
+            probes: Probes::new(Arc::clone(&engines.observe), on_change),
+            files: EnvironmentReader::new(fingerprints.clone(), settings.state.clone()),
+            evidence: Arc::clone(&evidence),
+            histories: Mutex::new(record.history.load_all()),
+            resolved: Mutex::default(),
+            owners: Mutex::default(),
+            latest: Mutex::default(),
+            clock,
+            fingerprints,
+            reader,
+            settings,
+        };
+        let (stopping, stops) = watch::channel(false);
+        let hands = Hands {
+            journal: record.journal.clone(),
+            files: execute::files::Files::new(world.files.clone()),
+            containers: engines.observe,
+            engine: engines.execute,
+            stopping: stops,
+            before_stop: Box::new(move |id| lock(&evidence).ours(id, Instant::now())),
+        };
+        let desired = DesiredState::open(&world.settings, writer).map_err(|source| OpenError::Desired { source })?;
+        let ctx = Arc::new(Self {
+            world,
+            hands,
+            record,
+            triggers,
+            retries: Retries::default(),
+            desired,
+            stopping,
+            faults: Mutex::default(),
+            readiness: Mutex::default(),
+            engine: Mutex::default(),
+            observed: AtomicBool::new(false),
+            turned: Mutex::new(Instant::now()),
+            _instance: instance,
+        });
+        ctx.rescan().await;
+        for intent in opened.open_intents {
+            tracing::warn!(?intent, "a step was cut short by a crash; looking again");
+        }
+        Ok(Open { ctx, queue })
+    }
+
+    /// Asks everything to finish its current step and end.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Ends when somebody called [`Self::stop`].
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopping = self.stopping.subscribe();
+        async move {
+            // The sender lives in the context; if that is gone, so are we.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        }
+    }
+
+    /// A pass begins: what is wrong with the object's references or with its file.
+    pub(super) fn refused(&self, object: &Object, refusal: Option<&resolve::Error>) {
+        *lock(&self.turned) = Instant::now();
+        if let Some(refusal) = refusal {
+            let (key, message) = (object.key(), refusal.to_string());
+            let previous = self.record.status.get(key).unwrap_or_default();
+            if self.record.status.set(key, status::refused(&previous, &message, self.world.clock.now())) {
+                self.record.events.warning(key.clone(), "InvalidManifest", message);
+            }
+        }
+    }
+
+    /// Reports that the world could not be seen.
+    pub(super) fn unreachable(&self, object: &Object, error: &engine::Error) {
+        let wait = Wait::EngineUnreachable { reason: crate::error_chain(error) };
+        self.decided(object, &Plan::waiting(wait), None, None);
+    }
+
+    /// Reports a decision: conditions, and events where they changed for the worse.
+    pub(super) fn decided(&self, object: &Object, plan: &Plan, failure: Option<&str>, refusal: Option<&resolve::Error>) {
+        let key = object.key();
+        for note in &plan.notes {
+            self.record.events.warning(key.clone(), note.code(), note.to_string());
+        }
+        let refusal = refusal.map(ToString::to_string).or_else(|| self.desired.problem_of(key));
+        let findings = Findings { generation: object.generation(), plan, failure, refusal: refusal.as_deref() };
+        let previous = self.record.status.get(key).unwrap_or_default();
+        let news = self.record.status.set(key, status::conditions(&previous, &findings, self.world.clock.now()));
+        if let (true, Some(wait)) = (news, &plan.wait)
+            && !wait.ends_by_itself()
+        {
+            self.record.events.warning(key.clone(), wait.code(), wait.to_string());
+        }
+        if let (true, Some(Wait::CrashLoop { .. })) = (news, &plan.wait) {
+            self.record.metrics.crash_loop(key.kind);
+        }
+    }
+
+    /// Since when the object has not been as declared, for the time it takes to correct it.
+    pub(super) fn fault_since(&self, key: &Key, plan: &Plan, mark: Option<Mark>) -> Option<Instant> {
+        if plan.is_converged() {
+            return None;
+        }
+        let first = mark.map_or_else(Instant::now, |mark| mark.first);
+        Some(*lock(&self.faults).entry(key.clone()).or_insert(first))
+    }
+
+    /// The object is as declared.
+    pub(super) fn corrected(&self, key: &Key) {
+        if let Some(since) = lock(&self.faults).remove(key) {
+            self.record.metrics.correction(key.kind, since.elapsed());
+        }
+    }
+
+    /// Lets those that depend on an object look again when it came up or went down.
+    pub(super) fn readiness_changed(&self, key: &Key, situation: &Situation) {
+        let containers = match situation {
+            Situation::Container(_, observed) | Situation::Healed(_, observed) | Situation::Absent(_, observed) => {
+                &observed.containers
+            }
+            Situation::Environment(..) => return,
+        };
+        let readiness = containers.iter().map(crate::plan::container::Container::readiness).max().unwrap_or(Readiness::Down);
+        if lock(&self.readiness).insert(key.clone(), readiness) != Some(readiness) {
+            self.look_at_users(key);
+        }
+    }
+
+    /// Asks for a look at everything that refers to an object.
+    pub fn look_at_users(&self, key: &Key) {
+        for user in self.world.users(key) {
+            self.triggers.trigger(&user);
+        }
+    }
+
+    /// A stop by a person has proven to be one.
+    pub(super) async fn remember_stop(&self, key: &Key, stop: ManualStop) {
+        let Some(object) = self.world.reader.get(key) else { return };
+        let mut history = self.world.history(key, object.generation());
+        history.manual_stop = Some(stop);
+        self.keep(key, history).await;
+    }
+
+    /// A person said: try again.
+    pub async fn release(&self, key: &Key) -> Result<(), String> {
+        let object = self.world.reader.get(key).ok_or_else(|| format!("there is no {key}"))?;
+        let history = self.world.history(key, object.generation()).released();
+        self.keep(key, history).await;
+        self.retries.clear(key);
+        self.triggers.trigger(key);
+        Ok(())
+    }
+
+    async fn keep(&self, key: &Key, history: History) {
+        if let Err(error) = self.record.history.save(key, &history).await {
+            tracing::error!(object = %key, error = crate::error_chain(&error), "what is remembered could not be written down");
+        }
+        lock(&self.world.histories).insert(key.clone(), history);
+    }
+
+    /// Nothing is left of an object whose manifest is gone.
+    pub(super) async fn forget(&self, key: &Key) {
+        self.desired.forget(key).await;
+        lock(&self.world.histories).remove(key);
+        lock(&self.world.resolved).remove(key);
+        lock(&self.faults).remove(key);
+        lock(&self.readiness).remove(key);
+        self.record.status.forget(key);
+        if let Err(error) = self.record.history.forget(key).await {
+            tracing::error!(object = %key, error = crate::error_chain(&error), "what is remembered could not be dropped");
+        }
+    }
+
+    /// The engine answers.
+    pub(super) fn engine_reached(&self, description: &Description) {
+        tracing::info!(version = description.version, api = description.api_version, "connected to the engine");
+        *lock(&self.engine) = EngineState { reached: Some(description.clone()), lost_because: None };
+    }
+
+    /// The engine does not answer any more.
+    pub(super) fn engine_gone(&self, error: Option<&engine::Error>) {
+        let reason = error.map_or_else(|| "it closed the connection".to_owned(), |error| crate::error_chain(error));
+        self.record.metrics.engine_reconnected();
+        let mut engine = lock(&self.engine);
+        // Said once for each loss, not for each attempt.
+        if engine.reached.take().is_some() || engine.lost_because.is_none() {
+            tracing::warn!(reason, "the engine is away");
+        }
+        engine.lost_because = Some(reason);
+    }
+
+    /// The whole world has been looked at.
+    pub(super) fn observed_everything(&self, snapshot: &Snapshot) {
+        self.world.probes.retain(&snapshot.containers);
+        self.observed.store(true, Ordering::Relaxed);
+        *lock(&self.turned) = Instant::now();
+        self.record.metrics.observed(self.world.clock.now());
+        self.record.metrics.queue_depth(self.triggers.depth());
+    }
+
+    /// Whether we live and are of use.
+    #[must_use]
+    pub fn health(&self) -> crate::view::Health {
+        let patience = self.world.settings.resync * 3 + std::time::Duration::from_secs(30);
+        let mut not_ready = Vec::new();
+        if let Some(reason) = &lock(&self.engine).lost_because {
+            not_ready.push(format!("the engine cannot be reached: {reason}"));
+        }
+        if !self.observed.load(Ordering::Relaxed) {
+            not_ready.push("the first full observation is not done yet".to_owned());
+        }
+        if !*self.record.journal.writable().borrow() {
+            not_ready.push("the journal cannot be written, so nothing is corrected".to_owned());
+        }
+        not_ready.extend(self.desired.trouble());
+        crate::view::Health { alive: lock(&self.turned).elapsed() < patience, not_ready }
+    }
+}
+
+/// The state directory holds secrets: nobody else may enter it.
+fn make_state_directory(directory: &Path) -> Result<(), OpenError> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+
+    let failed = |source| OpenError::StateDirectory { directory: directory.display().to_string(), source };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700)).map_err(failed)
+}

@@ -1,0 +1,228 @@
+//! The files of the desired state → the store, again and again.
+//!
+//! Three ways to delete everything by mistake are closed here: a file that does
+//! not parse is not a file that is gone, a directory that cannot be read is not
+//! an empty one, and an empty one is taken for a missing mount while there is
+//! anything that would have to go with it.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures::StreamExt;
+
+use super::{Context, world::lock};
+use crate::{
+    manifest::{Key, Kind, Manifest},
+    observe::snapshot::Snapshot,
+    resolve::Desired,
+    settings::Settings,
+    source::{self, catalogue::Catalogue, directory::Scanner},
+    store::{Changes, Writer},
+};
+
+/// Quiet after the last change of a manifest until it is read: an editor's save is over by then.
+const SETTLE: Duration = Duration::from_millis(50);
+/// The longest a stream of changes can put reading off.
+const SETTLE_CAP: Duration = Duration::from_millis(250);
+/// The same for `.env` files, where a lost secret has to be back within 50 ms.
+const ENVIRONMENT_SETTLE: Duration = Duration::from_millis(15);
+/// The cap for `.env` files.
+const ENVIRONMENT_SETTLE_CAP: Duration = Duration::from_millis(60);
+
+/// The files that say what is wanted, and the store that they fill.
+pub struct DesiredState {
+    inner: tokio::sync::Mutex<Inner>,
+    report: Mutex<Report>,
+}
+
+struct Inner {
+    writer: Writer,
+    scanner: Scanner,
+    catalogue: Catalogue,
+}
+
+/// What is wrong with the files.
+#[derive(Debug, Default)]
+struct Report {
+    /// With the directory as a whole.
+    directory: Option<String>,
+    /// With the file of an object whose last good version stays in force.
+    objects: BTreeMap<Key, String>,
+    /// Everything that is wrong with any file.
+    problems: Vec<source::problem::Problem>,
+}
+
+/// The desired state cannot be read.
+pub type Error = source::catalogue::Error;
+
+impl DesiredState {
+    /// With what was last known good, from the state directory.
+    pub fn open(settings: &Settings, writer: Writer) -> Result<Self, Error> {
+        let catalogue = Catalogue::load(&settings.state)?;
+        let scanner = Scanner::new(&settings.desired);
+        Ok(Self { inner: tokio::sync::Mutex::new(Inner { writer, scanner, catalogue }), report: Mutex::default() })
+    }
+
+    /// What keeps the directory from being believed.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        lock(&self.report).directory.clone()
+    }
+
+    /// What is wrong with the file of an object whose last good version is in force.
+    #[must_use]
+    pub fn problem_of(&self, key: &Key) -> Option<String> {
+        lock(&self.report).objects.get(key).cloned()
+    }
+
+    /// Everything that is wrong with any file.
+    #[must_use]
+    pub fn problems(&self) -> Vec<source::problem::Problem> {
+        lock(&self.report).problems.clone()
+    }
+
+    /// Drops an object for good.
+    pub(super) async fn forget(&self, key: &Key) {
+        self.inner.lock().await.writer.forget(key);
+    }
+}
+
+impl Context {
+    /// Reads the directory and makes the store say what it says.
+    pub async fn rescan(&self) {
+        let mut inner = self.desired.inner.lock().await;
+        let scan = match inner.scanner.scan() {
+            Ok(scan) => scan,
+            Err(error) => {
+                let message = format!("{}; what was last known stays in force", crate::error_chain(&error));
+                tracing::error!(reason = message, "the desired state cannot be read");
+                lock(&self.desired.report).directory = Some(message);
+                // On the first scan there may still be the last good state of an earlier run.
+                let manifests = inner.catalogue.manifests();
+                self.apply(&mut inner, manifests);
+                return;
+            }
+        };
+        if scan.is_empty() && !inner.catalogue.is_empty() {
+            let message = "the desired-state directory is empty, which looks like a missing mount: everything stays as it was \
+                           (to really want nothing, put a YAML file with only a comment into it)";
+            tracing::error!("{message}");
+            lock(&self.desired.report).directory = Some(message.to_owned());
+            let manifests = inner.catalogue.manifests();
+            self.apply(&mut inner, manifests);
+            return;
+        }
+        inner.catalogue.merge(scan);
+        if let Err(error) = inner.catalogue.save(&self.world.settings.state) {
+            tracing::error!(error = crate::error_chain(&error), "the last good desired state could not be kept");
+        }
+        self.report(&inner.catalogue);
+        let manifests = inner.catalogue.manifests();
+        self.apply(&mut inner, manifests);
+    }
+
+    fn report(&self, catalogue: &Catalogue) {
+        let problems = catalogue.problems().to_vec();
+        for problem in &problems {
+            tracing::warn!("{problem}");
+        }
+        self.record.metrics.manifests_refused(problems.len());
+        *lock(&self.desired.report) = Report { directory: None, objects: catalogue.retained(), problems };
+    }
+
+    fn apply(&self, inner: &mut Inner, manifests: BTreeMap<Key, Manifest>) {
+        let Changes { touched, gone } = inner.writer.replace(manifests);
+        for key in gone {
+            match key.kind {
+                // Its containers are still there, and have to go first.
+                Kind::Container => {
+                    inner.writer.bury(&key, self.world.clock.now());
+                    self.triggers.trigger(&key);
+                }
+                // Its files are the user's.
+                Kind::Environment => inner.writer.forget(&key),
+            }
+            self.look_at_users(&key);
+        }
+        for key in touched {
+            self.retries.clear(&key);
+            self.triggers.trigger(&key);
+            self.look_at_users(&key);
+        }
+    }
+
+    /// Makes tombstones for objects that only their containers remember.
+    pub(super) async fn bury_orphans(&self, snapshot: &Snapshot) {
+        if self.desired.trouble().is_some() {
+            return;
+        }
+        let objects = self.world.reader.objects();
+        let orphans: Vec<Key> =
+            snapshot.owned_objects(&self.world.settings.owner).into_iter().filter(|key| !objects.contains_key(key)).collect();
+        if orphans.is_empty() {
+            return;
+        }
+        let mut inner = self.desired.inner.lock().await;
+        if inner.catalogue.is_empty() && !inner.catalogue.has_files() {
+            let message = "the desired-state directory is empty while there are containers of ours, which looks like a missing mount: \
+                           nothing is removed (to really want nothing, put a YAML file with only a comment into it)";
+            lock(&self.desired.report).directory = Some(message.to_owned());
+            for key in orphans {
+                self.record.events.warning(key, "DirectoryEmpty", message);
+            }
+            return;
+        }
+        for key in orphans {
+            inner.writer.bury(&key, self.world.clock.now());
+            self.triggers.trigger(&key);
+        }
+    }
+}
+
+/// Rescans whenever something in the directory changes.
+pub async fn watch(ctx: Arc<Context>) {
+    let directory = ctx.world.settings.desired.clone();
+    let mut changes = std::pin::pin!(source::watch::watch(vec![directory], SETTLE, SETTLE_CAP));
+    while changes.next().await.is_some() {
+        ctx.rescan().await;
+    }
+}
+
+/// Looks at environments, and at whoever uses them, whenever something in their directories changes.
+pub async fn watch_environments(ctx: Arc<Context>) {
+    loop {
+        let directories = directories(&ctx);
+        let paths = directories.keys().cloned().collect();
+        let mut changes = std::pin::pin!(source::watch::watch(paths, ENVIRONMENT_SETTLE, ENVIRONMENT_SETTLE_CAP));
+        let mut again = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                changed = changes.next() => {
+                    if changed.is_none() { break; }
+                    for key in directories.values().flatten() {
+                        ctx.triggers.trigger(key);
+                        ctx.look_at_users(key);
+                    }
+                }
+                _ = again.tick() => if self::directories(&ctx) != directories { break },
+            }
+        }
+    }
+}
+
+/// The directories of all environments, with the objects that they belong to.
+fn directories(ctx: &Context) -> BTreeMap<PathBuf, Vec<Key>> {
+    let mut directories: BTreeMap<PathBuf, Vec<Key>> = BTreeMap::new();
+    for (key, object) in ctx.world.reader.objects() {
+        if key.kind == Kind::Environment
+            && let (Some(Desired::Environment(environment)), _) = ctx.world.resolve(&object)
+        {
+            directories.entry(environment.directory).or_default().push(key);
+        }
+    }
+    directories
+}

@@ -1,0 +1,193 @@
+//! What people and programs ask of a running Mooring.
+
+use async_trait::async_trait;
+use futures::{StreamExt, stream::BoxStream};
+use tokio::time::Instant;
+use tokio_stream::wrappers::BroadcastStream;
+
+use super::Context;
+use crate::{
+    http::Operator,
+    manifest::{Key, Kind, Manifest},
+    plan::plan,
+    record::{
+        events::{self, EventFilter, Subject},
+        journal::{self, Actor, AuditFilter, Command, Outcome},
+    },
+    resolve::SOURCE_ANNOTATION,
+    store::Object,
+    view::{AuditView, EventView, Health, ObjectView, PlanView},
+};
+
+#[async_trait]
+impl Operator for Context {
+    fn objects(&self, kind: Option<Kind>) -> Vec<ObjectView> {
+        let objects = self.world.reader.objects().into_iter();
+        objects.filter(|(key, _)| kind.is_none_or(|kind| key.kind == kind)).map(|(_, object)| self.view(&object)).collect()
+    }
+
+    fn object(&self, key: &Key) -> Option<ObjectView> {
+        self.world.reader.get(key).map(|object| self.view(&object))
+    }
+
+    async fn plans(&self, key: Option<&Key>) -> Result<Vec<PlanView>, String> {
+        self.world.plans(key).await
+    }
+
+    async fn events(&self, object: Option<&Key>, limit: usize) -> Result<Vec<EventView>, String> {
+        list_events(&self.record.events, object, limit).await
+    }
+
+    fn follow_events(&self) -> BoxStream<'static, EventView> {
+        let events = BroadcastStream::new(self.record.events.subscribe());
+        // Who falls behind misses some; the listing has them.
+        events.filter_map(|event| async move { event.ok().map(|event| event_view(&event)) }).boxed()
+    }
+
+    fn follow_objects(&self) -> BoxStream<'static, ObjectView> {
+        let reader = self.world.reader.clone();
+        let changes = BroadcastStream::new(self.record.status.subscribe());
+        let views = changes.filter_map(move |change| {
+            let view = change.ok().and_then(|change| {
+                let object = reader.get(&change.key)?;
+                Some(ObjectView { status: change.status, ..view(&object) })
+            });
+            async move { view }
+        });
+        views.boxed()
+    }
+
+    async fn audit(&self, object: Option<&Key>, limit: usize) -> Result<Vec<AuditView>, String> {
+        list_audit(&self.record.journal, object, limit).await
+    }
+
+    async fn release(&self, key: &Key, actor: &str) -> Result<(), String> {
+        let outcome = self.release(key).await;
+        let recorded = match &outcome {
+            Ok(()) => Outcome::Done,
+            Err(error) => Outcome::Failed { error: error.clone() },
+        };
+        let command = Command {
+            actor: &Actor::Cli(actor.to_owned()),
+            operation: "Release",
+            object: key,
+            target: &key.name,
+            why: "a person asked for it",
+            details: &serde_json::Value::Null,
+            outcome: &recorded,
+        };
+        self.record.journal.note(&command).await.map_err(|error| crate::error_chain(&error))?;
+        outcome
+    }
+
+    fn health(&self) -> Health {
+        self.health()
+    }
+
+    fn metrics(&self) -> String {
+        self.record.metrics.queue_depth(self.triggers.depth());
+        self.record.render_metrics()
+    }
+}
+
+impl Context {
+    fn view(&self, object: &Object) -> ObjectView {
+        ObjectView { status: self.record.status.get(object.key()), ..view(object) }
+    }
+}
+
+impl super::world::World {
+    /// What would be done now. Looks, and changes nothing.
+    pub async fn plans(&self, key: Option<&Key>) -> Result<Vec<PlanView>, String> {
+        let mut objects = self.reader.objects();
+        if let Some(key) = key {
+            objects.retain(|known, _| known == key);
+            if objects.is_empty() {
+                return Err(format!("there is no {key}"));
+            }
+        }
+        let now = Instant::now();
+        let mut plans = Vec::with_capacity(objects.len());
+        for (key, object) in objects {
+            let (desired, refusal) = self.resolve(&object);
+            let refused = refusal.map(|refusal| refusal.to_string());
+            let Some(desired) = desired else {
+                plans.push(PlanView::new(key, &crate::plan::Plan::default(), refused));
+                continue;
+            };
+            let seen = self.observe(&desired, now).await.map_err(|error| crate::error_chain(&error))?;
+            plans.push(PlanView::new(key, &plan(&seen.situation), refused));
+        }
+        // What is to be removed comes first: it is what nobody wants to overlook.
+        plans.sort_by_key(|plan| !plan.steps.iter().any(|step| step.why == "NoLongerWanted"));
+        Ok(plans)
+    }
+}
+
+/// An object as it is shown, without its status.
+#[must_use]
+pub fn view(object: &Object) -> ObjectView {
+    let manifest = object.manifest();
+    let source = manifest.and_then(|manifest| manifest.meta().annotations.as_ref()?.get(SOURCE_ANNOTATION).cloned());
+    let summary = match manifest.map(AsRef::as_ref) {
+        Some(Manifest::Environment(environment)) => environment.spec.directory.clone(),
+        Some(Manifest::Container(container)) => container.spec.image.clone().unwrap_or_else(|| "(somebody else's)".to_owned()),
+        None => "(its manifest is gone)".to_owned(),
+    };
+    ObjectView {
+        key: object.key().clone(),
+        generation: object.generation(),
+        source,
+        status: None,
+        summary,
+        manifest: manifest.map(|manifest| manifest.to_json()),
+    }
+}
+
+/// Events as they are shown, oldest first.
+pub async fn list_events(events: &events::Events, object: Option<&Key>, limit: usize) -> Result<Vec<EventView>, String> {
+    let filter = EventFilter {
+        limit: u32::try_from(limit).unwrap_or(u32::MAX),
+        object: object.map(|key| Subject::from(key.clone())),
+        ..EventFilter::default()
+    };
+    let events = events.list(&filter).await.map_err(|error| crate::error_chain(&error))?;
+    Ok(events.iter().map(event_view).collect())
+}
+
+/// The audit log as it is shown, oldest first.
+pub async fn list_audit(journal: &journal::Journal, object: Option<&Key>, limit: usize) -> Result<Vec<AuditView>, String> {
+    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+    let filter = AuditFilter { limit, object: object.cloned(), ..AuditFilter::default() };
+    let entries = journal.log(&filter).await.map_err(|error| crate::error_chain(&error))?;
+    Ok(entries.into_iter().map(audit_view).collect())
+}
+
+fn event_view(event: &events::Event) -> EventView {
+    EventView {
+        object: event.key.object.to_string(),
+        severity: event.key.kind.as_str().to_owned(),
+        reason: event.key.reason.clone(),
+        message: event.key.message.clone(),
+        first_at: event.first_at.clone(),
+        last_at: event.last_at.clone(),
+        count: event.count,
+    }
+}
+
+fn audit_view(entry: journal::AuditEntry) -> AuditView {
+    AuditView {
+        id: entry.id,
+        created_at: entry.created_at,
+        actor: entry.actor,
+        pass: entry.pass.unwrap_or_default(),
+        object: entry.object,
+        action: format!("{} {}", entry.operation, entry.target),
+        operation: entry.operation,
+        target: entry.target,
+        why: entry.why_code,
+        because: entry.why,
+        outcome: entry.outcome.unwrap_or_else(|| "open".to_owned()),
+        error: entry.error,
+    }
+}

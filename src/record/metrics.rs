@@ -1,0 +1,322 @@
+//! Numbers for Prometheus.
+//!
+//! Label sets are small and fixed: kinds, operations, outcomes, conditions.
+//! Names of objects are never labels; who wants those asks for events.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    core::Collector, process_collector::ProcessCollector,
+};
+
+use super::{
+    journal::Outcome,
+    pass::{PassGuard, PassOutcome},
+};
+use crate::manifest::{Kind, status::ConditionType};
+
+/// From what a restart of a small container takes to what a pull and a slow health check may.
+const CORRECTION: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+
+/// Our own share of a correction; the aim is 25 ms for all but one in a hundred.
+const FIRST_EFFECT: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
+
+/// From a pass that finds nothing to one that waits for containers to stop.
+const PASS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0];
+
+/// From a quick disk to the limit of one transaction.
+const JOURNAL_WRITE: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
+
+/// Everything that is counted and measured.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    steps: IntCounterVec,
+    passes: IntCounterVec,
+    pass_duration: HistogramVec,
+    correction: HistogramVec,
+    first_effect: Histogram,
+    last_observation: Gauge,
+    queue_depth: IntGauge,
+    objects: IntGaugeVec,
+    journal_writable: IntGauge,
+    journal_write: Histogram,
+    events_dropped: IntCounter,
+    engine_reconnects: IntCounter,
+    engine_calls: IntCounterVec,
+    manifests_refused: IntGauge,
+    crash_loops: IntCounterVec,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Metrics of their own registry, all at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let register = Registrar::new();
+        let metrics = Self {
+            steps: register.counters("steps_total", "Steps taken, by what came of them.", &["kind", "operation", "outcome"]),
+            passes: register.counters("passes_total", "Passes over one object, by how they ended.", &["kind", "outcome"]),
+            pass_duration: register.histograms("pass_duration_seconds", "How long passes took.", PASS),
+            correction: register.histograms("correction_seconds", "From a fault being seen to its being corrected.", CORRECTION),
+            first_effect: register.histogram(
+                "first_effect_seconds",
+                "From the trigger of a pass to its first effect being requested.",
+                FIRST_EFFECT,
+            ),
+            last_observation: register
+                .gauge("last_observation_timestamp_seconds", "When everything was last looked at, in seconds since 1970."),
+            queue_depth: register.int_gauge("queue_depth", "Objects that wait for a pass."),
+            objects: register.int_gauges("objects", "Objects with a true condition.", &["kind", "condition"]),
+            journal_writable: register.int_gauge("journal_writable", "Whether acts can be recorded; nothing is done while not."),
+            journal_write: register.histogram(
+                "journal_write_seconds",
+                "How long the journal's transactions took.",
+                JOURNAL_WRITE,
+            ),
+            events_dropped: register.counter("events_dropped_total", "Events lost because too many waited to be written."),
+            engine_reconnects: register.counter("engine_reconnects_total", "Times the engine's event stream was opened again."),
+            engine_calls: register.counters("engine_calls_total", "Requests to the engine.", &["call"]),
+            manifests_refused: register.int_gauge("manifests_refused", "Manifests that are refused just now."),
+            crash_loops: register.counters("crash_loops_total", "Times an object was given up.", &["kind"]),
+            registry: register.0,
+        };
+        metrics.begin();
+        metrics
+    }
+
+    /// Counters that exist from the start: the first increase of one that appears late is invisible to `rate`.
+    fn begin(&self) {
+        for kind in Kind::ALL {
+            for outcome in PassOutcome::ALL {
+                self.passes.with_label_values(&[kind.as_str(), outcome.as_str()]);
+            }
+            self.crash_loops.with_label_values(&[kind.as_str()]);
+        }
+        self.journal_writable(true);
+    }
+
+    /// A step has been taken.
+    pub fn step(&self, kind: Kind, operation: &str, outcome: &Outcome) {
+        self.steps.with_label_values(&[kind.as_str(), operation, outcome.as_str()]).inc();
+    }
+
+    /// A pass begins. Conclude the guard; one that is dropped counts as abandoned.
+    #[must_use]
+    pub fn pass(self: &Arc<Self>, kind: Kind) -> PassGuard {
+        PassGuard::new(Arc::clone(self), kind)
+    }
+
+    pub(super) fn pass_ended(&self, kind: Kind, outcome: PassOutcome, took: Duration) {
+        self.passes.with_label_values(&[kind.as_str(), outcome.as_str()]).inc();
+        self.pass_duration.with_label_values(&[kind.as_str()]).observe(took.as_secs_f64());
+    }
+
+    /// A fault has been corrected, so long after it was seen.
+    pub fn correction(&self, kind: Kind, took: Duration) {
+        self.correction.with_label_values(&[kind.as_str()]).observe(took.as_secs_f64());
+    }
+
+    /// The first effect of a pass has been requested, so long after its trigger.
+    pub fn first_effect(&self, took: Duration) {
+        self.first_effect.observe(took.as_secs_f64());
+    }
+
+    /// Everything has been looked at.
+    pub fn observed(&self, at: Timestamp) {
+        self.last_observation.set(at.as_duration().as_secs_f64());
+    }
+
+    /// So many objects wait for a pass.
+    pub fn queue_depth(&self, depth: usize) {
+        self.queue_depth.set(gauge(depth));
+    }
+
+    /// The engine's event stream was opened again.
+    pub fn engine_reconnected(&self) {
+        self.engine_reconnects.inc();
+    }
+
+    /// A request goes to the engine.
+    pub fn engine_call(&self, call: &str) {
+        self.engine_calls.with_label_values(&[call]).inc();
+    }
+
+    /// So many manifests are refused just now.
+    pub fn manifests_refused(&self, count: usize) {
+        self.manifests_refused.set(gauge(count));
+    }
+
+    /// An object has been given up.
+    pub fn crash_loop(&self, kind: Kind) {
+        self.crash_loops.with_label_values(&[kind.as_str()]).inc();
+    }
+
+    pub(super) fn journal_writable(&self, is_writable: bool) {
+        self.journal_writable.set(i64::from(is_writable));
+    }
+
+    pub(super) fn journal_write(&self, took: Duration) {
+        self.journal_write.observe(took.as_secs_f64());
+    }
+
+    pub(super) fn event_dropped(&self) {
+        self.events_dropped.inc();
+    }
+
+    pub(super) fn objects(&self, counts: &BTreeMap<(Kind, ConditionType), usize>) {
+        for ((kind, condition), count) in counts {
+            self.objects.with_label_values(&[kind.as_str(), condition.to_string().as_str()]).set(gauge(*count));
+        }
+    }
+
+    /// All of it in Prometheus' text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        // Cannot fail: every family has a name, a help and values.
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+}
+
+fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Makes metrics and registers them. Fails only for names that are wrong or
+/// doubled, which every start would show.
+struct Registrar(Registry);
+
+impl Registrar {
+    fn new() -> Self {
+        let registry = Registry::new();
+        registry
+            .register(Box::new(ProcessCollector::new(std::process::id().cast_signed(), "mooring")))
+            .expect("its names are its own");
+        let register = Self(registry);
+        let info = register.int_gauges("build_info", "Which version this is.", &["version"]);
+        info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        register
+    }
+
+    fn add<C: Collector + Clone + 'static>(&self, metric: prometheus::Result<C>) -> C {
+        let metric = metric.expect("names and labels are well-formed");
+        self.0.register(Box::new(metric.clone())).expect("every name is used once");
+        metric
+    }
+
+    fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.add(IntCounter::with_opts(options(name, help)))
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.add(IntCounterVec::new(options(name, help), labels))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Gauge {
+        self.add(Gauge::with_opts(options(name, help)))
+    }
+
+    fn int_gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.add(IntGauge::with_opts(options(name, help)))
+    }
+
+    fn int_gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+        self.add(IntGaugeVec::new(options(name, help), labels))
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
+        self.add(Histogram::with_opts(HistogramOpts::from(options(name, help)).buckets(buckets.to_vec())))
+    }
+
+    fn histograms(&self, name: &str, help: &str, buckets: &[f64]) -> HistogramVec {
+        self.add(HistogramVec::new(HistogramOpts::from(options(name, help)).buckets(buckets.to_vec()), &["kind"]))
+    }
+}
+
+fn options(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace("mooring")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use expect_test::expect;
+
+    use super::*;
+
+    /// Metrics with labels show only once they have been used.
+    fn used() -> Arc<Metrics> {
+        let metrics = Arc::new(Metrics::new());
+        metrics.step(Kind::Container, "StartContainer", &Outcome::Done);
+        metrics.pass(Kind::Container).conclude(PassOutcome::Acted);
+        metrics.correction(Kind::Container, Duration::from_millis(480));
+        metrics.engine_call("list");
+        metrics.crash_loop(Kind::Container);
+        metrics.objects(&BTreeMap::from([((Kind::Container, ConditionType::Ready), 2)]));
+        metrics
+    }
+
+    #[test]
+    fn these_are_the_metrics_and_each_has_a_help() {
+        let families = used().registry.gather();
+        assert!(families.iter().all(|family| !family.help().is_empty()));
+        let names: BTreeSet<_> = families.iter().map(|family| format!("{}\n", family.name())).collect();
+        expect![[r#"
+            mooring_build_info
+            mooring_correction_seconds
+            mooring_crash_loops_total
+            mooring_engine_calls_total
+            mooring_engine_reconnects_total
+            mooring_events_dropped_total
+            mooring_first_effect_seconds
+            mooring_journal_writable
+            mooring_journal_write_seconds
+            mooring_last_observation_timestamp_seconds
+            mooring_manifests_refused
+            mooring_objects
+            mooring_pass_duration_seconds
+            mooring_passes_total
+            mooring_process_cpu_seconds_total
+            mooring_process_max_fds
+            mooring_process_open_fds
+            mooring_process_resident_memory_bytes
+            mooring_process_start_time_seconds
+            mooring_process_threads
+            mooring_process_virtual_memory_bytes
+            mooring_queue_depth
+            mooring_steps_total
+        "#]]
+        .assert_eq(&names.into_iter().collect::<String>());
+    }
+
+    #[test]
+    fn names_and_labels_are_rendered_as_prometheus_reads_them() {
+        let text = used().render();
+        for line in [
+            r#"mooring_steps_total{kind="Container",operation="StartContainer",outcome="done"} 1"#,
+            r#"mooring_passes_total{kind="Container",outcome="acted"} 1"#,
+            r#"mooring_passes_total{kind="Environment",outcome="abandoned"} 0"#,
+            r#"mooring_correction_seconds_bucket{kind="Container",le="0.5"} 1"#,
+            r#"mooring_objects{condition="Ready",kind="Container"} 2"#,
+            "mooring_journal_writable 1",
+            "# TYPE mooring_first_effect_seconds histogram",
+        ] {
+            assert!(text.lines().any(|rendered| rendered == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_rendered_in_seconds_since_1970() {
+        let metrics = Metrics::new();
+        metrics.observed("1970-01-01T00:01:00.5Z".parse().unwrap());
+        assert!(metrics.render().contains("\nmooring_last_observation_timestamp_seconds 60.5\n"));
+    }
+}

@@ -1,0 +1,171 @@
+//! Directories → a reason to look again, whenever something in them has changed.
+//!
+//! What changed is not told: the caller reads everything again, and cheaply. A
+//! burst of changes is one reason. A directory that goes away and comes back is
+//! found again, also when something else is mounted over it.
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{Stream, stream};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+/// How often it is checked that the directories are still those that are watched: the kernel does not tell of a mount
+/// over one of them, and nobody tells of one that comes back. It costs a `stat` each.
+const CHECK: Duration = Duration::from_secs(1);
+
+/// Fires when something in or below the directories has changed: `settle` after the last change, but at most `cap`
+/// after the first, since a file that is written all the time would put it off for ever.
+///
+/// Fires once at the start, because something may have changed before. A directory need not exist.
+pub fn watch(directories: Vec<PathBuf>, settle: Duration, cap: Duration) -> impl Stream<Item = ()> + Send {
+    triggers(Watch::new(directories, RecursiveMode::Recursive, settle, cap))
+}
+
+/// Like [`watch`], without the directories below: for `.env` files, whose directory may hold a whole project.
+pub fn watch_flat(directories: Vec<PathBuf>, settle: Duration, cap: Duration) -> impl Stream<Item = ()> + Send {
+    triggers(Watch::new(directories, RecursiveMode::NonRecursive, settle, cap))
+}
+
+fn triggers(watch: Watch) -> impl Stream<Item = ()> + Send {
+    stream::unfold(watch, |mut watch| async move {
+        watch.changed().await;
+        Some(((), watch))
+    })
+}
+
+/// What is watched, and what has been heard of it.
+struct Watch {
+    roots: Arc<[PathBuf]>,
+    mode: RecursiveMode,
+    settle: Duration,
+    cap: Duration,
+    armed: Option<Armed>,
+    signal: Arc<Signal>,
+    burst: Option<Burst>,
+    next_check: Instant,
+}
+
+/// A watcher at work, and the directories that it watches.
+struct Armed {
+    _watcher: Option<RecommendedWatcher>,
+    identities: Vec<Option<Identity>>,
+}
+
+/// Device and inode: another directory under the same name has another one.
+type Identity = (u64, u64);
+
+/// What the watcher's thread has to say. It says it without waiting, and any number of times is once.
+#[derive(Default)]
+struct Signal {
+    changed: Notify,
+    /// A directory itself was removed, and its watch with it. The next one of that name may even get its inode.
+    lost: AtomicBool,
+}
+
+/// Changes that have not been told.
+#[derive(Clone, Copy)]
+struct Burst {
+    first: Instant,
+    last: Instant,
+}
+
+impl Watch {
+    fn new(roots: Vec<PathBuf>, mode: RecursiveMode, settle: Duration, cap: Duration) -> Self {
+        let signal = Arc::new(Signal::default());
+        Self { roots: roots.into(), mode, settle, cap, armed: None, signal, burst: None, next_check: Instant::now() }
+    }
+
+    /// Waits for the next reason to look again. May be dropped and called again at any time without losing one.
+    async fn changed(&mut self) {
+        loop {
+            let now = Instant::now();
+            if now >= self.next_check || self.signal.lost.load(Ordering::Relaxed) {
+                self.check();
+                self.next_check = now + CHECK;
+            }
+            let due = self.burst.map(|burst| (burst.last + self.settle).min(burst.first + self.cap));
+            if due.is_some_and(|due| now >= due) {
+                self.burst = None;
+                return;
+            }
+            let wake = due.map_or(self.next_check, |due| due.min(self.next_check));
+            tokio::select! {
+                () = self.signal.changed.notified() => self.heard(),
+                () = sleep_until(wake) => {}
+            }
+        }
+    }
+
+    fn heard(&mut self) {
+        let now = Instant::now();
+        self.burst = Some(Burst { first: self.burst.map_or(now, |burst| burst.first), last: now });
+    }
+
+    /// Watches anew when the directories are not those that are watched.
+    ///
+    /// One that is there but cannot be watched never counts as watched, so that the check becomes a poll.
+    fn check(&mut self) {
+        let identities: Vec<_> = self.roots.iter().map(|root| identity(root)).collect();
+        let is_lost = self.signal.lost.swap(false, Ordering::Relaxed);
+        if is_lost || self.armed.as_ref().is_none_or(|armed| armed.identities != identities) {
+            // The old watcher goes first: the kernel limits how many there are.
+            self.armed = None;
+            self.armed = Some(self.arm(identities));
+            self.heard();
+        }
+    }
+
+    fn arm(&self, mut identities: Vec<Option<Identity>>) -> Armed {
+        let Ok(mut watcher) = self.watcher() else {
+            tracing::warn!("file changes cannot be watched for; they are looked for every second");
+            return Armed { _watcher: None, identities: vec![None; identities.len()] };
+        };
+        for (root, identity) in self.roots.iter().zip(&mut identities).filter(|(_, identity)| identity.is_some()) {
+            if let Err(error) = watcher.watch(root, self.mode) {
+                tracing::warn!(directory = %root.display(), %error, "the directory cannot be watched");
+                *identity = None;
+            }
+        }
+        Armed { _watcher: Some(watcher), identities }
+    }
+
+    fn watcher(&self) -> notify::Result<RecommendedWatcher> {
+        let (signal, roots) = (Arc::clone(&self.signal), Arc::clone(&self.roots));
+        notify::recommended_watcher(move |event| hear(&signal, &roots, &event))
+    }
+}
+
+/// Runs on the watcher's thread. Reading a file is an event, too, and must not make us read it again.
+fn hear(signal: &Signal, roots: &[PathBuf], event: &notify::Result<notify::Event>) {
+    if let Ok(event) = event {
+        if event.kind.is_access() {
+            return;
+        }
+        if matches!(event.kind, EventKind::Remove(_)) && event.paths.iter().any(|path| roots.contains(path)) {
+            signal.lost.store(true, Ordering::Relaxed);
+        }
+    }
+    // An error may stand for any number of lost events, as an overflow does.
+    signal.changed.notify_one();
+}
+
+fn identity(directory: &Path) -> Option<Identity> {
+    let metadata = fs::metadata(directory).ok()?;
+    metadata.is_dir().then(|| (metadata.dev(), metadata.ino()))
+}

@@ -1,0 +1,110 @@
+//! Who may know what: the table of `ARCHITECTURE.md`, checked against the sources.
+//!
+//! It reads text, not types, which is weaker than a crate boundary and a tenth
+//! of the price. Comments do not count.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A word that gives an outside thing away, and the modules that may use it.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("bollard::", &["observe", "execute"]),
+    ("sqlx::", &["record"]),
+    ("axum::", &["http"]),
+    ("clap::", &["cli"]),
+    ("kube_runtime::", &["store", "controller"]),
+    ("notify::", &["source"]),
+    ("prometheus::", &["record"]),
+    ("Timestamp::now", &["clock", "record", "cli"]),
+];
+
+/// Modules that decide, and must not be able to do anything else.
+const PURE: &[&str] = &["plan", "resolve", "manifest", "dotenv"];
+
+/// What a pure module must not name.
+const IMPURE: &[&str] =
+    &["tokio::", "tracing::", "std::fs", "std::env", "std::net::Tcp", "Timestamp::now", "Instant::now", "SystemTime"];
+
+#[test]
+fn outside_things_are_known_only_to_the_modules_that_may_know_them() {
+    let violations = violations(LAYERS.iter().map(|(word, modules)| (*word, Allowed::Only(modules))));
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
+}
+
+#[test]
+fn the_deciding_modules_name_nothing_that_acts_or_tells_the_time() {
+    let violations = violations(IMPURE.iter().map(|word| (*word, Allowed::NotIn(PURE))));
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
+}
+
+#[test]
+fn no_source_file_is_longer_than_six_hundred_lines_before_its_tests() {
+    let too_long: Vec<String> = sources()
+        .into_iter()
+        .map(|(path, text)| (path, text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count()))
+        .filter(|(_, lines)| *lines > 600)
+        .map(|(path, lines)| format!("{} has {lines} lines", path.display()))
+        .collect();
+    assert!(too_long.is_empty(), "{}", too_long.join("\n"));
+}
+
+enum Allowed {
+    Only(&'static [&'static str]),
+    NotIn(&'static [&'static str]),
+}
+
+fn violations(rules: impl Iterator<Item = (&'static str, Allowed)>) -> Vec<String> {
+    let sources = sources();
+    let mut violations = Vec::new();
+    for (word, allowed) in rules {
+        for (path, text) in &sources {
+            let module = module(path);
+            let may = match &allowed {
+                Allowed::Only(modules) => modules.contains(&module.as_str()),
+                Allowed::NotIn(modules) => !modules.contains(&module.as_str()),
+            };
+            let code = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
+            for (number, line) in code.enumerate() {
+                let code = line.split("//").next().unwrap_or_default();
+                if !may && code.contains(word) {
+                    violations.push(format!("{}:{}: `{word}` is not for module `{module}`", path.display(), number + 1));
+                }
+            }
+        }
+    }
+    violations
+}
+
+/// The top-level module that a file belongs to.
+fn module(path: &Path) -> String {
+    let relative = path.strip_prefix(root()).expect("the file is below src");
+    let first = relative.components().next().expect("the path is not empty");
+    Path::new(first.as_os_str()).file_stem().expect("a file has a name").to_string_lossy().into_owned()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut sources = Vec::new();
+    let mut directories = vec![root()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).expect("src can be read") {
+            let path = entry.expect("src can be read").path();
+            if path.is_dir() {
+                directories.push(path);
+            // Unit tests may use whatever shows the world they need.
+            } else if path.file_name().is_some_and(|name| name != "tests.rs")
+                && !path.components().any(|part| part.as_os_str() == "tests")
+            {
+                let text = fs::read_to_string(&path).expect("sources are UTF-8");
+                sources.push((path, text));
+            }
+        }
+    }
+    assert!(sources.len() > 20, "the sources were not found");
+    sources
+}
