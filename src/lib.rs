@@ -24,6 +24,7 @@ pub mod record;
 pub mod controller;
 
 pub mod http;
+
 pub mod view;
 
 pub mod clock;

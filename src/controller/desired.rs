@@ -116,7 +116,7 @@ impl Context {
             self.apply(&mut inner, manifests);
             return;
         }
-        inner.catalogue.merge(scan);
+        inner.catalogue.merge(&scan);
         if let Err(error) = inner.catalogue.save(&self.world.settings.state) {
             tracing::error!(error = crate::error_chain(&error), "the last good desired state could not be kept");
         }
@@ -197,7 +197,7 @@ pub async fn watch_environments(ctx: Arc<Context>) {
     loop {
         let directories = directories(&ctx);
         let paths = directories.keys().cloned().collect();
-        let mut changes = std::pin::pin!(source::watch::watch(paths, ENVIRONMENT_SETTLE, ENVIRONMENT_SETTLE_CAP));
+        let mut changes = std::pin::pin!(source::watch::watch_flat(paths, ENVIRONMENT_SETTLE, ENVIRONMENT_SETTLE_CAP));
         let mut again = tokio::time::interval(Duration::from_secs(1));
         loop {
             tokio::select! {
