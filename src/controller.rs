@@ -9,9 +9,11 @@ mod context;
 pub mod desired;
 pub mod events;
 pub mod instance;
+pub mod lease;
 pub mod once;
 pub mod operator;
 pub mod pass;
+pub mod preview;
 mod resync;
 mod retries;
 pub mod triggers;
@@ -51,5 +53,5 @@ pub async fn run(ctx: Arc<Context>, queue: UnboundedReceiver<Key>) {
     // A pass for a key that has left the store, or one that failed, has been dealt with where it happened.
     passes.for_each(|_| async {}).await;
     tasks.shutdown().await;
-    ctx.record.shutdown().await;
+    ctx.close().await;
 }

@@ -34,6 +34,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use database::FILE;
 pub use error::Error;
 pub use key::fingerprint_key;
 

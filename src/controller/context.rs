@@ -18,6 +18,7 @@ use super::{
     Triggers,
     desired::DesiredState,
     instance::{self, Instance},
+    lease,
     retries::Retries,
     triggers::Mark,
     world::{World, lock},
@@ -96,6 +97,9 @@ pub enum OpenError {
     /// Another Mooring has it.
     #[error(transparent)]
     Instance(#[from] instance::Error),
+    /// Another Mooring has the containers.
+    #[error(transparent)]
+    Lease(#[from] lease::Error),
     /// The journal cannot be opened.
     #[error("the record cannot be opened")]
     Record {
@@ -123,6 +127,11 @@ impl Context {
     pub async fn open(settings: Settings, engines: Engines, clock: Clock) -> Result<Open, OpenError> {
         make_state_directory(&settings.state)?;
         let instance = instance::take(&settings.state)?;
+        match lease::take(&settings.owner, &*engines.execute, &*engines.observe).await {
+            Err(error) if error.is_held() => return Err(error.into()),
+            // An engine that is away is asked for the lease when it is back, before anything else.
+            Ok(()) | Err(_) => {}
+        }
         let failed = |source| OpenError::Record { source };
         let (record, opened) = Record::open(&settings.state, record::Settings::default()).await.map_err(failed)?;
         let fingerprints = record::fingerprint_key(&settings.state).map_err(failed)?;
@@ -136,7 +145,7 @@ impl Context {
         let evidence = Arc::new(Mutex::new(Evidence::default()));
         let world = World {
             snapshots: Snapshots::new(Arc::clone(&engines.observe), clock),
-            probes: Probes::new(Arc::clone(&engines.observe), on_change),
+            probes: Some(Probes::new(Arc::clone(&engines.observe), on_change)),
             files: EnvironmentReader::new(fingerprints.clone(), settings.state.clone()),
             evidence: Arc::clone(&evidence),
             histories: Mutex::new(record.history.load_all()),
@@ -174,15 +183,37 @@ impl Context {
             _instance: instance,
         });
         ctx.rescan().await;
+        ctx.sweep();
         for intent in opened.open_intents {
             tracing::warn!(?intent, "a step was cut short by a crash; looking again");
         }
         Ok(Open { ctx, queue })
     }
 
+    /// Removes what a crash left of unfinished changes of files.
+    fn sweep(&self) {
+        for object in self.world.reader.objects().values() {
+            if let (Some(resolve::Desired::Environment(environment)), _) = self.world.resolve(object) {
+                match self.hands.files.sweep(&environment) {
+                    Ok(0) => {}
+                    Ok(swept) => tracing::warn!(object = %object.key(), swept, "removed what a crash left of unfinished changes"),
+                    Err(error) => {
+                        tracing::warn!(object = %object.key(), %error, "what a crash may have left could not be removed")
+                    }
+                }
+            }
+        }
+    }
+
     /// Asks everything to finish its current step and end.
     pub fn stop(&self) {
         self.stopping.send_replace(true);
+    }
+
+    /// Gives everything back that was taken. Nothing may be under way any more.
+    pub async fn close(&self) {
+        lease::give_back(&self.world.settings.owner, &*self.hands.engine).await;
+        self.record.shutdown().await;
     }
 
     /// Ends when somebody called [`Self::stop`].
@@ -327,7 +358,9 @@ impl Context {
 
     /// The whole world has been looked at.
     pub(super) fn observed_everything(&self, snapshot: &Snapshot) {
-        self.world.probes.retain(&snapshot.containers);
+        if let Some(probes) = &self.world.probes {
+            probes.retain(&snapshot.containers);
+        }
         self.observed.store(true, Ordering::Relaxed);
         *lock(&self.turned) = Instant::now();
         self.record.metrics.observed(self.world.clock.now());

@@ -201,8 +201,8 @@ pub async fn watch_environments(ctx: Arc<Context>) {
         let mut again = tokio::time::interval(Duration::from_secs(1));
         loop {
             tokio::select! {
-                changed = changes.next() => {
-                    if changed.is_none() { break; }
+                look = changes.next() => {
+                    if look.is_none() { break; }
                     for key in directories.values().flatten() {
                         ctx.triggers.trigger(key);
                         ctx.look_at_users(key);

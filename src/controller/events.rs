@@ -10,7 +10,7 @@ use backoff::{BackoffBuilder, ExponentialBuilder};
 use futures::StreamExt;
 use tokio::time::Instant;
 
-use super::{Context, world::lock};
+use super::{Context, lease, world::lock};
 use crate::{
     manifest::{Kind, status::ConditionType},
     observe::engine::{Error, Event, EventAction},
@@ -47,6 +47,14 @@ async fn until_gone(ctx: &Context) -> Result<(), Error> {
     let description = ctx.world.snapshots.engine().describe().await?;
     // Subscribe first, list afterwards: what happens in between is seen twice rather than never.
     let mut events = ctx.world.snapshots.engine().events().await?;
+    // An engine that was away may have another master by now.
+    if let Err(error) = lease::take(&ctx.world.settings.owner, &*ctx.hands.engine, &**ctx.world.snapshots.engine()).await
+        && error.is_held()
+    {
+        tracing::error!(error = crate::error_chain(&error), "stopping");
+        ctx.stop();
+        return Ok(());
+    }
     ctx.engine_reached(&description);
     ctx.world.snapshots.distrust_all();
     ctx.retries.clear_all();

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Context, triggers::Mark, world::lock};
 use crate::{
-    execute::{self, Pass, Report, execute},
+    execute::{self, Pass, Report, execute, files},
     manifest::Key,
     observe::engine,
     plan::{Plan, Situation, Wait, plan},
@@ -27,6 +27,9 @@ use crate::{
 /// What it waits for is usually told by an event; this is for containers that
 /// nobody checks, and for events that were lost.
 const PROGRESSING: Duration = Duration::from_millis(500);
+
+/// How soon to look again at a file that changed between decision and act.
+const CHANGED: Duration = Duration::from_millis(5);
 
 /// A pass failed.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +81,10 @@ pub async fn reconcile(object: Arc<Object>, ctx: Arc<Context>) -> Result<Action,
 
 /// What the applier asks after a failure.
 pub fn error_policy(object: Arc<Object>, error: &Error, ctx: Arc<Context>) -> Action {
+    // Somebody else wrote the file first: what is to be done now shows at the next look, and nothing is wrong.
+    if let Error::Execute { source: execute::Error::File { source: files::Error::Changed { .. }, .. }, .. } = error {
+        return Action::requeue(CHANGED);
+    }
     let pause = ctx.retries.failed(object.key());
     tracing::warn!(object = %object.key(), error = crate::error_chain(error), retry_in = ?pause, "a pass failed");
     Action::requeue(pause)

@@ -11,7 +11,7 @@ use crate::plan::history::ManualStop;
 const CONFIRM: Duration = Duration::from_secs(1);
 
 /// Looks at everything at the settings' interval, with one list call.
-pub async fn tick(ctx: Arc<Context>) {
+pub(super) async fn tick(ctx: Arc<Context>) {
     let mut resync = tokio::time::interval(ctx.world.settings.resync);
     resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut confirm = tokio::time::interval(CONFIRM);

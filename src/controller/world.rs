@@ -43,8 +43,8 @@ pub struct World {
     pub reader: Reader,
     /// The engine, as seen.
     pub snapshots: Snapshots,
-    /// Our own checks.
-    pub probes: Probes,
+    /// Our own checks; none when we only have a look.
+    pub probes: Option<Probes>,
     /// For public names of values.
     pub fingerprints: FingerprintKey,
     /// The `.env` files.
@@ -195,7 +195,7 @@ impl World {
         probe: Option<&crate::manifest::container::Probe>,
         listed: &engine::Listed,
     ) -> Option<ProbeState> {
-        self.probes.state(key, listed, probe?)
+        self.probes.as_ref()?.state(key, listed, probe?)
     }
 
     fn stop_suspected_until(&self, id: &str, at: Timestamp) -> Option<Timestamp> {

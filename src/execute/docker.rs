@@ -2,7 +2,11 @@
 
 mod body;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bollard::{
@@ -11,7 +15,7 @@ use bollard::{
     models::{ContainerUpdateBody, NetworkConnectRequest, NetworkCreateRequest, VolumeCreateRequest},
     query_parameters::{
         CreateContainerOptions, CreateImageOptions, InspectContainerOptions, ListNetworksOptions, RemoveContainerOptions,
-        RenameContainerOptions, RestartContainerOptions, StartContainerOptions, StopContainerOptions,
+        RemoveVolumeOptions, RenameContainerOptions, RestartContainerOptions, StartContainerOptions, StopContainerOptions,
     },
 };
 use futures::TryStreamExt;
@@ -197,6 +201,29 @@ impl Engine for Docker {
             EngineAction::ConnectNetwork { container, network } => self.connect(container, network).await,
             EngineAction::UpdateContainer { container, limits } => self.update(container, limits).await,
         }
+    }
+
+    async fn mark(&self, name: &str, text: &str) -> Result<String, Error> {
+        self.make_marker(name, text).await
+    }
+
+    async fn unmark(&self, name: &str) -> Result<(), Error> {
+        let removed = self.client("unmark")?.remove_volume(name, None::<RemoveVolumeOptions>).await;
+        self.connection.found("take a marker away", removed).map(drop).map_err(translate)
+    }
+}
+
+/// Label of a marker's text.
+const MARKER_LABEL: &str = "dev.mooring.marker";
+
+impl Docker {
+    async fn make_marker(&self, name: &str, text: &str) -> Result<String, Error> {
+        let labels = HashMap::from([(MARKER_LABEL.to_owned(), text.to_owned())]);
+        let request = VolumeCreateRequest { name: Some(name.to_owned()), labels: Some(labels), ..Default::default() };
+        // Making a volume that exists gives back the one that is there, labels included.
+        let made = self.client("mark")?.create_volume(request).await;
+        let mut labels = self.connection.asked("leave a marker", made).map_err(translate)?.labels;
+        Ok(labels.remove(MARKER_LABEL).unwrap_or_default())
     }
 }
 

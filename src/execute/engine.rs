@@ -15,6 +15,12 @@ pub trait Engine: Send + Sync + 'static {
     /// started when it runs, removed when it is gone, made when it exists with
     /// our label for the same object.
     async fn perform(&self, action: &EngineAction, variables: &BTreeMap<String, Secret>) -> Result<Effect, Error>;
+
+    /// Leaves a marker of this name with this text, unless there is one; gives the text that is in force.
+    async fn mark(&self, name: &str, text: &str) -> Result<String, Error>;
+
+    /// Takes a marker away. One that is not there is taken away already.
+    async fn unmark(&self, name: &str) -> Result<(), Error>;
 }
 
 /// What performing an action came to.

@@ -179,8 +179,23 @@ pub struct Tmpfs {
 
 /// What the engine lets a tmpfs be mounted with; it refuses the rest only when the container starts.
 const TMPFS_OPTIONS: [&str; 17] = [
-    "size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "ro", "rw", "exec", "noexec", "suid", "nosuid", "dev", "nodev",
-    "noatime", "relatime", "sync",
+    "size",
+    "mode",
+    "uid",
+    "gid",
+    "nr_inodes",
+    "nr_blocks",
+    "ro",
+    "rw",
+    "exec",
+    "noexec",
+    "suid",
+    "nosuid",
+    "dev",
+    "nodev",
+    "noatime",
+    "relatime",
+    "sync",
 ];
 
 impl FromStr for Tmpfs {
@@ -276,9 +291,9 @@ impl FromStr for ExtraHost {
     fn from_str(text: &str) -> Result<Self, String> {
         // Compose writes `=` as well, so that IPv6 addresses need no brackets.
         let split = text.split_once('=').or_else(|| text.split_once(':'));
-        let (name, address) = split.filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
-            format!("`{text}` is not NAME:ADDRESS, as in `db.example.test:192.0.2.7`")
-        })?;
+        let (name, address) = split
+            .filter(|(name, _)| !name.is_empty())
+            .ok_or_else(|| format!("`{text}` is not NAME:ADDRESS, as in `db.example.test:192.0.2.7`"))?;
         let bare = address.strip_prefix('[').and_then(|address| address.strip_suffix(']')).unwrap_or(address);
         let address = match bare {
             "host-gateway" => HostAddress::Gateway,
@@ -400,7 +415,10 @@ mod tests {
             assert_eq!(round::<Mount>(text), text);
         }
         assert_eq!(round::<Mount>("data:/data:rw"), "data:/data");
-        assert_eq!(round::<Mount>("/data"), "refused: `/data` is not VOLUME:/path[:ro] or /host/path:/path[:ro]; a volume without a name would be lost with its container");
+        assert_eq!(
+            round::<Mount>("/data"),
+            "refused: `/data` is not VOLUME:/path[:ro] or /host/path:/path[:ro]; a volume without a name would be lost with its container"
+        );
         assert_eq!(round::<Mount>("data:data"), "refused: `data` is not an absolute path inside the container");
         assert_eq!(round::<Mount>("data:/data:z"), "refused: `z` is not a mount option; the options are ro and rw");
         assert_eq!(round::<Mount>("data:/"), "refused: `/` is the container's own root, which nothing can be mounted on");
@@ -414,7 +432,9 @@ mod tests {
             assert_eq!(round::<Tmpfs>(text), text);
         }
         assert_eq!(round::<Tmpfs>("run"), "refused: `run` is not an absolute path inside the container");
-        assert!(round::<Tmpfs>("/run:sise=64m").starts_with("refused: `sise` is not an option of a tmpfs; the options are size, "));
+        assert!(
+            round::<Tmpfs>("/run:sise=64m").starts_with("refused: `sise` is not an option of a tmpfs; the options are size, ")
+        );
     }
 
     #[test]

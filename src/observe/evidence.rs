@@ -98,7 +98,8 @@ impl Evidence {
         self.by_container.retain(|_, trail| {
             trail.stopped.is_some() || trail.latest().is_some_and(|at| now.duration_since(at) <= SIGNAL_EXPLAINS)
         });
-        let confirmed = self.by_container.iter().filter(|(_, trail)| trail.stopped.is_some_and(|at| now.duration_since(at) >= CONFIRMED));
+        let confirmed =
+            self.by_container.iter().filter(|(_, trail)| trail.stopped.is_some_and(|at| now.duration_since(at) >= CONFIRMED));
         confirmed.map(|(id, _)| id.clone()).collect()
     }
 

@@ -22,7 +22,7 @@ use super::{
 };
 
 /// The database's name in the state directory.
-pub(super) const FILE: &str = "mooring.db";
+pub const FILE: &str = "mooring.db";
 
 /// How long to wait for another process that is writing, `mooring apply` for
 /// example. Its transactions take milliseconds; who holds the lock longer is in

@@ -1,1 +1,136 @@
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
+use expect_test::{Expect, expect};
+use serde_json::json;
+
+use super::*;
+use crate::plan::{container::Variables, shape::MountSource};
+
+/// Other resources, by key.
+struct Others(BTreeMap<Key, Arc<Manifest>>);
+
+impl Lookup for Others {
+    fn manifest(&self, key: &Key) -> Option<Arc<Manifest>> {
+        self.0.get(key).cloned()
+    }
+
+    fn names(&self, kind: Kind) -> Vec<String> {
+        self.0.keys().filter(|key| key.kind == kind).map(|key| key.name.clone()).collect()
+    }
+}
+
+fn manifest(kind: Kind, name: &str, spec: serde_json::Value) -> Manifest {
+    let annotations = json!({SOURCE_ANNOTATION: "stacks/shop.yaml:3"});
+    let value = json!({
+        "apiVersion": "mooring.dev/v1alpha1", "kind": kind.as_str(),
+        "metadata": {"name": name, "generation": 7, "annotations": annotations}, "spec": spec,
+    });
+    match kind {
+        Kind::Environment => Manifest::Environment(serde_json::from_value(value).unwrap()),
+        Kind::Container => Manifest::Container(serde_json::from_value(value).unwrap()),
+    }
+}
+
+/// Resolves the first of these manifests beside the others.
+fn resolve_first(manifests: Vec<Manifest>) -> Result<Desired, Error> {
+    let first = Object::wanted(manifests[0].clone());
+    let others = manifests.into_iter().map(|manifest| (manifest.key(), Arc::new(manifest))).collect();
+    resolve(&first, &Others(others), Path::new("/etc/mooring/desired"))
+}
+
+fn container(name: &str, spec: serde_json::Value) -> Manifest {
+    manifest(Kind::Container, name, spec)
+}
+
+#[track_caller]
+fn refused(manifests: Vec<Manifest>, expected: &Expect) {
+    expected.assert_eq(&resolve_first(manifests).unwrap_err().to_string());
+}
+
+#[test]
+fn a_reference_to_nothing_is_refused_with_the_nearest_name() {
+    let web = container(
+        "web",
+        json!({"image": "web:1", "dependsOn": [{"container": "postgras"}], "envFrom": [{"environment": "shop"}]}),
+    );
+    refused(
+        vec![web, container("postgres", json!({"image": "postgres:15"}))],
+        &expect![
+            "spec.dependsOn.0.container: there is no Container named `postgras` (did you mean `postgres`?); spec.envFrom.0.environment: there is no Environment named `shop`"
+        ],
+    );
+}
+
+#[test]
+fn dependencies_that_go_round_in_a_circle_are_refused_and_shown() {
+    let one = |name: &str, needs: &str| container(name, json!({"image": "web:1", "dependsOn": [{"container": needs}]}));
+    refused(
+        vec![one("web", "api"), one("api", "db"), one("db", "web")],
+        &expect!["spec.dependsOn: the dependencies go round in a circle: web → api → db → web"],
+    );
+}
+
+#[test]
+fn a_circle_that_does_not_lead_back_here_is_somebody_elses_fault() {
+    let one = |name: &str, needs: &str| container(name, json!({"image": "web:1", "dependsOn": [{"container": needs}]}));
+    assert!(resolve_first(vec![one("web", "api"), one("api", "db"), one("db", "api")]).is_ok());
+}
+
+#[test]
+fn paths_are_relative_to_the_manifests_own_file() {
+    let spec = json!({"image": "web:1", "volumes": ["./conf:/etc/app:ro", "../data:/data", "/srv:/srv", "named:/named"]});
+    let Ok(Desired::Container(desired)) = resolve_first(vec![container("web", spec)]) else { panic!("it is resolved") };
+    let sources: Vec<_> = desired.shape.volumes.into_iter().map(|mount| mount.source).collect();
+    let bind = |path: &str| MountSource::Bind(path.to_owned());
+    assert_eq!(
+        sources,
+        [
+            bind("/etc/mooring/desired/stacks/conf"),
+            bind("/etc/mooring/desired/data"),
+            bind("/srv"),
+            MountSource::Volume("named".to_owned())
+        ]
+    );
+}
+
+#[test]
+fn an_environments_directory_is_relative_to_its_own_file_too() {
+    let environment = manifest(Kind::Environment, "shop", json!({"directory": "../env"}));
+    let Ok(Desired::Environment(desired)) = resolve_first(vec![environment]) else { panic!("it is resolved") };
+    assert_eq!(desired.directory, Path::new("/etc/mooring/desired/env"));
+    assert_eq!(desired.generation, 7);
+}
+
+#[test]
+fn a_template_that_cannot_be_read_is_refused_with_its_field() {
+    let environment =
+        manifest(Kind::Environment, "shop", json!({"computed": {"values": {"URL": "http://${HOST", "OK": "${HOST}"}}}));
+    let refusal = resolve_first(vec![environment]).unwrap_err();
+    assert_eq!(refusal.0.len(), 1);
+    assert_eq!(refusal.0[0].path, "spec.computed.values.URL");
+}
+
+#[test]
+fn what_is_written_out_wins_over_what_is_taken_from_environments() {
+    let web = container("web", json!({"image": "web:1", "environment": {"TZ": "UTC"}, "envFrom": [{"environment": "shop"}]}));
+    let Ok(Desired::Container(desired)) = resolve_first(vec![web, manifest(Kind::Environment, "shop", json!({}))]) else {
+        panic!("it is resolved")
+    };
+    assert!(matches!(desired.variables.as_slice(), [Variables::Environment { .. }, Variables::Literal(_)]));
+}
+
+#[test]
+fn what_is_not_said_is_the_engines_default_and_never_restarts_by_itself() {
+    let Ok(Desired::Container(desired)) = resolve_first(vec![container("web", json!({"image": "web:1"}))]) else {
+        panic!("it is resolved")
+    };
+    assert_eq!(desired.name, "web");
+    expect![[r#"{"image":"web:1","restart":"no"}"#]].assert_eq(&serde_json::to_string(&desired.shape).unwrap());
+}
+
+#[test]
+fn a_tombstone_is_resolved_to_nothing() {
+    let key = Key::new(Kind::Container, "web");
+    let tombstone = Object::tombstone(key.clone(), jiff::Timestamp::UNIX_EPOCH);
+    assert_eq!(resolve(&tombstone, &Others(BTreeMap::new()), Path::new("/")), Ok(Desired::Absent(key)));
+}

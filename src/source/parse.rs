@@ -142,7 +142,8 @@ fn manifest(draft: &mut Draft<'_>) -> Option<Located> {
 /// Reads what a document says it is.
 fn envelope(draft: &mut Draft<'_>) -> Option<Kind> {
     if !draft.root().is_object() {
-        let message = format!("expected a manifest with `apiVersion`, `kind`, `metadata` and `spec`, found {}", draft::found(draft.root()));
+        let message =
+            format!("expected a manifest with `apiVersion`, `kind`, `metadata` and `spec`, found {}", draft::found(draft.root()));
         draft.at_value("", Code::WrongType, message, None);
         return None;
     }
@@ -208,7 +209,8 @@ fn typed(draft: &mut Draft<'_>, kind: Kind) -> Option<Located> {
         }
         Err(error) => {
             let pointer = draft::pointer_of(error.path());
-            let reason = if draft::may_be_secret(&pointer) { "the value is not valid".to_owned() } else { error.inner().to_string() };
+            let reason =
+                if draft::may_be_secret(&pointer) { "the value is not valid".to_owned() } else { error.inner().to_string() };
             let message = format!("`{}`: {reason}", draft::dotted(&pointer));
             draft.at_value(&pointer, Code::WrongValue, message, None);
             None

@@ -70,6 +70,7 @@ struct World {
     containers: BTreeMap<String, Container>,
     networks: BTreeSet<String>,
     volumes: BTreeSet<String>,
+    markers: BTreeMap<String, String>,
     images: BTreeMap<String, Behaviour>,
     calls: Vec<String>,
     delivery: Events,
@@ -522,9 +523,7 @@ impl execute::engine::Engine for Simulated {
         action: &EngineAction,
         variables: &BTreeMap<String, Secret>,
     ) -> Result<Effect, execute::engine::Error> {
-        if let Err(error) = self.reachable() {
-            return Err(execute::engine::Error::Unreachable { address: "simulated".into(), source: error.into() });
-        }
+        self.reachable().map_err(unreachable)?;
         self.world().calls.push(action.to_string());
         match action {
             EngineAction::CreateNetwork { name } => Ok(inserted(self.world().networks.insert(name.clone()))),
@@ -544,6 +543,21 @@ impl execute::engine::Engine for Simulated {
             }
         }
     }
+
+    async fn mark(&self, name: &str, text: &str) -> Result<String, execute::engine::Error> {
+        self.reachable().map_err(unreachable)?;
+        Ok(self.world().markers.entry(name.to_owned()).or_insert_with(|| text.to_owned()).clone())
+    }
+
+    async fn unmark(&self, name: &str) -> Result<(), execute::engine::Error> {
+        self.reachable().map_err(unreachable)?;
+        self.world().markers.remove(name);
+        Ok(())
+    }
+}
+
+fn unreachable(error: Error) -> execute::engine::Error {
+    execute::engine::Error::Unreachable { address: "simulated".into(), source: error.into() }
 }
 
 fn inserted(new: bool) -> Effect {

@@ -29,7 +29,8 @@ pub fn merge(previous: Catalogue, scan: &Scan) -> Catalogue {
         choose(&mut catalogue, previous.in_force.get(&key), key, candidates);
     }
     catalogue.problems.sort();
-    catalogue.is_changed = previous.is_changed || catalogue.in_force != previous.in_force || catalogue.shadowed != previous.shadowed;
+    catalogue.is_changed =
+        previous.is_changed || catalogue.in_force != previous.in_force || catalogue.shadowed != previous.shadowed;
     catalogue
 }
 

@@ -100,7 +100,8 @@ impl Catalogue {
                 }
             }
             Err(error) => {
-                let message = format!("what was kept of the {kind} here cannot be used any more: `{}` is not valid", error.path());
+                let message =
+                    format!("what was kept of the {kind} here cannot be used any more: `{}` is not valid", error.path());
                 let (column, path) = (Place::START.column, String::new());
                 self.problems.push(Problem { file, line, column, path, code: Code::LastGood, message, help: None });
             }

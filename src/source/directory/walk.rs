@@ -79,7 +79,9 @@ impl Walk<'_> {
             match name.to_str() {
                 Some(_) => drop(self.listing.files.insert(path)),
                 // Problems, annotations and the catalogue name the file, and all of them are text.
-                None => self.listing.unreadable.push((path.to_string_lossy().into_owned().into(), "its name is not UTF-8".to_owned())),
+                None => {
+                    self.listing.unreadable.push((path.to_string_lossy().into_owned().into(), "its name is not UTF-8".to_owned()))
+                }
             }
         } else if entry.path().is_dir() {
             self.pending.push(path);

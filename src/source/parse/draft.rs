@@ -5,10 +5,7 @@ use std::{borrow::Cow, path::Path};
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
-use super::{
-    Code, Place, Problem,
-    yaml::Document,
-};
+use super::{Code, Place, Problem, yaml::Document};
 
 /// A document and its problems.
 pub(super) struct Draft<'a> {

@@ -163,10 +163,7 @@ fn a_file_that_is_too_large_is_refused() {
 
 #[test]
 fn duplicate_keys_are_told_with_both_places() {
-    check_container(
-        "image: nginx\nenvironment:\n  A: hunter2\n  B: b\n  A: hunter3\nimage: nginx:2\n",
-        expect![[""]],
-    );
+    check_container("image: nginx\nenvironment:\n  A: hunter2\n  B: b\n  A: hunter3\nimage: nginx:2\n", expect![[""]]);
 }
 
 #[test]
@@ -193,8 +190,10 @@ fn an_unknown_kind_is_told_with_the_nearest() {
 
 #[test]
 fn names_have_to_be_names() {
-    for name in ["w", "-web", "web_1.x", "12", "a b", "\"\"", "0123456789012345678901234567890123456789012345678901234567890123"] {
-        let text = format!("apiVersion: mooring.dev/v1alpha1\nkind: Container\nmetadata: {{name: {name}}}\nspec: {{image: nginx}}\n");
+    for name in ["w", "-web", "web_1.x", "12", "a b", "\"\"", "0123456789012345678901234567890123456789012345678901234567890123"]
+    {
+        let text =
+            format!("apiVersion: mooring.dev/v1alpha1\nkind: Container\nmetadata: {{name: {name}}}\nspec: {{image: nginx}}\n");
         assert_eq!(read(&text).contains("`metadata.name`"), name != "web_1.x", "{name}: {}", read(&text));
     }
     check("apiVersion: mooring.dev/v1alpha1\nkind: Container\nmetadata: {}\nspec: {image: nginx}\n", expect![[""]]);
@@ -363,7 +362,8 @@ fn an_alias_bomb_is_refused_quickly() {
 
 #[test]
 fn a_half_written_file_is_refused() {
-    let whole = "apiVersion: mooring.dev/v1alpha1\nkind: Container\nmetadata: {name: web}\nspec: {image: nginx, ports: ['80:80']}\n";
+    let whole =
+        "apiVersion: mooring.dev/v1alpha1\nkind: Container\nmetadata: {name: web}\nspec: {image: nginx, ports: ['80:80']}\n";
     let spec = whole.find("spec").unwrap();
     for length in spec..whole.len() - 1 {
         assert!(parse_file(Path::new("x.yaml"), &whole.as_bytes()[..length]).is_err(), "{}", &whole[..length]);

@@ -117,8 +117,15 @@ struct Reader {
 
 /// A collection whose end has not been read.
 enum Open {
-    Mapping { pointer: String, seen: BTreeMap<String, Span>, key: Option<(String, Span)> },
-    Sequence { pointer: String, index: usize },
+    Mapping {
+        pointer: String,
+        seen: BTreeMap<String, Span>,
+        key: Option<(String, Span)>,
+    },
+    Sequence {
+        pointer: String,
+        index: usize,
+    },
     /// A collection in the place of a key, which has no pointer; the other reading refuses it.
     Key,
 }
@@ -238,13 +245,14 @@ fn syntax(error: &ScanError) -> Fault {
         }
         ErrorKind::UnclosedQuotedScalar => fault("a quotation mark has no partner"),
         ErrorKind::UnclosedFlowCollection { open } => fault(&format!("`{open}` is never closed")),
-        ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => {
-            fault("there cannot be a `:` here").with_help("text that contains `: ` has to stand in quotes; otherwise check the indentation")
-        }
+        ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => fault("there cannot be a `:` here")
+            .with_help("text that contains `: ` has to stand in quotes; otherwise check the indentation"),
         ErrorKind::ExpectedBlockMappingKey | ErrorKind::InvalidIndentation | ErrorKind::SimpleKeyExpected => {
             fault("expected `key: value`").with_help("check the indentation of this line and of the ones above")
         }
-        ErrorKind::UnknownAnchor => fault("this alias has no anchor before it").with_help("text that begins with `*` has to stand in quotes"),
+        ErrorKind::UnknownAnchor => {
+            fault("this alias has no anchor before it").with_help("text that begins with `*` has to stand in quotes")
+        }
         kind => fault(&format!("this is not YAML: {kind}")),
     }
 }

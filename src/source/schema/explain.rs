@@ -120,9 +120,8 @@ fn expectation_with_items(node: &Value) -> String {
     let of = |keyword: &str| node.get(keyword).filter(|below| below.is_object()).map(expectation);
     match types(node).as_slice() {
         ["array", ..] => of("items").map_or_else(|| "a list".to_owned(), |items| format!("a list, each entry {items}")),
-        ["object", ..] => {
-            of("additionalProperties").map_or_else(|| "a mapping".to_owned(), |values| format!("a mapping from names, each to {values}"))
-        }
+        ["object", ..] => of("additionalProperties")
+            .map_or_else(|| "a mapping".to_owned(), |values| format!("a mapping from names, each to {values}")),
         _ => expectation(node),
     }
 }
@@ -147,7 +146,8 @@ impl fmt::Display for Explanation {
         if let Some(default) = &self.default {
             writeln!(f, "\nDefault: {default}")?;
         }
-        let width = self.children.iter().map(|child| child.name.len()).chain(self.allowed.iter().map(|(value, _)| value.len())).max();
+        let width =
+            self.children.iter().map(|child| child.name.len()).chain(self.allowed.iter().map(|(value, _)| value.len())).max();
         let width = width.unwrap_or_default();
         if !self.allowed.is_empty() {
             writeln!(f, "\nValues:")?;

@@ -101,7 +101,8 @@ fn variables(draft: &mut Draft<'_>) {
         if !is_valid(name) {
             // What stands behind a `=` is a value that got into the name, and may be secret.
             let shown = below("/spec/environment", name.split('=').next().unwrap_or_default());
-            let message = format!("`{}` is not the name of a variable: it has a `=` or a space in it, or is empty", dotted(&shown));
+            let message =
+                format!("`{}` is not the name of a variable: it has a `=` or a space in it, or is empty", dotted(&shown));
             draft.at_key(&shown, Code::WrongValue, message, Some("write `NAME: value`".to_owned()));
         }
     }

@@ -68,7 +68,9 @@ fn secrets(draft: &mut Draft<'_>, files: &BTreeSet<String>) {
         {
             wrong(draft, &format!("{pointer}/name"), &format!("`{name}` is generated twice"), None);
         }
-        if secret.get("format").and_then(Value::as_str) == Some("uuid") && secret.get("length").is_some_and(|length| !length.is_null()) {
+        if secret.get("format").and_then(Value::as_str) == Some("uuid")
+            && secret.get("length").is_some_and(|length| !length.is_null())
+        {
             misplaced(draft, &format!("{pointer}/length"), "has no meaning for a `uuid`, which has a length of its own", None);
         }
     }

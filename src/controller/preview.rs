@@ -1,0 +1,144 @@
+//! Looking without a running operator: what `diff` and `get` show when nobody runs.
+//!
+//! Nothing is written: neither to the engine nor to the files nor, beyond what
+//! reading a database takes, to the state directory. What an operator would
+//! remember (tries made, stops by hand) is read from its record if there is one.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use futures::{StreamExt, stream, stream::BoxStream};
+
+use super::{
+    context::Engines,
+    operator::{list_audit, list_events, view},
+    world::World,
+};
+use crate::{
+    clock::Clock,
+    http::Operator,
+    manifest::{Key, Kind},
+    observe::{environment::EnvironmentReader, snapshot::Snapshots},
+    record::{self, Record},
+    secret::FingerprintKey,
+    settings::Settings,
+    source::{catalogue::Catalogue, directory},
+    store,
+    view::{AuditView, EventView, Health, ObjectView, PlanView},
+};
+
+/// A look at the world, and at the record of whoever ran last.
+pub struct Preview {
+    world: World,
+    record: Option<Record>,
+}
+
+/// There is nothing to look at.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The desired state cannot be read.
+    #[error("the desired state cannot be read")]
+    Desired {
+        /// Why.
+        source: directory::Error,
+    },
+    /// Some files are wrong.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Refused(Vec<crate::source::problem::Problem>),
+    /// The record of an earlier run cannot be read.
+    #[error("the record in the state directory cannot be read")]
+    Record {
+        /// Why.
+        source: record::Error,
+    },
+}
+
+impl Preview {
+    /// Reads the files, and the record if there is one.
+    pub async fn open(settings: Settings, engines: Engines) -> Result<Self, Error> {
+        let scan = directory::scan(&settings.desired).map_err(|source| Error::Desired { source })?;
+        let mut catalogue = Catalogue::load(&settings.state).unwrap_or_default();
+        catalogue.merge(&scan);
+        if !catalogue.problems().is_empty() {
+            return Err(Error::Refused(catalogue.problems().to_vec()));
+        }
+        let (reader, mut writer) = store::store();
+        writer.replace(catalogue.manifests());
+        let failed = |source| Error::Record { source };
+        let (record, fingerprints) = if settings.state.join(record::FILE).exists() {
+            let record = Record::join(&settings.state, record::Settings::default()).await.map_err(failed)?;
+            (Some(record), record::fingerprint_key(&settings.state).map_err(failed)?)
+        } else {
+            // Good for this one look: fingerprints are only compared with each other.
+            (None, FingerprintKey::new(rand::random()))
+        };
+        let clock = Clock::system();
+        let world = World {
+            snapshots: Snapshots::new(Arc::clone(&engines.observe), clock),
+            probes: None,
+            files: EnvironmentReader::new(fingerprints.clone(), settings.state.clone()),
+            evidence: Arc::default(),
+            histories: Mutex::new(record.as_ref().map(|record| record.history.load_all()).unwrap_or_default()),
+            resolved: Mutex::default(),
+            owners: Mutex::default(),
+            latest: Mutex::default(),
+            clock,
+            fingerprints,
+            reader,
+            settings,
+        };
+        Ok(Self { world, record })
+    }
+}
+
+#[async_trait]
+impl Operator for Preview {
+    fn objects(&self, kind: Option<Kind>) -> Vec<ObjectView> {
+        let objects = self.world.reader.objects();
+        let wanted = objects.into_iter().filter(|(key, _)| kind.is_none_or(|kind| key.kind == kind));
+        wanted.filter_map(|(key, _)| self.object(&key)).collect()
+    }
+
+    fn object(&self, key: &Key) -> Option<ObjectView> {
+        let status = self.record.as_ref().and_then(|record| record.status.get(key));
+        self.world.reader.get(key).map(|object| ObjectView { status, ..view(&object) })
+    }
+
+    async fn plans(&self, key: Option<&Key>) -> Result<Vec<PlanView>, String> {
+        self.world.plans(key).await
+    }
+
+    async fn events(&self, object: Option<&Key>, limit: usize) -> Result<Vec<EventView>, String> {
+        match &self.record {
+            Some(record) => list_events(&record.events, object, limit).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn follow_events(&self) -> BoxStream<'static, EventView> {
+        stream::empty().boxed()
+    }
+
+    fn follow_objects(&self) -> BoxStream<'static, ObjectView> {
+        stream::empty().boxed()
+    }
+
+    async fn audit(&self, object: Option<&Key>, limit: usize) -> Result<Vec<AuditView>, String> {
+        match &self.record {
+            Some(record) => list_audit(&record.journal, object, limit).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn release(&self, _: &Key, _: &str) -> Result<(), String> {
+        Err("no operator is running, so there is nothing to release".to_owned())
+    }
+
+    fn health(&self) -> Health {
+        Health { alive: false, not_ready: vec!["no operator is running".to_owned()] }
+    }
+
+    fn metrics(&self) -> String {
+        String::new()
+    }
+}
