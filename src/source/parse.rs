@@ -29,6 +29,8 @@ use super::{
 use crate::manifest::{API_VERSION, Key, Kind, Manifest};
 use draft::Draft;
 
+pub(crate) use draft::may_be_secret;
+
 /// The annotation that says where a manifest stands: `apps/web.yaml:1`.
 pub const SOURCE_ANNOTATION: &str = "mooring.dev/source";
 

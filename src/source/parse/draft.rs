@@ -134,7 +134,7 @@ const SECRETIVE: [&str; 9] = [
 ];
 
 /// Whether the value of a part may be secret.
-pub(super) fn may_be_secret(pointer: &str) -> bool {
+pub(crate) fn may_be_secret(pointer: &str) -> bool {
     SECRETIVE.iter().any(|secretive| pointer.strip_prefix(secretive).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 

@@ -1,0 +1,129 @@
+//! Why a command could not do what it was asked, and what to do about it.
+
+use std::{io, path::PathBuf};
+
+use super::client;
+use crate::{
+    manifest::Key,
+    source::{directory, problem::Problem, schema::UnknownField},
+};
+
+/// A command could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It was asked in a way that makes no sense.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// How it is right.
+        help: String,
+    },
+    /// The operator could not be asked, or refused.
+    #[error(transparent)]
+    Client(#[from] client::Error),
+    /// An operator in this process could not say.
+    #[error("{0}")]
+    Operator(String),
+    /// There is no such object.
+    #[error("there is no {key}")]
+    NoObject {
+        /// The object.
+        key: Key,
+        /// One whose name is much like it.
+        nearest: Option<Key>,
+    },
+    /// Manifests are not as they have to be.
+    #[error("{} refused", counted(.0.len(), "manifest file has a problem and is", "problems in manifest files, which are"))]
+    Refused(Vec<Problem>),
+    /// A file is in the way of a change.
+    #[error("{message}")]
+    InTheWay {
+        /// What is where.
+        message: String,
+        /// How to go on.
+        help: String,
+    },
+    /// The desired state cannot be read.
+    #[error(transparent)]
+    Desired(#[from] directory::Error),
+    /// There is no such field.
+    #[error(transparent)]
+    UnknownField(#[from] UnknownField),
+    /// The operating system said no.
+    #[error("{what}")]
+    Io {
+        /// What we could not do.
+        what: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The answer could not be written.
+    #[error("could not write the answer")]
+    Output(#[source] io::Error),
+    /// The operator cannot start or go on.
+    #[error("{what}")]
+    Run {
+        /// What could not be done.
+        what: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// The operating system said no.
+    pub fn io(what: impl Into<String>, source: io::Error) -> Self {
+        Self::Io { what: what.into(), source }
+    }
+
+    /// A file could not be read or written.
+    pub fn file(verb: &str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::io(format!("could not {verb} {}", path.into().display()), source)
+    }
+
+    /// There is no such object, but these there are.
+    pub fn no_object<'a>(key: &Key, known: impl IntoIterator<Item = &'a Key>) -> Self {
+        Self::NoObject { key: key.clone(), nearest: nearest(key, known) }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Usage { help, .. } | Self::InTheWay { help, .. } => Some(help.clone()),
+            Self::Client(error) => error.help(),
+            Self::NoObject { nearest: Some(key), .. } => Some(format!("did you mean {key}?")),
+            Self::NoObject { nearest: None, .. } => Some("`mooring get all` lists what there is".to_owned()),
+            Self::Refused(_) => Some("`mooring explain KIND.field` says what a field expects".to_owned()),
+            Self::Desired(_) => {
+                Some("name the directory with --desired DIR or MOORING_DESIRED, and make it if it is new".to_owned())
+            }
+            Self::Operator(_) | Self::UnknownField(_) | Self::Io { .. } | Self::Output(_) | Self::Run { .. } => None,
+        }
+    }
+
+    /// Whether nobody reads the answer any more, as in `mooring get | head -1`. That is no error.
+    #[must_use]
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(source) if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+}
+
+/// Closer than this is a slip of the finger; further away is another name.
+const SIMILAR: f64 = 0.7;
+
+/// The key that is most like the one that does not exist.
+fn nearest<'a>(key: &Key, known: impl IntoIterator<Item = &'a Key>) -> Option<Key> {
+    let likeness = |other: &Key| {
+        let kinds = if other.kind == key.kind { 0.0 } else { 0.1 };
+        strsim::jaro_winkler(&other.name, &key.name) - kinds
+    };
+    let (likeness, nearest) =
+        known.into_iter().map(|other| (likeness(other), other)).max_by(|one, other| one.0.total_cmp(&other.0))?;
+    (likeness > SIMILAR).then(|| nearest.clone())
+}
