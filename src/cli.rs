@@ -16,6 +16,7 @@ mod describe;
 mod desired;
 mod diff;
 mod documents;
+mod engines;
 mod error;
 mod events;
 mod explain;
@@ -30,7 +31,10 @@ mod validate;
 mod version;
 mod wait;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
@@ -89,8 +93,9 @@ impl Globals {
     /// The settings of a command that only asks.
     fn settings(&self) -> Settings {
         Settings {
-            desired: self.desired.clone(),
-            state: self.state.clone(),
+            // What is relative here is relative to where the command is typed, and must not be to anything else later.
+            desired: absolute(&self.desired),
+            state: absolute(&self.state),
             owner: self.owner.clone(),
             engine: self.engine.clone(),
             http: None,
@@ -99,6 +104,11 @@ impl Globals {
             mode: Mode::Observe,
         }
     }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    // It fails only without a current directory, and then what was typed is the best there is.
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,8 +7,9 @@ use futures::{
     stream::{self, BoxStream},
 };
 
-use super::{Error, client::Client};
+use super::{Error, client::Client, engines::engines};
 use crate::{
+    controller::preview::{self, Preview},
     http::Operator,
     manifest::{Key, Kind},
     settings::Settings,
@@ -31,12 +32,24 @@ impl Backend {
         Ok(Self::Socket(client))
     }
 
-    /// The operator that runs, or else one in this process.
-    ///
-    /// Without one that runs, the operator of `controller::preview` belongs here, as [`Backend::Local`]: until it is
-    /// there, the error says that none runs.
+    /// The operator that runs, or else one in this process, which only looks.
     pub async fn any(settings: &Settings) -> Result<Self, Error> {
-        Self::running(settings).await
+        match Self::running(settings).await {
+            Err(error) if error.is_no_operator() => Self::local(settings).await,
+            other => other,
+        }
+    }
+
+    async fn local(settings: &Settings) -> Result<Self, Error> {
+        let engines = engines(settings, Arc::new(|_| {}))?;
+        match Preview::open(settings.clone(), engines).await {
+            Ok(preview) => Ok(Self::Local(Arc::new(preview))),
+            Err(preview::Error::Refused(problems)) => Err(Error::Refused(problems)),
+            Err(preview::Error::Desired { source }) => Err(Error::Desired(source)),
+            Err(error @ preview::Error::Record { .. }) => {
+                Err(Error::Run { what: "could not look without an operator".to_owned(), source: Box::new(error) })
+            }
+        }
     }
 
     /// All objects, or those of one kind, sorted by key.

@@ -103,6 +103,12 @@ impl Error {
         }
     }
 
+    /// Whether nobody could be asked because no operator runs.
+    #[must_use]
+    pub fn is_no_operator(&self) -> bool {
+        matches!(self, Self::Client(client::Error::NoOperator { .. }))
+    }
+
     /// Whether nobody reads the answer any more, as in `mooring get | head -1`. That is no error.
     #[must_use]
     pub fn is_closed_pipe(&self) -> bool {

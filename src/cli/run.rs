@@ -1,14 +1,29 @@
 //! `mooring run`: the operator itself.
 
-use std::{net::SocketAddr, process};
+use std::{net::SocketAddr, process, sync::Arc};
 
 use clap::Args;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc::UnboundedReceiver,
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Exit, output::Format};
+use super::{
+    Error, Exit,
+    engines::{Calls, engines},
+    output::{self, Format},
+};
 use crate::{
-    manifest::quantity,
+    clock::Clock,
+    controller::{
+        self, Context, Open,
+        once::{Outcome, once},
+    },
+    http::{self, Access, ControlSocket, Operator},
+    manifest::{Key, quantity},
     settings::{Mode, Settings},
 };
 
@@ -95,8 +110,85 @@ async fn listen([mut terminate, mut interrupt]: [Signal; 2], stop: CancellationT
 }
 
 /// The operator, from here to its end.
-#[expect(clippy::unused_async, reason = "the controller is put in here")]
 async fn run_operator(settings: Settings, args: &RunArgs, stop: CancellationToken) -> Result<Exit, Error> {
-    let _ = (settings, args, stop);
-    Err(Error::Operator("the controller is not put in yet".to_owned()))
+    let calls = Calls::default();
+    let engines = engines(&settings, calls.counter())?;
+    let http = match settings.http {
+        Some(address) => Some(listener(address).await?),
+        None => None,
+    };
+    let opened = Context::open(settings, engines, Clock::system()).await;
+    let Open { ctx, queue } = opened.map_err(|source| failed("mooring cannot start", source))?;
+    calls.count_in(&ctx.record.metrics);
+    let stopping = tokio::spawn({
+        let (ctx, stop) = (Arc::clone(&ctx), stop.clone());
+        async move {
+            stop.cancelled().await;
+            ctx.stop();
+        }
+    });
+    let ended = if args.once { converge(&ctx, args).await } else { serve(ctx, queue, http, &stop).await };
+    stopping.abort();
+    ended
+}
+
+/// Keeps the host as declared, and answers questions, until it is told to stop.
+async fn serve(
+    ctx: Arc<Context>,
+    queue: UnboundedReceiver<Key>,
+    http: Option<TcpListener>,
+    stop: &CancellationToken,
+) -> Result<Exit, Error> {
+    let path = ctx.world.settings.socket();
+    let socket = ControlSocket::bind(&path).map_err(|source| Error::file("listen at", &path, source))?;
+    let mut servers = JoinSet::new();
+    servers.spawn(http::serve_unix(socket, Arc::clone(&ctx) as Arc<dyn Operator>, Access::Full, stop.clone()));
+    if let Some(listener) = http {
+        tracing::info!(address = ?listener.local_addr().ok(), "answering");
+        servers.spawn(http::serve(listener, Arc::clone(&ctx) as Arc<dyn Operator>, Access::ReadOnly, stop.clone()));
+    }
+    controller::run(ctx, queue).await;
+    // Ended by itself, it has lost the containers to another Mooring.
+    let was_asked = stop.is_cancelled();
+    stop.cancel();
+    servers.join_all().await;
+    if was_asked {
+        return Ok(Exit::Good);
+    }
+    Err(Error::Operator("mooring stopped by itself; the log says why".to_owned()))
+}
+
+/// Converges once, and tells what it came to.
+async fn converge(ctx: &Arc<Context>, args: &RunArgs) -> Result<Exit, Error> {
+    let problems = ctx.desired.problems();
+    if !problems.is_empty() {
+        ctx.close().await;
+        return Err(Error::Refused(problems));
+    }
+    if let Some(trouble) = ctx.desired.trouble() {
+        ctx.close().await;
+        return Err(Error::Operator(trouble));
+    }
+    let outcome = output::patiently("converging", once(ctx, args.timeout.0)).await;
+    ctx.close().await;
+    match args.output {
+        Format::Json => output::json(&outcome)?,
+        Format::Text => output::print(&told(&outcome))?,
+    }
+    Ok(if outcome.is_converged() { Exit::Good } else { Exit::Differs })
+}
+
+fn told(outcome: &Outcome) -> String {
+    let acted = outcome.acted.iter().map(|step| format!("done: {step}"));
+    let unresolved = outcome.unresolved.iter().map(|(key, reason)| format!("not as declared: {key}: {reason}"));
+    let end = if outcome.is_converged() { "everything is as declared" } else { "not everything could be made as declared" };
+    output::lines(acted.chain(unresolved).chain([end.to_owned()]))
+}
+
+async fn listener(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|source| Error::io(format!("could not listen at {address}"), source))
+}
+
+fn failed(what: &str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Run { what: what.to_owned(), source: Box::new(source) }
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
@@ -16,12 +17,12 @@ use crate::{manifest::Key, store::Object};
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// What converging once came to.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub struct Outcome {
     /// Objects that are not as declared, and why.
     pub unresolved: BTreeMap<Key, String>,
-    /// Objects on which something was done.
-    pub acted: std::collections::BTreeSet<Key>,
+    /// The steps that were taken, with their reasons, in order.
+    pub acted: Vec<String>,
 }
 
 impl Outcome {
@@ -38,14 +39,14 @@ pub async fn once(ctx: &Arc<Context>, limit: Duration) -> Outcome {
     let mut outcome = Outcome::default();
     loop {
         let round = round(ctx).await;
-        let hopeful = round.iter().any(|(_, state)| matches!(state, State::Acted | State::OnItsWay(_) | State::Failed(_)));
+        let hopeful = round.iter().any(|(_, state)| matches!(state, State::Acted(_) | State::OnItsWay(_) | State::Failed(_)));
         outcome.unresolved.clear();
         for (key, state) in round {
             match state {
                 State::Converged => {}
-                State::Acted => {
-                    outcome.unresolved.insert(key.clone(), "it was acted on just now".to_owned());
-                    outcome.acted.insert(key);
+                State::Acted(steps) => {
+                    outcome.unresolved.insert(key, "it was acted on just now".to_owned());
+                    outcome.acted.extend(steps);
                 }
                 State::OnItsWay(reason) | State::Failed(reason) | State::Stuck(reason) => {
                     outcome.unresolved.insert(key, reason);
@@ -62,7 +63,7 @@ pub async fn once(ctx: &Arc<Context>, limit: Duration) -> Outcome {
 /// How an object stands after a round.
 enum State {
     Converged,
-    Acted,
+    Acted(Vec<String>),
     OnItsWay(String),
     Stuck(String),
     Failed(String),
@@ -87,11 +88,11 @@ async fn round(ctx: &Arc<Context>) -> Vec<(Key, State)> {
 }
 
 async fn look(ctx: &Context, object: &Object, now: Instant) -> State {
-    // An earlier step of this very round may have changed what a list from its beginning shows.
-    let mark = Mark { first: now, last: Instant::now() };
+    // One list for the whole round; what a round changes, the next one sees.
+    let mark = Mark { first: now, last: now };
     match look_and_act(object, ctx, Some(mark)).await {
         Ok(Looked::Converged) => State::Converged,
-        Ok(Looked::Acted) => State::Acted,
+        Ok(Looked::Acted(steps)) => State::Acted(steps),
         Ok(Looked::Refused(error)) => State::Stuck(error.to_string()),
         Ok(Looked::Waiting { wait: Some(wait), .. }) if wait.ends_by_itself() => State::OnItsWay(wait.to_string()),
         Ok(Looked::Waiting { wait: Some(wait), .. }) => State::Stuck(wait.to_string()),

@@ -259,7 +259,9 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
         fitting.iter().copied().filter(|container| current.is_some_and(|current| current.id != container.id)).collect();
     if !surplus.is_empty() {
         let mut plan = Plan { wait: Some(Wait::Starting), ..Plan::default() };
-        surplus.into_iter().for_each(|container| remove(&mut plan, container, &Why::Replaced));
+        for container in surplus {
+            remove(&mut plan, container, &Why::Replaced);
+        }
         return plan;
     }
     let mut plan = match (current, outdated.as_slice()) {
