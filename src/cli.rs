@@ -16,6 +16,7 @@ mod describe;
 mod desired;
 mod diff;
 mod documents;
+mod engine;
 mod error;
 mod events;
 mod explain;

@@ -7,8 +7,13 @@ use futures::{
     stream::{self, BoxStream},
 };
 
-use super::{Error, client::Client};
+use super::{
+    Error,
+    client::{self, Client},
+    engine, output,
+};
 use crate::{
+    controller::preview::{self, Preview},
     http::Operator,
     manifest::{Key, Kind},
     settings::Settings,
@@ -31,12 +36,24 @@ impl Backend {
         Ok(Self::Socket(client))
     }
 
-    /// The operator that runs, or else one in this process.
-    ///
-    /// Without one that runs, the operator of `controller::preview` belongs here, as [`Backend::Local`]: until it is
-    /// there, the error says that none runs.
+    /// The operator that runs, or else one in this process, which looks by itself and changes nothing.
     pub async fn any(settings: &Settings) -> Result<Self, Error> {
-        Self::running(settings).await
+        match Self::running(settings).await {
+            Err(Error::Client(client::Error::NoOperator { .. })) => {
+                output::note("no mooring runs here; this is what a look by ourselves shows");
+                Self::local(settings).await
+            }
+            answered => answered,
+        }
+    }
+
+    async fn local(settings: &Settings) -> Result<Self, Error> {
+        let (engines, _) = engine::engines(settings)?;
+        match Preview::open(settings.clone(), engines).await {
+            Ok(preview) => Ok(Self::Local(Arc::new(preview))),
+            Err(preview::Error::Refused(problems)) => Err(Error::Refused(problems)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// All objects, or those of one kind, sorted by key.

@@ -4,6 +4,7 @@ use std::{io, path::PathBuf};
 
 use super::client;
 use crate::{
+    controller::{OpenError, preview},
     manifest::Key,
     source::{directory, problem::Problem, schema::UnknownField},
 };
@@ -61,14 +62,12 @@ pub enum Error {
     /// The answer could not be written.
     #[error("could not write the answer")]
     Output(#[source] io::Error),
-    /// The operator cannot start or go on.
-    #[error("{what}")]
-    Run {
-        /// What could not be done.
-        what: String,
-        /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    /// The operator cannot start.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Without an operator, nothing can be seen either.
+    #[error(transparent)]
+    Preview(#[from] preview::Error),
 }
 
 impl Error {
@@ -99,7 +98,9 @@ impl Error {
             Self::Desired(_) => {
                 Some("name the directory with --desired DIR or MOORING_DESIRED, and make it if it is new".to_owned())
             }
-            Self::Operator(_) | Self::UnknownField(_) | Self::Io { .. } | Self::Output(_) | Self::Run { .. } => None,
+            Self::Operator(_) | Self::UnknownField(_) | Self::Io { .. } | Self::Output(_) | Self::Open(_) | Self::Preview(_) => {
+                None
+            }
         }
     }
 

@@ -1,13 +1,22 @@
 //! `mooring run`: the operator itself.
 
-use std::{net::SocketAddr, process};
+mod once;
+
+use std::{net::SocketAddr, process, sync::Arc};
 
 use clap::Args;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Exit, output::Format};
+use super::{Error, Exit, engine, output::Format};
 use crate::{
+    clock::Clock,
+    controller::{self, Context, Open},
+    http::{self, Access, ControlSocket},
     manifest::quantity,
     settings::{Mode, Settings},
 };
@@ -95,8 +104,63 @@ async fn listen([mut terminate, mut interrupt]: [Signal; 2], stop: CancellationT
 }
 
 /// The operator, from here to its end.
-#[expect(clippy::unused_async, reason = "the controller is put in here")]
 async fn run_operator(settings: Settings, args: &RunArgs, stop: CancellationToken) -> Result<Exit, Error> {
-    let _ = (settings, args, stop);
-    Err(Error::Operator("the controller is not put in yet".to_owned()))
+    let (engines, counter) = engine::engines(&settings)?;
+    // First of all: an address that is taken is found out before anything is begun.
+    let listener = listener(settings.http).await?;
+    let Open { ctx, queue } = Context::open(settings.clone(), engines, Clock::system()).await?;
+    let counts = counter.set(Arc::clone(&ctx.record.metrics));
+    debug_assert!(counts.is_ok(), "nobody else sets it");
+    let servers = Servers::start(&settings, listener, Arc::clone(&ctx))?;
+    let stopper = tokio::spawn({
+        let ctx = Arc::clone(&ctx);
+        async move {
+            stop.cancelled().await;
+            ctx.stop();
+        }
+    });
+    tracing::info!(
+        desired = %settings.desired.display(), state = %settings.state.display(), owner = settings.owner, engine = settings.engine,
+        mode = ?settings.mode, http = settings.http.map(tracing::field::display), "mooring runs",
+    );
+    let ended = if args.once {
+        once::once(&ctx, args.timeout.0, args.output).await
+    } else {
+        controller::run(Arc::clone(&ctx), queue).await;
+        Ok(Exit::Good)
+    };
+    stopper.abort();
+    servers.stop().await;
+    tracing::info!("mooring has stopped");
+    ended
+}
+
+async fn listener(address: Option<SocketAddr>) -> Result<Option<TcpListener>, Error> {
+    let Some(address) = address else { return Ok(None) };
+    let failed = |source| Error::io(format!("could not listen on {address}; choose another with --http, or --no-http"), source);
+    TcpListener::bind(address).await.map(Some).map_err(failed)
+}
+
+/// Those who answer while the operator works.
+struct Servers {
+    tasks: JoinSet<()>,
+    shutdown: CancellationToken,
+}
+
+impl Servers {
+    fn start(settings: &Settings, listener: Option<TcpListener>, ctx: Arc<Context>) -> Result<Self, Error> {
+        let path = settings.socket();
+        let socket = ControlSocket::bind(&path).map_err(|source| Error::file("make the control socket", &path, source))?;
+        let (mut tasks, shutdown) = (JoinSet::new(), CancellationToken::new());
+        if let Some(listener) = listener {
+            tasks.spawn(http::serve(listener, Arc::clone(&ctx) as _, Access::ReadOnly, shutdown.clone()));
+        }
+        tasks.spawn(http::serve_unix(socket, ctx, Access::Full, shutdown.clone()));
+        Ok(Self { tasks, shutdown })
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        self.tasks.join_all().await;
+    }
 }
