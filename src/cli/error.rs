@@ -35,7 +35,7 @@ pub enum Error {
         nearest: Option<Key>,
     },
     /// Manifests are not as they have to be.
-    #[error("{} refused", counted(.0.len(), "manifest file has a problem and is", "problems in manifest files, which are"))]
+    #[error("{} in the manifests", if .0.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", .0.len()) })]
     Refused(Vec<Problem>),
     /// A file is in the way of a change.
     #[error("{message}")]
@@ -111,20 +111,10 @@ impl Error {
     }
 }
 
-fn counted(count: usize, one: &str, many: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
-}
-
-/// Closer than this is a slip of the finger; further away is another name.
-const SIMILAR: f64 = 0.7;
-
-/// The key that is most like the one that does not exist.
+/// The key that is most like the one that does not exist: of the same name, or of one that a slip of the finger makes of it.
 fn nearest<'a>(key: &Key, known: impl IntoIterator<Item = &'a Key>) -> Option<Key> {
-    let likeness = |other: &Key| {
-        let kinds = if other.kind == key.kind { 0.0 } else { 0.1 };
-        strsim::jaro_winkler(&other.name, &key.name) - kinds
-    };
-    let (likeness, nearest) =
-        known.into_iter().map(|other| (likeness(other), other)).max_by(|one, other| one.0.total_cmp(&other.0))?;
-    (likeness > SIMILAR).then(|| nearest.clone())
+    let distance = |other: &Key| (strsim::osa_distance(&other.name, &key.name), other.kind != key.kind);
+    let (distance, nearest) = known.into_iter().map(|other| (distance(other), other)).min()?;
+    // One slip for every three letters; more makes it another name.
+    (distance.0 <= key.name.len().div_ceil(3)).then(|| nearest.clone())
 }
