@@ -16,7 +16,7 @@ mod describe;
 mod desired;
 mod diff;
 mod documents;
-mod engines;
+mod engine;
 mod error;
 mod events;
 mod explain;

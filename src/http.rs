@@ -10,6 +10,7 @@ mod events;
 #[cfg(test)]
 pub(crate) mod fake;
 mod guard;
+mod mask;
 mod objects;
 mod params;
 mod refusal;

@@ -7,7 +7,11 @@ use futures::{
     stream::{self, BoxStream},
 };
 
-use super::{Error, client::Client, engines::engines};
+use super::{
+    Error,
+    client::{self, Client},
+    engine, output,
+};
 use crate::{
     controller::preview::{self, Preview},
     http::Operator,
@@ -32,23 +36,23 @@ impl Backend {
         Ok(Self::Socket(client))
     }
 
-    /// The operator that runs, or else one in this process, which only looks.
+    /// The operator that runs, or else one in this process, which looks by itself and changes nothing.
     pub async fn any(settings: &Settings) -> Result<Self, Error> {
         match Self::running(settings).await {
-            Err(error) if error.is_no_operator() => Self::local(settings).await,
-            other => other,
+            Err(Error::Client(client::Error::NoOperator { .. })) => {
+                output::note("no mooring runs here; this is what a look by ourselves shows");
+                Self::local(settings).await
+            }
+            answered => answered,
         }
     }
 
     async fn local(settings: &Settings) -> Result<Self, Error> {
-        let engines = engines(settings, Arc::new(|_| {}))?;
+        let (engines, _) = engine::engines(settings)?;
         match Preview::open(settings.clone(), engines).await {
             Ok(preview) => Ok(Self::Local(Arc::new(preview))),
             Err(preview::Error::Refused(problems)) => Err(Error::Refused(problems)),
-            Err(preview::Error::Desired { source }) => Err(Error::Desired(source)),
-            Err(error @ preview::Error::Record { .. }) => {
-                Err(Error::Run { what: "could not look without an operator".to_owned(), source: Box::new(error) })
-            }
+            Err(error) => Err(error.into()),
         }
     }
 

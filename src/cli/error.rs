@@ -4,6 +4,7 @@ use std::{io, path::PathBuf};
 
 use super::client;
 use crate::{
+    controller::{OpenError, preview},
     manifest::Key,
     source::{directory, problem::Problem, schema::UnknownField},
 };
@@ -34,7 +35,7 @@ pub enum Error {
         nearest: Option<Key>,
     },
     /// Manifests are not as they have to be.
-    #[error("{} refused", counted(.0.len(), "manifest file has a problem and is", "problems in manifest files, which are"))]
+    #[error("{} in the manifests", if .0.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", .0.len()) })]
     Refused(Vec<Problem>),
     /// A file is in the way of a change.
     #[error("{message}")]
@@ -61,14 +62,12 @@ pub enum Error {
     /// The answer could not be written.
     #[error("could not write the answer")]
     Output(#[source] io::Error),
-    /// The operator cannot start or go on.
-    #[error("{what}")]
-    Run {
-        /// What could not be done.
-        what: String,
-        /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    /// The operator cannot start.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Without an operator, nothing can be seen either.
+    #[error(transparent)]
+    Preview(#[from] preview::Error),
 }
 
 impl Error {
@@ -99,14 +98,10 @@ impl Error {
             Self::Desired(_) => {
                 Some("name the directory with --desired DIR or MOORING_DESIRED, and make it if it is new".to_owned())
             }
-            Self::Operator(_) | Self::UnknownField(_) | Self::Io { .. } | Self::Output(_) | Self::Run { .. } => None,
+            Self::Operator(_) | Self::UnknownField(_) | Self::Io { .. } | Self::Output(_) | Self::Open(_) | Self::Preview(_) => {
+                None
+            }
         }
-    }
-
-    /// Whether nobody could be asked because no operator runs.
-    #[must_use]
-    pub fn is_no_operator(&self) -> bool {
-        matches!(self, Self::Client(client::Error::NoOperator { .. }))
     }
 
     /// Whether nobody reads the answer any more, as in `mooring get | head -1`. That is no error.
@@ -116,20 +111,10 @@ impl Error {
     }
 }
 
-fn counted(count: usize, one: &str, many: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
-}
-
-/// Closer than this is a slip of the finger; further away is another name.
-const SIMILAR: f64 = 0.7;
-
-/// The key that is most like the one that does not exist.
+/// The key that is most like the one that does not exist: of the same name, or of one that a slip of the finger makes of it.
 fn nearest<'a>(key: &Key, known: impl IntoIterator<Item = &'a Key>) -> Option<Key> {
-    let likeness = |other: &Key| {
-        let kinds = if other.kind == key.kind { 0.0 } else { 0.1 };
-        strsim::jaro_winkler(&other.name, &key.name) - kinds
-    };
-    let (likeness, nearest) =
-        known.into_iter().map(|other| (likeness(other), other)).max_by(|one, other| one.0.total_cmp(&other.0))?;
-    (likeness > SIMILAR).then(|| nearest.clone())
+    let distance = |other: &Key| (strsim::osa_distance(&other.name, &key.name), other.kind != key.kind);
+    let (distance, nearest) = known.into_iter().map(|other| (distance(other), other)).min()?;
+    // One slip for every three letters; more makes it another name.
+    (distance.0 <= key.name.len().div_ceil(3)).then(|| nearest.clone())
 }

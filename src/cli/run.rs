@@ -1,29 +1,23 @@
 //! `mooring run`: the operator itself.
 
+mod once;
+
 use std::{net::SocketAddr, process, sync::Arc};
 
 use clap::Args;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc::UnboundedReceiver,
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Error, Exit,
-    engines::{Calls, engines},
-    output::{self, Format},
-};
+use super::{Error, Exit, engine, output::Format};
 use crate::{
     clock::Clock,
-    controller::{
-        self, Context, Open,
-        once::{Outcome, once},
-    },
-    http::{self, Access, ControlSocket, Operator},
-    manifest::{Key, quantity},
+    controller::{self, Context, Open},
+    http::{self, Access, ControlSocket},
+    manifest::quantity,
     settings::{Mode, Settings},
 };
 
@@ -111,84 +105,67 @@ async fn listen([mut terminate, mut interrupt]: [Signal; 2], stop: CancellationT
 
 /// The operator, from here to its end.
 async fn run_operator(settings: Settings, args: &RunArgs, stop: CancellationToken) -> Result<Exit, Error> {
-    let calls = Calls::default();
-    let engines = engines(&settings, calls.counter())?;
-    let http = match settings.http {
-        Some(address) => Some(listener(address).await?),
-        None => None,
-    };
-    let opened = Context::open(settings, engines, Clock::system()).await;
-    let Open { ctx, queue } = opened.map_err(|source| failed("mooring cannot start", source))?;
-    calls.count_in(&ctx.record.metrics);
-    let stopping = tokio::spawn({
+    let (engines, counter) = engine::engines(&settings)?;
+    // First of all: an address that is taken is found out before anything is begun.
+    let listener = listener(settings.http).await?;
+    let Open { ctx, queue } = Context::open(settings.clone(), engines, Clock::system()).await?;
+    let counts = counter.set(Arc::clone(&ctx.record.metrics));
+    debug_assert!(counts.is_ok(), "nobody else sets it");
+    let servers = Servers::start(&settings, listener, Arc::clone(&ctx))?;
+    let stopper = tokio::spawn({
         let (ctx, stop) = (Arc::clone(&ctx), stop.clone());
         async move {
             stop.cancelled().await;
             ctx.stop();
         }
     });
-    let ended = if args.once { converge(&ctx, args).await } else { serve(ctx, queue, http, &stop).await };
-    stopping.abort();
+    tracing::info!(
+        desired = %settings.desired.display(), state = %settings.state.display(), owner = settings.owner, engine = settings.engine,
+        mode = ?settings.mode, http = settings.http.map(tracing::field::display), "mooring runs",
+    );
+    let ended = if args.once {
+        once::once(&ctx, args.timeout.0, args.output).await
+    } else {
+        controller::run(Arc::clone(&ctx), queue).await;
+        // Ended by itself, it has lost its containers to another Mooring.
+        if stop.is_cancelled() {
+            Ok(Exit::Good)
+        } else {
+            Err(Error::Operator("mooring stopped by itself; the log says why".to_owned()))
+        }
+    };
+    stopper.abort();
+    servers.stop().await;
+    tracing::info!("mooring has stopped");
     ended
 }
 
-/// Keeps the host as declared, and answers questions, until it is told to stop.
-async fn serve(
-    ctx: Arc<Context>,
-    queue: UnboundedReceiver<Key>,
-    http: Option<TcpListener>,
-    stop: &CancellationToken,
-) -> Result<Exit, Error> {
-    let path = ctx.world.settings.socket();
-    let socket = ControlSocket::bind(&path).map_err(|source| Error::file("listen at", &path, source))?;
-    let mut servers = JoinSet::new();
-    servers.spawn(http::serve_unix(socket, Arc::clone(&ctx) as Arc<dyn Operator>, Access::Full, stop.clone()));
-    if let Some(listener) = http {
-        tracing::info!(address = ?listener.local_addr().ok(), "answering");
-        servers.spawn(http::serve(listener, Arc::clone(&ctx) as Arc<dyn Operator>, Access::ReadOnly, stop.clone()));
-    }
-    controller::run(ctx, queue).await;
-    // Ended by itself, it has lost the containers to another Mooring.
-    let was_asked = stop.is_cancelled();
-    stop.cancel();
-    servers.join_all().await;
-    if was_asked {
-        return Ok(Exit::Good);
-    }
-    Err(Error::Operator("mooring stopped by itself; the log says why".to_owned()))
+async fn listener(address: Option<SocketAddr>) -> Result<Option<TcpListener>, Error> {
+    let Some(address) = address else { return Ok(None) };
+    let failed = |source| Error::io(format!("could not listen on {address}; choose another with --http, or --no-http"), source);
+    TcpListener::bind(address).await.map(Some).map_err(failed)
 }
 
-/// Converges once, and tells what it came to.
-async fn converge(ctx: &Arc<Context>, args: &RunArgs) -> Result<Exit, Error> {
-    let problems = ctx.desired.problems();
-    if !problems.is_empty() {
-        ctx.close().await;
-        return Err(Error::Refused(problems));
-    }
-    if let Some(trouble) = ctx.desired.trouble() {
-        ctx.close().await;
-        return Err(Error::Operator(trouble));
-    }
-    let outcome = output::patiently("converging", once(ctx, args.timeout.0)).await;
-    ctx.close().await;
-    match args.output {
-        Format::Json => output::json(&outcome)?,
-        Format::Text => output::print(&told(&outcome))?,
-    }
-    Ok(if outcome.is_converged() { Exit::Good } else { Exit::Differs })
+/// Those who answer while the operator works.
+struct Servers {
+    tasks: JoinSet<()>,
+    shutdown: CancellationToken,
 }
 
-fn told(outcome: &Outcome) -> String {
-    let acted = outcome.acted.iter().map(|step| format!("done: {step}"));
-    let unresolved = outcome.unresolved.iter().map(|(key, reason)| format!("not as declared: {key}: {reason}"));
-    let end = if outcome.is_converged() { "everything is as declared" } else { "not everything could be made as declared" };
-    output::lines(acted.chain(unresolved).chain([end.to_owned()]))
-}
+impl Servers {
+    fn start(settings: &Settings, listener: Option<TcpListener>, ctx: Arc<Context>) -> Result<Self, Error> {
+        let path = settings.socket();
+        let socket = ControlSocket::bind(&path).map_err(|source| Error::file("make the control socket", &path, source))?;
+        let (mut tasks, shutdown) = (JoinSet::new(), CancellationToken::new());
+        if let Some(listener) = listener {
+            tasks.spawn(http::serve(listener, Arc::clone(&ctx) as _, Access::ReadOnly, shutdown.clone()));
+        }
+        tasks.spawn(http::serve_unix(socket, ctx, Access::Full, shutdown.clone()));
+        Ok(Self { tasks, shutdown })
+    }
 
-async fn listener(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|source| Error::io(format!("could not listen at {address}"), source))
-}
-
-fn failed(what: &str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::Run { what: what.to_owned(), source: Box::new(source) }
+    async fn stop(self) {
+        self.shutdown.cancel();
+        self.tasks.join_all().await;
+    }
 }

@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
-use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
@@ -17,12 +16,10 @@ use crate::{manifest::Key, store::Object};
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// What converging once came to.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default)]
 pub struct Outcome {
     /// Objects that are not as declared, and why.
     pub unresolved: BTreeMap<Key, String>,
-    /// The steps that were taken, with their reasons, in order.
-    pub acted: Vec<String>,
 }
 
 impl Outcome {
@@ -39,15 +36,12 @@ pub async fn once(ctx: &Arc<Context>, limit: Duration) -> Outcome {
     let mut outcome = Outcome::default();
     loop {
         let round = round(ctx).await;
-        let hopeful = round.iter().any(|(_, state)| matches!(state, State::Acted(_) | State::OnItsWay(_) | State::Failed(_)));
+        let hopeful = round.iter().any(|(_, state)| matches!(state, State::Acted | State::OnItsWay(_) | State::Failed(_)));
         outcome.unresolved.clear();
         for (key, state) in round {
             match state {
                 State::Converged => {}
-                State::Acted(steps) => {
-                    outcome.unresolved.insert(key, "it was acted on just now".to_owned());
-                    outcome.acted.extend(steps);
-                }
+                State::Acted => drop(outcome.unresolved.insert(key, "it was acted on just now".to_owned())),
                 State::OnItsWay(reason) | State::Failed(reason) | State::Stuck(reason) => {
                     outcome.unresolved.insert(key, reason);
                 }
@@ -63,7 +57,7 @@ pub async fn once(ctx: &Arc<Context>, limit: Duration) -> Outcome {
 /// How an object stands after a round.
 enum State {
     Converged,
-    Acted(Vec<String>),
+    Acted,
     OnItsWay(String),
     Stuck(String),
     Failed(String),
@@ -92,7 +86,7 @@ async fn look(ctx: &Context, object: &Object, now: Instant) -> State {
     let mark = Mark { first: now, last: now };
     match look_and_act(object, ctx, Some(mark)).await {
         Ok(Looked::Converged) => State::Converged,
-        Ok(Looked::Acted(steps)) => State::Acted(steps),
+        Ok(Looked::Acted) => State::Acted,
         Ok(Looked::Refused(error)) => State::Stuck(error.to_string()),
         Ok(Looked::Waiting { wait: Some(wait), .. }) if wait.ends_by_itself() => State::OnItsWay(wait.to_string()),
         Ok(Looked::Waiting { wait: Some(wait), .. }) => State::Stuck(wait.to_string()),

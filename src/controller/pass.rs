@@ -103,7 +103,7 @@ async fn guarded(object: &Object, ctx: &Context) -> Result<Action, Error> {
     ctx.retries.clear(key);
     match looked {
         // What was done changes the world: look at it as it is now.
-        Looked::Acted(_) => {
+        Looked::Acted => {
             ctx.triggers.trigger(key);
             Ok(Action::await_change())
         }
@@ -117,8 +117,8 @@ async fn guarded(object: &Object, ctx: &Context) -> Result<Action, Error> {
 pub enum Looked {
     /// The object is as declared.
     Converged,
-    /// Every step of the plan was taken: these.
-    Acted(Vec<String>),
+    /// Every step of the plan was taken.
+    Acted,
     /// Something stands in the way.
     Waiting {
         /// What; none when we are only to observe and there would have been something to do.
@@ -178,7 +178,7 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
         None => {
             begun.conclude(PassOutcome::Acted);
             ctx.settle(object, &desired, &seen.situation, &plan).await?;
-            Ok(Looked::Acted(report.taken.iter().map(|(step, _)| step.to_string()).collect()))
+            Ok(Looked::Acted)
         }
         Some(source) => {
             begun.conclude(PassOutcome::Failed);

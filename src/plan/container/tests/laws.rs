@@ -108,7 +108,7 @@ fn pass(world: &mut World, fate: Fate) -> Plan {
     let reset = jiff::SignedDuration::from_secs(600);
     let history = std::mem::take(&mut world.observed.history);
     world.observed.history = history.settled(&plan, &world.observed.containers, world.observed.at, reset);
-    world.observed.at = world.observed.at + jiff::SignedDuration::from_secs(2);
+    world.observed.at += jiff::SignedDuration::from_secs(2);
     plan
 }
 
@@ -161,7 +161,7 @@ prop_compose! {
             world.observed.missing_networks.clear();
             world.observed.missing_volumes.clear();
             world = world.has(name, |mut container| {
-                if outdated { container = container.from_image("web:1") }
+                if outdated { container = container.of_image("web:1") }
                 if revalued { container = container.given("TZ", "CET") }
                 if detached { container.networks.clear() }
                 container.is(state)
@@ -197,7 +197,7 @@ proptest! {
         if port { world = world.port(80) }
         if volume { world = world.volume("data") }
         world.observed.missing_volumes.clear();
-        world = world.has("web", |container| container.from_image("web:1"));
+        world = world.has("web", |container| container.of_image("web:1"));
         let mut made = 0;
         for _ in 0..300 {
             let plan = pass(&mut world, Fate::Crashes);

@@ -6,7 +6,7 @@ use crate::plan::history::FailedReplacement;
 #[test]
 fn an_outdated_container_is_replaced_by_one_made_beside_it() {
     let world =
-        wanted().image("web:2").variable("TZ", "UTC").has("web", |container| container.from_image("web:1").given("TZ", "CET"));
+        wanted().image("web:2").variable("TZ", "UTC").has("web", |container| container.of_image("web:1").given("TZ", "CET"));
     decides(
         &world,
         &expect![[r#"
@@ -19,7 +19,7 @@ fn an_outdated_container_is_replaced_by_one_made_beside_it() {
 
 #[test]
 fn what_would_claim_the_same_port_steps_aside_first() {
-    let world = wanted().port(80).image("web:2").has("web", |container| container.from_image("web:1"));
+    let world = wanted().port(80).image("web:2").has("web", |container| container.of_image("web:1"));
     decides(
         &world,
         &expect![[r#"
@@ -46,14 +46,14 @@ fn a_variable_that_is_wanted_no_more_is_a_difference_and_one_of_the_image_is_non
 
 #[test]
 fn a_container_with_data_is_not_recreated_unless_that_is_permitted_and_is_kept_alive_meanwhile() {
-    let outdated = wanted().volume("data").image("web:2").has("web", |container| container.from_image("web:1"));
+    let outdated = wanted().volume("data").image("web:2").has("web", |container| container.of_image("web:1"));
     decides(
         &outdated,
         &expect![[r#"
         wait: forbidden: would recreate a container with data, because it differs in image web:1 → web:2; set allowRecreate
     "#]],
     );
-    let dead = wanted().volume("data").image("web:2").has("web", |container| container.from_image("web:1").exited(1));
+    let dead = wanted().volume("data").image("web:2").has("web", |container| container.of_image("web:1").exited(1));
     decides(
         &dead,
         &expect![[r#"
@@ -80,7 +80,7 @@ fn a_container_without_a_readable_label_counts_as_outdated_and_as_one_with_data(
 
 #[test]
 fn nothing_is_replaced_before_its_image_is_there() {
-    let world = wanted().image("web:2").missing_image().never_pull().has("web", |container| container.from_image("web:1"));
+    let world = wanted().image("web:2").missing_image().never_pull().has("web", |container| container.of_image("web:1"));
     decides(
         &world,
         &expect![[r#"
@@ -91,21 +91,21 @@ fn nothing_is_replaced_before_its_image_is_there() {
 
 #[test]
 fn a_paused_or_stopped_container_is_not_replaced_under_the_hands_of_who_did_that() {
-    let paused = wanted().image("web:2").has("web", |container| container.from_image("web:1").is(State::Paused));
+    let paused = wanted().image("web:2").has("web", |container| container.of_image("web:1").is(State::Paused));
     decides(
         &paused,
         &expect![[r#"
         wait: it is paused; unpause it when you are done
     "#]],
     );
-    let stopped = wanted().image("web:2").has("web", |container| container.from_image("web:1").exited(0)).stopped_by_hand();
+    let stopped = wanted().image("web:2").has("web", |container| container.of_image("web:1").exited(0)).stopped_by_hand();
     assert!(matches!(stopped.plan().wait, Some(Wait::StoppedByHand { .. })));
     assert!(stopped.plan().steps.is_empty());
 }
 
 /// The old container, and the new one beside it.
 fn beside(new: impl FnOnce(Container) -> Container) -> World {
-    wanted().image("web:2").has("web", |container| container.from_image("web:1")).has("web.next", new)
+    wanted().image("web:2").has("web", |container| container.of_image("web:1")).has("web.next", new)
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn an_old_one_that_stepped_aside_comes_back_when_the_new_one_fails() {
     let world = wanted()
         .port(80)
         .image("web:2")
-        .has("web.previous", |old| old.from_image("web:1").exited(0))
+        .has("web.previous", |old| old.of_image("web:1").exited(0))
         .has("web", |new| new.exited(1));
     decides(
         &world,
@@ -172,7 +172,7 @@ fn an_old_one_that_stepped_aside_comes_back_when_the_new_one_fails() {
 #[test]
 fn an_interrupted_stepping_aside_is_finished() {
     let world =
-        wanted().port(80).image("web:2").has("web", |old| old.from_image("web:1")).has("web.next", |new| new.is(State::Created));
+        wanted().port(80).image("web:2").has("web", |old| old.of_image("web:1")).has("web.next", |new| new.is(State::Created));
     decides(
         &world,
         &expect![[r#"
@@ -190,8 +190,8 @@ fn a_manifest_that_changes_again_in_the_middle_goes_on_from_the_old_one() {
     let world = wanted()
         .port(80)
         .image("web:3")
-        .has("web.previous", |old| old.from_image("web:1").exited(0))
-        .has("web", |new| new.from_image("web:2").healthy(Health::Starting));
+        .has("web.previous", |old| old.of_image("web:1").exited(0))
+        .has("web", |new| new.of_image("web:2").healthy(Health::Starting));
     decides(
         &world,
         &expect![[r#"
@@ -207,7 +207,7 @@ fn a_manifest_that_changes_again_in_the_middle_goes_on_from_the_old_one() {
 
 #[test]
 fn a_version_that_did_not_come_up_is_tried_again_later_and_not_for_ever() {
-    let outdated = wanted().image("web:2").has("web", |container| container.from_image("web:1"));
+    let outdated = wanted().image("web:2").has("web", |container| container.of_image("web:1"));
     let fields = vec![FieldChange { field: "image".into(), from: Some("web:1".into()), to: Some("web:2".into()) }];
     let failed = |count, fields: &[FieldChange]| {
         let failed =

@@ -241,7 +241,7 @@ impl Container {
         self
     }
 
-    pub(super) fn from_image(self, image: &str) -> Self {
+    pub(super) fn of_image(self, image: &str) -> Self {
         self.made_with(|shape| shape.image = image.into())
     }
 
