@@ -81,6 +81,23 @@ impl Plan {
         Self { wait: Some(wait), ..Self::default() }
     }
 
+    /// A plan after whose steps the object has to come up.
+    #[must_use]
+    pub fn starting() -> Self {
+        Self::waiting(Wait::Starting)
+    }
+
+    /// Takes note of one more thing that stands in the way.
+    ///
+    /// There is room for one. What nobody will remind us of comes first, then
+    /// what a person has to know, then what comes by itself.
+    pub fn also_wait(&mut self, wait: Wait) {
+        let weight = |wait: &Wait| (wait.until().is_some(), !wait.ends_by_itself());
+        if self.wait.as_ref().is_none_or(|present| weight(&wait) > weight(present)) {
+            self.wait = Some(wait);
+        }
+    }
+
     /// Adds a step.
     pub fn step(&mut self, action: impl Into<Action>, why: Why) {
         self.steps.push(Step { action: action.into(), why });

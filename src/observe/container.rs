@@ -49,10 +49,11 @@ impl Lens<'_> {
     pub async fn own(self, desired: &Desired) -> Result<Observed, Error> {
         let listed = self.snapshot.of_object(self.owner, &desired.key);
         let ours: BTreeSet<&str> = listed.iter().map(|container| container.id.as_str()).collect();
-        let name_taken =
-            self.snapshot.containers.values().any(|other| other.name == desired.name && !ours.contains(other.id.as_str()));
+        let names = desired.names();
+        let strangers = self.snapshot.containers.values().filter(|other| !ours.contains(other.id.as_str()));
+        let taken = strangers.filter(|other| names.contains(&other.name)).map(|other| other.name.clone()).collect();
         let mut observed = self.containers(&listed).await?;
-        observed.name_taken = name_taken;
+        observed.taken_names = taken;
         (observed.variables, observed.missing_variables) = self.variables(&desired.variables);
         // A container that has the shape proves that networks, volumes and image are there, or will be asked for when it is not well.
         let needs_nothing = observed.containers.iter().any(|container| {
@@ -60,14 +61,18 @@ impl Lens<'_> {
             let attached = desired.shape.networks.iter().all(|network| container.networks.contains(&network.name));
             has_shape && attached && container.readiness() == Readiness::Healthy
         });
-        observed.image_present = true;
         if !needs_nothing {
             let engine = self.snapshots.engine();
             let wanted: BTreeSet<String> = desired.shape.networks.iter().map(|network| network.name.clone()).collect();
             observed.missing_networks = missing(wanted, || engine.networks()).await?;
             let wanted: BTreeSet<String> = desired.shape.volume_names().map(str::to_owned).collect();
             observed.missing_volumes = missing(wanted, || engine.volumes()).await?;
-            observed.image_present = engine.has_image(&desired.shape.image).await?;
+            let fallback = self.history.fallback.as_ref().map(|fallback| &fallback.good);
+            for image in [Some(&desired.shape.image), self.history.good_image.as_ref(), fallback].into_iter().flatten() {
+                if !engine.has_image(image).await? {
+                    observed.missing_images.insert(image.clone());
+                }
+            }
         }
         Ok(observed)
     }
@@ -100,10 +105,10 @@ impl Lens<'_> {
         Ok(Observed {
             at: self.snapshot.at,
             containers,
-            name_taken: false,
+            taken_names: BTreeSet::new(),
             missing_networks: BTreeSet::new(),
             missing_volumes: BTreeSet::new(),
-            image_present: true,
+            missing_images: BTreeSet::new(),
             variables: BTreeMap::new(),
             missing_variables: BTreeMap::new(),
             dependencies: self.dependencies.clone(),
@@ -121,6 +126,7 @@ impl Lens<'_> {
             health: listed.health,
             probe: (self.probes)(listed),
             started_at: inspected.started_at,
+            restarts: inspected.restarts,
             made_with: made_with(&listed.labels),
             networks: listed.networks.keys().cloned().collect(),
             variables: inspected

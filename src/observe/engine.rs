@@ -99,6 +99,8 @@ pub struct Inspected {
     pub health: Health,
     /// When its main process was last started.
     pub started_at: Option<Timestamp>,
+    /// How often the engine has restarted it by its own policy since somebody last started it.
+    pub restarts: u32,
     /// When its main process last ended.
     pub finished_at: Option<Timestamp>,
     /// Its environment.

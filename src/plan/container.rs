@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{
-    Plan, Wait, Why,
+    Note, Plan, Wait, Why,
     action::{EngineAction, Target, VariableSource},
     history::History,
     shape::{FieldChange, LIMIT_FIELDS, Limits, Shape},
@@ -90,14 +90,15 @@ pub struct Observed {
     pub at: Timestamp,
     /// The containers of this object: those that carry its label, or that its selector names. Oldest first.
     pub containers: Vec<Container>,
-    /// Whether a container that is not of this object has the wanted name.
-    pub name_taken: bool,
+    /// Those of [`Desired::names`] that a container has which is not of this object.
+    pub taken_names: BTreeSet<String>,
     /// Networks that the shape names and that do not exist.
     pub missing_networks: BTreeSet<String>,
     /// Volumes that the shape names and that do not exist.
     pub missing_volumes: BTreeSet<String>,
-    /// Whether the engine has the image. Only asked when a container would have to be made.
-    pub image_present: bool,
+    /// Images that a new container may need, the wanted one and the last good one, and that the
+    /// engine does not have. Only asked when a container would have to be made.
+    pub missing_images: BTreeSet<String>,
     /// The variables that the container should have, with their sources' values as they are now.
     pub variables: BTreeMap<String, Variable>,
     /// Variables that are wanted and have no value, with the reason.
@@ -133,8 +134,10 @@ pub struct Container {
     pub health: Health,
     /// What our own probe says; none when there is no probe.
     pub probe: Option<ProbeState>,
-    /// When its main process was last started.
+    /// When its main process was last started. Known of everything that runs.
     pub started_at: Option<Timestamp>,
+    /// How often the engine has restarted it by its own policy since somebody last started it.
+    pub restarts: u32,
     /// What we made it with; none when somebody else made it, or the label cannot be read.
     pub made_with: Option<MadeWith>,
     /// The user-defined networks it is attached to.
@@ -230,6 +233,16 @@ impl Container {
         self.health != Health::None || self.probe.is_some()
     }
 
+    /// Whether it is on its way out, or has got stuck there.
+    fn is_gone(&self) -> bool {
+        matches!(self.state, State::Removing | State::Dead)
+    }
+
+    /// Whether it may keep data. A label that cannot be read is no evidence against it.
+    fn may_have_data(&self) -> bool {
+        self.made_with.as_ref().is_none_or(|made_with| made_with.shape.is_stateful())
+    }
+
     /// How we refer to it in a step.
     fn target(&self) -> Target {
         Target::seen(&self.id, &self.name)
@@ -251,26 +264,27 @@ pub fn readiness(state: &State, health: Health, probe: Option<&ProbeState>) -> R
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     let desired = &desired.with_fallback(&observed.history);
-    let (fitting, outdated): (Vec<_>, Vec<_>) =
-        observed.containers.iter().partition(|container| differences(desired, observed, container).is_empty());
-    // Several as declared are one too many, left behind by a pass that was cut short: the best one stays.
-    let current = fitting.iter().copied().max_by_key(|container| (container.readiness(), container.name == desired.name));
-    let surplus: Vec<_> =
-        fitting.iter().copied().filter(|container| current.is_some_and(|current| current.id != container.id)).collect();
-    if !surplus.is_empty() {
-        let mut plan = Plan { wait: Some(Wait::Starting), ..Plan::default() };
-        for container in surplus {
-            remove(&mut plan, container, &Why::Replaced);
-        }
-        return plan;
+    let (gone, living): (Vec<_>, Vec<_>) = observed.containers.iter().partition(|container| container.is_gone());
+    // A container on its way out does nothing any more, but it may still have the name.
+    if let Some(holder) = gone.iter().find(|container| container.name == desired.name) {
+        return recover::own(desired, observed, holder);
     }
-    let mut plan = match (current, outdated.as_slice()) {
-        (None, []) => create::first(desired, observed),
-        (None, outdated) => replace::begin(desired, observed, outdated),
-        (Some(current), []) => recover::own(desired, observed, current),
-        (Some(current), outdated) if current.name == desired.previous_name() => replace::come_back(desired, current, outdated),
-        (Some(current), outdated) => replace::go_on(desired, observed, current, outdated),
+    let (fitting, outdated): (Vec<_>, Vec<_>) =
+        living.into_iter().partition(|container| differences(desired, observed, container).is_empty());
+    // The one that has the name, if there are several: an earlier pass may have been cut short.
+    let current = fitting.iter().copied().max_by_key(|container| (container.name == desired.name, container.readiness()));
+    let old = replace::way_back(desired, observed, current, &outdated);
+    let in_play = |container: &Container| [current, old].iter().flatten().any(|one| one.id == container.id);
+    let others: Vec<_> = observed.containers.iter().filter(|container| !in_play(container)).collect();
+    let mut plan = match (current, old) {
+        (None, None) => create::first(desired, observed),
+        (None, Some(old)) => replace::begin(desired, observed, old, &others),
+        (Some(current), None) => recover::own(desired, observed, current),
+        (Some(new), Some(old)) => replace::go_on(desired, observed, (new, old), &others),
     };
+    if plan.is_converged() {
+        replace::clear(&mut plan, desired, &others);
+    }
     if let (true, Some(fallback)) = (plan.is_converged(), &observed.history.fallback) {
         plan.wait = Some(Wait::OnLastGoodImage { image: fallback.good.clone(), wanted: fallback.bad.clone() });
     }
@@ -278,14 +292,24 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
 }
 
 impl Desired {
+    /// The names that containers of this object may have: the right one, and those they have
+    /// while they are replaced.
+    #[must_use]
+    pub fn names(&self) -> [String; 3] {
+        [self.name.clone(), self.next_name(), self.previous_name()]
+    }
+
     /// The wish as it stands while the wanted image is known not to work.
     fn with_fallback(&self, history: &History) -> Self {
-        let mut desired = self.clone();
-        if let Some(fallback) = &history.fallback
-            && fallback.bad == desired.shape.image
-        {
-            desired.shape.image.clone_from(&fallback.good);
+        match &history.fallback {
+            Some(fallback) if fallback.bad == self.shape.image => self.with_image(&fallback.good),
+            Some(_) | None => self.clone(),
         }
+    }
+
+    fn with_image(&self, image: &str) -> Self {
+        let mut desired = self.clone();
+        image.clone_into(&mut desired.shape.image);
         desired
     }
 
@@ -305,7 +329,7 @@ impl Desired {
 /// Variables without a known value are left out: not knowing is no evidence of a difference.
 fn differences(desired: &Desired, observed: &Observed, container: &Container) -> Vec<FieldChange> {
     let Some(made_with) = &container.made_with else {
-        return vec![FieldChange { field: "labels".into(), from: Some("unreadable".into()), to: None }];
+        return vec![FieldChange { field: "labels".into(), from: Some("unreadable".into()), to: Some("readable".into()) }];
     };
     let mut changes = desired.shape.changes_from(&made_with.shape);
     // The engine can change a limit on a living container, and set one, but not take one away.
@@ -343,12 +367,18 @@ fn unmet_dependency(depends_on: &[Dependency], observed: &Observed) -> Option<Wa
 
 /// Takes a container away, its volumes never.
 fn remove(plan: &mut Plan, container: &Container, why: &Why) {
-    if container.state == State::Removing {
-        return;
-    }
-    // Only what runs has to stop first; the engine refuses to remove what is running.
-    if matches!(container.state, State::Running | State::Restarting) {
-        plan.step(EngineAction::StopContainer { container: container.target() }, why.clone());
+    match container.state {
+        State::Removing => return,
+        // The engine refuses, and whoever paused it wants to look at it.
+        State::Paused => {
+            plan.notes.push(Note::Leftover { container: container.name.clone() });
+            return;
+        }
+        // The engine refuses to remove what is running.
+        State::Running | State::Restarting => {
+            plan.step(EngineAction::StopContainer { container: container.target() }, why.clone());
+        }
+        State::Created | State::Exited { .. } | State::Dead => {}
     }
     plan.step(EngineAction::RemoveContainer { container: container.target() }, why.clone());
 }

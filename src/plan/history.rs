@@ -24,7 +24,7 @@ const ATTEMPTS_KEPT: usize = 32;
 pub struct History {
     /// The generation of the manifest that it belongs to. A new generation starts with a clean slate.
     pub generation: i64,
-    /// When corrective tries were made, oldest first.
+    /// When corrective tries were made since the container last stayed up for long, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Timestamp>,
     /// How many of them were made in a row without the object having been as declared in between: the rung of the ladder.
@@ -38,6 +38,9 @@ pub struct History {
     /// The version that did not come up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_replacement: Option<FailedReplacement>,
+    /// A container that the engine could not start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_start: Option<FailedStart>,
     /// An image that could not be pulled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_pull: Option<FailedPull>,
@@ -69,6 +72,14 @@ pub struct ManualStop {
     pub at: Timestamp,
 }
 
+impl ManualStop {
+    /// Whether it is the reason for which a container does not run: it has not been started since.
+    #[must_use]
+    pub fn explains(&self, container: &Container) -> bool {
+        self.container == container.id && container.started_at.is_none_or(|started| started <= self.at)
+    }
+}
+
 /// A version that did not come up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedReplacement {
@@ -79,6 +90,16 @@ pub struct FailedReplacement {
     /// When it last failed.
     pub at: Timestamp,
     /// What it did.
+    pub reason: String,
+}
+
+/// A container that the engine could not start. It stays as it was, *created* mostly, which by itself
+/// says nothing about why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedStart {
+    /// Its id, or its name if it was made by the same plan.
+    pub container: String,
+    /// What the engine said.
     pub reason: String,
 }
 
@@ -99,18 +120,21 @@ impl History {
     /// The memory as a manifest of this generation finds it: empty, if it is another manifest than before.
     ///
     /// Only what was learnt about the world stays, what was learnt about the manifest goes.
+    /// A stop by a person is about the world: editing a manifest does not say *start it*.
     #[must_use]
     pub fn for_generation(self, generation: i64) -> Self {
         if self.generation == generation {
             return self;
         }
-        Self { generation, seen_ready: self.seen_ready, good_image: self.good_image, ..Self::default() }
+        let Self { manual_stop, seen_ready, good_image, .. } = self;
+        Self { generation, manual_stop, seen_ready, good_image, ..Self::default() }
     }
 
     /// The memory after a person said: try again.
     #[must_use]
     pub fn released(self) -> Self {
-        Self { generation: self.generation, seen_ready: self.seen_ready, good_image: self.good_image, ..Self::default() }
+        let Self { generation, seen_ready, good_image, .. } = self;
+        Self { generation, seen_ready, good_image, ..Self::default() }
     }
 
     /// The memory after a step was taken, successfully or not.
@@ -129,11 +153,19 @@ impl History {
             (EngineAction::PullImage { image }, _) => {
                 self.failed_pull = failure.map(|reason| self.pull_failed(image, reason, at));
             }
-            (EngineAction::RemoveContainer { .. }, Why::ReplacementFailed { reason, fields }) => {
+            (EngineAction::StartContainer { container }, _) => {
+                let failed =
+                    |reason: &str| FailedStart { container: container.reference().to_owned(), reason: reason.to_owned() };
+                self.failed_start = failure.map(failed);
+            }
+            (EngineAction::RemoveContainer { .. }, Why::ReplacementFailed { reason, fields }) if failure.is_none() => {
                 self.failed_replacement = Some(self.replacement_failed(fields, reason, at));
             }
-            (EngineAction::CreateContainer(new), Why::ImageSuspect { image, .. }) if failure.is_none() => {
-                self.fallback = Some(Fallback { bad: image.clone(), good: new.shape.image.clone() });
+            (EngineAction::CreateContainer(new), why) if failure.is_none() => {
+                self.failed_start = None;
+                if let Why::ImageSuspect { image, .. } = why {
+                    self.fallback = Some(Fallback { bad: image.clone(), good: new.shape.image.clone() });
+                }
             }
             _ => {}
         }
@@ -147,7 +179,7 @@ impl History {
             self.crash_loop.get_or_insert(at);
         }
         if let Some(stop) = &self.manual_stop
-            && containers.iter().all(|container| container.id != stop.container || container.state == State::Running)
+            && !containers.iter().any(|container| container.state != State::Running && stop.explains(container))
         {
             // Somebody started it again, or removed it: the stop is history.
             self.manual_stop = None;
@@ -155,16 +187,21 @@ impl History {
         if !plan.steps.is_empty() {
             return self;
         }
-        let well = containers.iter().find(|container| container.readiness() == Readiness::Healthy);
-        if let Some(container) = well.filter(|_| plan.is_converged()) {
+        let is_well = |container: &&Container| container.readiness() == Readiness::Healthy;
+        if plan.is_converged() && containers.iter().any(|container| is_well(&container)) {
             self.seen_ready = true;
             self.failures = 0;
             self.failed_replacement = None;
-            if container.started_at.is_some_and(|started| at.duration_since(started) >= reset_after) {
-                self.crash_loop = None;
-                self.attempts.clear();
-                self.good_image = container.made_with.as_ref().map(|made_with| made_with.shape.image.clone()).or(self.good_image);
-            }
+        }
+        // An outdated one that must not be replaced, or one with the last good image, deserves a clean slate as well.
+        let has_lasted =
+            |container: &&Container| container.started_at.is_some_and(|started| at.duration_since(started) >= reset_after);
+        if !containers.is_empty() && containers.iter().all(|container| is_well(&container) && has_lasted(&container)) {
+            self.crash_loop = None;
+            self.attempts.clear();
+            self.failures = 0;
+            let image = containers.iter().find_map(|container| Some(container.made_with.as_ref()?.shape.image.clone()));
+            self.good_image = image.or(self.good_image);
         }
         self
     }
@@ -184,7 +221,7 @@ impl History {
 fn is_corrective(action: &EngineAction, why: &Why, seen_ready: bool) -> bool {
     match (action, why) {
         (EngineAction::RestartContainer { .. }, _)
-        | (EngineAction::StartContainer { .. }, Why::NotRunning { .. })
+        | (EngineAction::StartContainer { .. }, Why::NotRunning { .. } | Why::StartFailed { .. })
         | (EngineAction::CreateContainer(_), Why::RestartDidNotHelp { .. } | Why::ImageSuspect { .. }) => true,
         (EngineAction::CreateContainer(_), Why::Missing) => seen_ready,
         _ => false,

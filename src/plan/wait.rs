@@ -18,6 +18,11 @@ use crate::manifest::{Key, status::ConditionType};
 pub enum Wait {
     /// It has been started and is not healthy yet.
     Starting,
+    /// It has been started, and as nobody checks on it, it has to stay up for a moment to count as well.
+    Settling {
+        /// When it has.
+        until: Timestamp,
+    },
     /// The engine is working on it: restarting or removing it.
     EngineBusy {
         /// What the engine does.
@@ -102,6 +107,13 @@ pub enum Wait {
     },
     /// A container to be healed does not exist; making it is not our job.
     NotFound,
+    /// A network that a container to be healed belongs to does not exist; making it is not our job.
+    NetworkNotFound {
+        /// The network.
+        network: String,
+    },
+    /// A container to be healed is half removed; finishing that is not our job.
+    HalfRemoved,
     /// A file of the cascade cannot be read or does not parse.
     UnreadableFile {
         /// The file.
@@ -127,6 +139,7 @@ impl Wait {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Starting => "Starting",
+            Self::Settling { .. } => "Settling",
             Self::EngineBusy { .. } => "EngineBusy",
             Self::Dependency { .. } => "WaitingForDependency",
             Self::MissingVariable { .. } => "MissingVariable",
@@ -142,6 +155,8 @@ impl Wait {
             Self::ReplacementFailed { .. } => "ReplacementFailed",
             Self::NameTaken { .. } => "NameTaken",
             Self::NotFound => "NotFound",
+            Self::NetworkNotFound { .. } => "NetworkNotFound",
+            Self::HalfRemoved => "HalfRemoved",
             Self::UnreadableFile { .. } => "UnreadableFile",
             Self::MissingValues { .. } => "MissingValues",
             Self::EngineUnreachable { .. } => "EngineUnreachable",
@@ -153,6 +168,7 @@ impl Wait {
     pub fn condition(&self) -> ConditionType {
         match self {
             Self::Starting
+            | Self::Settling { .. }
             | Self::EngineBusy { .. }
             | Self::Dependency { .. }
             | Self::StopUnderWay { .. }
@@ -167,6 +183,8 @@ impl Wait {
             | Self::ReplacementFailed { .. }
             | Self::NameTaken { .. }
             | Self::NotFound
+            | Self::NetworkNotFound { .. }
+            | Self::HalfRemoved
             | Self::UnreadableFile { .. }
             | Self::MissingValues { .. }
             | Self::EngineUnreachable { .. } => ConditionType::Degraded,
@@ -177,7 +195,7 @@ impl Wait {
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {
         match self {
-            Self::StopUnderWay { until } | Self::BackingOff { until, .. } => Some(*until),
+            Self::Settling { until } | Self::StopUnderWay { until } | Self::BackingOff { until, .. } => Some(*until),
             Self::ReplacementFailed { until, .. } | Self::ImageUnavailable { until, .. } => *until,
             _ => None,
         }
@@ -194,15 +212,16 @@ impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Starting => f.write_str("it is starting"),
+            Self::Settling { .. } => f.write_str("it has just been started and has to stay up for a moment"),
             Self::EngineBusy { doing } => write!(f, "the engine is {doing} it"),
             Self::Dependency { object, condition } => write!(f, "{object} is not {condition}"),
             Self::MissingVariable { variable, reason } => write!(f, "{variable} has no value: {reason}"),
             Self::StopUnderWay { .. } => f.write_str("somebody seems to be stopping it"),
             Self::StoppedByHand { at } => write!(f, "it was stopped by hand at {at:.0}; start it, or release it"),
             Self::Paused => f.write_str("it is paused; unpause it when you are done"),
-            Self::BackingOff { until, attempts } => write!(f, "backing off until {until:.0} after {attempts} tries"),
+            Self::BackingOff { until, attempts } => write!(f, "backing off until {until:.0} after {}", tries(*attempts)),
             Self::CrashLoop { attempts, reason } => {
-                write!(f, "crash loop: given up after {attempts} tries ({reason}); mend it, then release it")
+                write!(f, "crash loop: given up after {} ({reason}); mend it, then release it", tries(*attempts))
             }
             Self::RecreateForbidden { fields } => {
                 let fields: Vec<_> = fields.iter().map(ToString::to_string).collect();
@@ -212,9 +231,9 @@ impl fmt::Display for Wait {
                     fields.join("; ")
                 )
             }
-            Self::RemoveForbidden => {
-                f.write_str("forbidden: would remove a container with data; it had no allowRemove when its manifest went")
-            }
+            Self::RemoveForbidden => f.write_str(
+                "forbidden: would remove a container with data; it was made without allowRemove, so remove it by hand",
+            ),
             Self::ImageUnavailable { image, reason, .. } => write!(f, "image {image} is not there: {reason}"),
             Self::OnLastGoodImage { image, wanted } => {
                 write!(
@@ -230,9 +249,15 @@ impl fmt::Display for Wait {
             }
             Self::NameTaken { name } => write!(f, "a container named {name} exists and is not ours"),
             Self::NotFound => f.write_str("there is no such container, and making it is not Mooring's job"),
+            Self::NetworkNotFound { network } => write!(f, "there is no network {network}, and making it is not Mooring's job"),
+            Self::HalfRemoved => f.write_str("the engine has half removed it; remove it by hand"),
             Self::UnreadableFile { file, reason } => write!(f, "{file} cannot be used: {reason}"),
             Self::MissingValues { variables } => write!(f, "{} has no value in any file", variables.join(", ")),
             Self::EngineUnreachable { reason } => write!(f, "the engine cannot be reached: {reason}"),
         }
     }
+}
+
+fn tries(attempts: u32) -> String {
+    if attempts == 1 { "1 try".to_owned() } else { format!("{attempts} tries") }
 }

@@ -28,6 +28,18 @@ pub enum Why {
         /// Whether the kernel killed it for want of memory.
         out_of_memory: bool,
     },
+    /// The engine could not start it.
+    StartFailed {
+        /// What the engine said.
+        error: String,
+    },
+    /// It exits again and again, however often the engine restarts it.
+    Restarting {
+        /// How often it did.
+        restarts: u32,
+    },
+    /// An earlier removal got stuck half-way.
+    HalfRemoved,
     /// Its health check says so.
     Unhealthy,
     /// Our own probe says so.
@@ -61,9 +73,13 @@ pub enum Why {
     },
     /// A new container has taken its place.
     Replaced,
+    /// It is a duplicate, or what an interrupted replacement left behind.
+    LeftOver,
+    /// It had stepped aside for another version, and the manifest has come back to it.
+    WantedAgain,
     /// Its manifest is gone.
     NoLongerWanted,
-    /// It has left a network that it belongs to.
+    /// It is not attached to a network that it belongs to.
     Disconnected {
         /// The network.
         network: String,
@@ -100,6 +116,9 @@ impl Why {
             Self::NeededBy { .. } => "NeededBy",
             Self::NeverStarted => "NeverStarted",
             Self::NotRunning { .. } => "NotRunning",
+            Self::StartFailed { .. } => "StartFailed",
+            Self::Restarting { .. } => "Restarting",
+            Self::HalfRemoved => "HalfRemoved",
             Self::Unhealthy => "Unhealthy",
             Self::ProbeFailing { .. } => "ProbeFailing",
             Self::Outdated { .. } => "Outdated",
@@ -107,6 +126,8 @@ impl Why {
             Self::ImageSuspect { .. } => "ImageSuspect",
             Self::ReplacementFailed { .. } => "ReplacementFailed",
             Self::Replaced => "Replaced",
+            Self::LeftOver => "LeftOver",
+            Self::WantedAgain => "WantedAgain",
             Self::NoLongerWanted => "NoLongerWanted",
             Self::Disconnected { .. } => "Disconnected",
             Self::Misnamed { .. } => "Misnamed",
@@ -127,19 +148,25 @@ impl fmt::Display for Why {
             Self::NeverStarted => f.write_str("it was made and never started"),
             Self::NotRunning { out_of_memory: true, .. } => f.write_str("it ran out of memory and was killed"),
             Self::NotRunning { exit_code, .. } => write!(f, "it exited with {exit_code}"),
+            Self::StartFailed { error } => write!(f, "it could not be started: {error}"),
+            Self::Restarting { restarts } => write!(f, "it exited again after each of {restarts} restarts by the engine"),
+            Self::HalfRemoved => f.write_str("an earlier removal got stuck"),
             Self::Unhealthy => f.write_str("it is unhealthy"),
             Self::ProbeFailing { error } => write!(f, "its probe fails: {error}"),
             Self::Outdated { fields } => {
                 let fields: Vec<_> = fields.iter().map(ToString::to_string).collect();
                 write!(f, "it differs in {}", fields.join("; "))
             }
+            Self::RestartDidNotHelp { attempts: 1 } => f.write_str("an earlier try did not help"),
             Self::RestartDidNotHelp { attempts } => write!(f, "{attempts} earlier tries did not help"),
             Self::ImageSuspect { image, attempts } => write!(f, "{attempts} earlier tries with {image} did not help"),
             Self::ReplacementFailed { reason, .. } => write!(f, "the new version did not come up: {reason}"),
             Self::Replaced => f.write_str("a new one has taken its place"),
+            Self::LeftOver => f.write_str("it is left over"),
+            Self::WantedAgain => f.write_str("the manifest has come back to it"),
             Self::NoLongerWanted => f.write_str("its manifest is gone"),
-            Self::Disconnected { network } => write!(f, "it has left {network}"),
-            Self::Misnamed { name } => write!(f, "it is named {name}"),
+            Self::Disconnected { network } => write!(f, "it is not on {network}"),
+            Self::Misnamed { .. } => f.write_str("that is its declared name"),
             Self::SecretsMissing { secrets } => {
                 let names: Vec<_> = secrets.iter().map(|(name, _)| name.as_str()).collect();
                 write!(f, "{} {} in no file", names.join(", "), if names.len() == 1 { "is" } else { "are" })

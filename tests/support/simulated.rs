@@ -480,6 +480,7 @@ impl Engine for Simulated {
             state: container.listed.state.clone(),
             health: container.listed.health,
             started_at: container.started_at,
+            restarts: 0,
             finished_at: None,
             variables: container.variables.clone(),
             limits: container.limits.clone(),

@@ -78,6 +78,7 @@ pub(super) fn inspected(response: ContainerInspectResponse) -> Inspected {
     let config = response.config.unwrap_or_default();
     Inspected {
         health: health(&state),
+        restarts: response.restart_count.and_then(|count| u32::try_from(count).ok()).unwrap_or_default(),
         started_at: instant(state.started_at.as_deref()),
         finished_at: instant(state.finished_at.as_deref()),
         state: inspected_state(&state),

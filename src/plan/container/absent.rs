@@ -9,7 +9,7 @@ pub fn plan(observed: &Observed) -> Plan {
     let mut plan = Plan::default();
     for container in &observed.containers {
         match obstacle(container) {
-            Some(wait) => plan.wait = Some(wait),
+            Some(wait) => plan.also_wait(wait),
             None => remove(&mut plan, container, &Why::NoLongerWanted),
         }
     }
@@ -17,13 +17,12 @@ pub fn plan(observed: &Observed) -> Plan {
 }
 
 fn obstacle(container: &Container) -> Option<Wait> {
-    if container.state == State::Paused {
-        return Some(Wait::Paused);
-    }
-    if container.state == State::Removing {
-        return Some(Wait::EngineBusy { doing: "removing".to_owned() });
+    match container.state {
+        State::Paused => return Some(Wait::Paused),
+        State::Removing => return Some(Wait::EngineBusy { doing: "removing".to_owned() }),
+        State::Created | State::Running | State::Restarting | State::Exited { .. } | State::Dead => {}
     }
     // A label that cannot be read says nothing about data, and that is not a permission.
-    let may_go = container.made_with.as_ref().is_some_and(|made_with| !made_with.shape.is_stateful() || made_with.allow_remove);
-    (!may_go).then_some(Wait::RemoveForbidden)
+    let permitted = container.made_with.as_ref().is_some_and(|made_with| made_with.allow_remove);
+    (container.may_have_data() && !permitted).then_some(Wait::RemoveForbidden)
 }

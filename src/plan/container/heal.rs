@@ -1,6 +1,6 @@
 //! Decides what to do about a container that somebody else made.
 
-use super::{Dependency, Observed, Policy, Probe, State, recover};
+use super::{Dependency, Observed, Policy, Probe, recover};
 use crate::{
     manifest::{Key, container::Selector},
     plan::{Plan, Wait, shape::Network},
@@ -33,13 +33,15 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
         return Plan::waiting(Wait::NotFound);
     }
     let mut plan = Plan::default();
+    let is_there = |network: &Network| !observed.missing_networks.contains(&network.name);
+    let (networks, missing): (Vec<Network>, Vec<Network>) = desired.networks.iter().cloned().partition(is_there);
     for container in &observed.containers {
-        let mut part = recover::gently(&desired.policy, &desired.depends_on, observed, container);
-        if container.state == State::Running {
-            recover::reconnect(&mut part, &desired.networks, observed, container);
-        }
+        let mut part = recover::gently(&desired.policy, &desired.depends_on, &networks, observed, container);
         plan.steps.append(&mut part.steps);
-        plan.wait = plan.wait.or(part.wait);
+        part.wait.into_iter().for_each(|wait| plan.also_wait(wait));
+    }
+    for network in missing {
+        plan.also_wait(Wait::NetworkNotFound { network: network.name });
     }
     plan
 }

@@ -11,44 +11,75 @@ use crate::{
     manifest::container::{Healing, HealingBackoff, OnManualStop},
     plan::{
         Plan, Wait, Why,
-        action::{EngineAction, Target},
-        shape::Network,
+        action::EngineAction,
+        shape::{FieldChange, Network, Shape},
     },
 };
 
+/// How often the engine may restart a container by its own policy before that counts as *did not help*.
+///
+/// Its pauses double from 100 ms on, so this many take about three seconds:
+/// more than a hiccup, and soon enough that nobody waits for the engine's
+/// later pauses of up to a minute.
+const ENGINE_RESTARTS: u32 = 5;
+
 /// What to do about a container that needs no replacement.
 pub(super) fn own(desired: &Desired, observed: &Observed, container: &Container) -> Plan {
+    // Well or not, under another name nobody finds it.
+    if container.name != desired.name && container.state != State::Paused && !observed.taken_names.contains(&desired.name) {
+        let mut plan = Plan::default();
+        // One that has run would have had a say in this as the way back.
+        let holder = observed.containers.iter().find(|other| other.name == desired.name);
+        holder.into_iter().for_each(|holder| remove(&mut plan, holder, &Why::LeftOver));
+        let why = Why::Misnamed { name: container.name.clone() };
+        plan.step(EngineAction::RenameContainer { container: container.target(), to: desired.name.clone() }, why);
+        return plan;
+    }
     match ailment(&desired.policy, observed, container) {
         Ailment::None => in_place(desired, observed, container),
         Ailment::Wait(wait) => Plan::waiting(wait),
         Ailment::HalfRemoved => {
             let mut plan = Plan::default();
-            remove(&mut plan, container, &Why::NotRunning { exit_code: 0, out_of_memory: false });
+            remove(&mut plan, container, &Why::HalfRemoved);
             plan
         }
-        Ailment::Needs(Cure::Start, why) if why == Why::NeverStarted => start(&desired.depends_on, observed, container, why),
-        Ailment::Needs(cure, why) => climb(desired, observed, container, (cure, why)),
+        Ailment::Needs(cure, why) => {
+            if let Some(wait) = unmet_dependency(&desired.depends_on, observed) {
+                return Plan::waiting(wait);
+            }
+            // The first start is no correction: neither pause nor budget apply.
+            if why == Why::NeverStarted {
+                let mut plan = Plan::starting();
+                first_rung(&mut plan, &desired.shape.networks, observed, container, (cure, why));
+                return plan;
+            }
+            climb(desired, observed, container, (cure, why))
+        }
     }
 }
 
-/// What to do about a container that may only be started and restarted, never made anew.
-pub(super) fn gently(policy: &Policy, depends_on: &[Dependency], observed: &Observed, container: &Container) -> Plan {
+/// What to do about a container that may only be started, restarted and reconnected, never made anew.
+pub(super) fn gently(
+    policy: &Policy,
+    depends_on: &[Dependency],
+    networks: &[Network],
+    observed: &Observed,
+    container: &Container,
+) -> Plan {
+    let mut plan = Plan::default();
     match ailment(policy, observed, container) {
-        Ailment::None => Plan::default(),
-        Ailment::Wait(wait) => Plan::waiting(wait),
-        Ailment::HalfRemoved => Plan::waiting(Wait::EngineBusy { doing: "removing".to_owned() }),
+        Ailment::None => reconnect(&mut plan, networks, observed, container),
+        Ailment::Wait(wait) => plan.wait = Some(wait),
+        Ailment::HalfRemoved => plan.wait = Some(Wait::HalfRemoved),
         Ailment::Needs(cure, why) => {
-            if let Some(wait) = unmet_dependency(depends_on, observed) {
-                return Plan::waiting(wait);
+            plan.wait = unmet_dependency(depends_on, observed).or_else(|| out_of_tries(&policy.healing, observed, &why));
+            if plan.wait.is_none() {
+                plan = Plan::starting();
+                first_rung(&mut plan, networks, observed, container, (cure, why));
             }
-            if let Some(wait) = out_of_tries(&policy.healing, observed, &why.to_string()) {
-                return Plan::waiting(wait);
-            }
-            let mut plan = Plan { wait: Some(Wait::Starting), ..Plan::default() };
-            plan.step(cure.action(container), why);
-            plan
         }
     }
+    plan
 }
 
 /// What is wrong with a container.
@@ -63,7 +94,7 @@ enum Ailment {
     Needs(Cure, Why),
 }
 
-/// The first rung of the ladder.
+/// What the first rung of the ladder does.
 #[derive(Clone, Copy)]
 enum Cure {
     Start,
@@ -83,10 +114,16 @@ impl Cure {
 fn ailment(policy: &Policy, observed: &Observed, container: &Container) -> Ailment {
     match &container.state {
         State::Paused => Ailment::Wait(Wait::Paused),
-        State::Restarting => Ailment::Wait(Wait::EngineBusy { doing: "restarting".to_owned() }),
         State::Removing => Ailment::Wait(Wait::EngineBusy { doing: "removing".to_owned() }),
         State::Dead => Ailment::HalfRemoved,
-        State::Created => Ailment::Needs(Cure::Start, Why::NeverStarted),
+        State::Created => match failed_start(observed, container) {
+            Some(error) => Ailment::Needs(Cure::Start, Why::StartFailed { error: error.to_owned() }),
+            None => Ailment::Needs(Cure::Start, Why::NeverStarted),
+        },
+        State::Restarting if container.restarts < ENGINE_RESTARTS => {
+            Ailment::Wait(Wait::EngineBusy { doing: "restarting".to_owned() })
+        }
+        State::Restarting => Ailment::Needs(Cure::Restart, Why::Restarting { restarts: container.restarts }),
         State::Exited { exit_code, out_of_memory } => match meant(policy, observed, container) {
             Some(wait) => Ailment::Wait(wait),
             None => Ailment::Needs(Cure::Start, Why::NotRunning { exit_code: *exit_code, out_of_memory: *out_of_memory }),
@@ -105,7 +142,7 @@ pub(super) fn meant(policy: &Policy, observed: &Observed, container: &Container)
     match policy.on_manual_stop {
         OnManualStop::Heal => None,
         OnManualStop::Respect => {
-            let by_hand = observed.history.manual_stop.as_ref().filter(|stop| stop.container == container.id);
+            let by_hand = observed.history.manual_stop.as_ref().filter(|stop| stop.explains(container));
             let suspected = observed.stop_suspected_until.filter(|until| observed.at < *until);
             by_hand
                 .map(|stop| Wait::StoppedByHand { at: stop.at })
@@ -114,64 +151,72 @@ pub(super) fn meant(policy: &Policy, observed: &Observed, container: &Container)
     }
 }
 
-fn start(depends_on: &[Dependency], observed: &Observed, container: &Container, why: Why) -> Plan {
-    if let Some(wait) = unmet_dependency(depends_on, observed) {
-        return Plan::waiting(wait);
-    }
-    let mut plan = Plan { wait: Some(Wait::Starting), ..Plan::default() };
-    plan.step(EngineAction::StartContainer { container: container.target() }, why);
-    plan
+/// What the engine said when it could not start a container that has never run since.
+pub(super) fn failed_start<'a>(observed: &'a Observed, container: &Container) -> Option<&'a str> {
+    let failed = observed.history.failed_start.as_ref()?;
+    (failed.container == container.id || failed.container == container.name).then_some(failed.reason.as_str())
 }
 
 /// Takes the rung of the ladder that is due.
 fn climb(desired: &Desired, observed: &Observed, container: &Container, (cure, why): (Cure, Why)) -> Plan {
-    let healing = &desired.policy.healing;
-    if let Some(wait) = unmet_dependency(&desired.depends_on, observed) {
+    if let Some(wait) = out_of_tries(&desired.policy.healing, observed, &why) {
         return Plan::waiting(wait);
     }
-    if let Some(wait) = out_of_tries(healing, observed, &why.to_string()) {
-        return Plan::waiting(wait);
-    }
-    let mut plan = Plan { wait: Some(Wait::Starting), ..Plan::default() };
+    let mut plan = Plan::starting();
     // A try that helped is a reason to begin with the mildest cure again, though not to forget the budget.
-    let recent = u32::try_from(recent_attempts(healing, observed).count()).unwrap_or(u32::MAX);
-    let attempts = observed.history.failures.min(recent);
+    let attempts = observed.history.failures.min(tries(observed)) + engine_tries(&why);
     let may_remake = !desired.shape.is_stateful() || desired.policy.allow_recreate;
-    if attempts == 0 || !may_remake || create::obstacle(desired, observed).is_some() {
-        plan.step(cure.action(container), why);
-        return plan;
-    }
-    let mut remade = desired.clone();
-    let why = match &observed.history.good_image {
-        Some(good) if attempts > 1 && *good != desired.shape.image => {
-            remade.shape.image.clone_from(good);
-            Why::ImageSuspect { image: desired.shape.image.clone(), attempts }
+    let good = observed.history.good_image.as_ref().filter(|good| attempts > 1 && **good != desired.shape.image);
+    let with_good = good.map(|good| desired.with_image(good)).filter(|desired| create::obstacle(desired, observed).is_none());
+    match with_good {
+        Some(with_good) if may_remake => {
+            let why = Why::ImageSuspect { image: desired.shape.image.clone(), attempts };
+            create::anew(&mut plan, &with_good, observed, (container, &why));
         }
-        _ => Why::RestartDidNotHelp { attempts },
-    };
-    remove(&mut plan, container, &why);
-    create::make(&mut plan, &remade, observed, &desired.name, &why);
-    plan.step(EngineAction::StartContainer { container: Target::named(&desired.name) }, why);
+        _ if may_remake && attempts > 0 && create::obstacle(desired, observed).is_none() => {
+            create::anew(&mut plan, desired, observed, (container, &Why::RestartDidNotHelp { attempts }));
+        }
+        _ => first_rung(&mut plan, &desired.shape.networks, observed, container, (cure, why)),
+    }
     plan
 }
 
-/// The reason for which no further try is made now.
-pub(super) fn out_of_tries(healing: &Healing, observed: &Observed, reason: &str) -> Option<Wait> {
-    let recent: Vec<Timestamp> = recent_attempts(healing, observed).collect();
-    let attempts = u32::try_from(recent.len()).unwrap_or(u32::MAX);
-    if observed.history.crash_loop.is_some() || attempts >= healing.budget.attempts {
-        return Some(Wait::CrashLoop { attempts: attempts.max(healing.budget.attempts), reason: reason.to_owned() });
+/// Starts or restarts a container, on all its networks.
+///
+/// One that runs and has left a network gets that back and nothing else: it may
+/// be all that it lacks, and costs it nothing.
+fn first_rung(plan: &mut Plan, networks: &[Network], observed: &Observed, container: &Container, (cure, why): (Cure, Why)) {
+    reconnect(plan, networks, observed, container);
+    if plan.steps.is_empty() || container.state != State::Running {
+        plan.step(cure.action(container), why);
     }
-    let until = healing.backoff.due(*recent.last()?, attempts);
-    (observed.at < until).then_some(Wait::BackingOff { until, attempts })
 }
 
-/// The tries that count: those of the window, and none from before a long time of quiet.
-fn recent_attempts<'a>(healing: &'a Healing, observed: &'a Observed) -> impl Iterator<Item = Timestamp> + 'a {
+/// The reason for which no further try is made now.
+pub(super) fn out_of_tries(healing: &Healing, observed: &Observed, why: &Why) -> Option<Wait> {
+    let attempts = &observed.history.attempts;
     let window = signed(healing.budget.window.0);
-    let reset = signed(healing.backoff.reset_after.0);
-    let quiet = observed.history.attempts.last().is_some_and(|last| observed.at.duration_since(*last) >= reset);
-    observed.history.attempts.iter().copied().filter(move |at| !quiet && observed.at.duration_since(*at) < window)
+    let recent = count(attempts.iter().filter(|attempt| observed.at.duration_since(**attempt) < window).count());
+    if observed.history.crash_loop.is_some() || recent >= healing.budget.attempts {
+        return Some(Wait::CrashLoop { attempts: tries(observed), reason: why.to_string() });
+    }
+    // The budget has its window; the pause grows until the container has stayed up for long.
+    let until = healing.backoff.due(*attempts.last()?, tries(observed));
+    (observed.at < until).then_some(Wait::BackingOff { until, attempts: tries(observed) })
+}
+
+/// Tries made since the container last stayed up for long.
+fn tries(observed: &Observed) -> u32 {
+    count(observed.history.attempts.len())
+}
+
+/// Tries that the engine has made in our stead.
+fn engine_tries(why: &Why) -> u32 {
+    if let Why::Restarting { restarts } = why { *restarts } else { 0 }
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 fn signed(duration: std::time::Duration) -> SignedDuration {
@@ -193,14 +238,7 @@ impl HealingBackoff {
 fn in_place(desired: &Desired, observed: &Observed, container: &Container) -> Plan {
     let mut plan = Plan::default();
     if container.name != desired.name {
-        if observed.name_taken {
-            return Plan::waiting(Wait::NameTaken { name: desired.name.clone() });
-        }
-        let to = desired.name.clone();
-        plan.step(
-            EngineAction::RenameContainer { container: container.target(), to },
-            Why::Misnamed { name: container.name.clone() },
-        );
+        plan.wait = Some(Wait::NameTaken { name: desired.name.clone() });
     }
     reconnect(&mut plan, &desired.shape.networks, observed, container);
     let changes = limit_changes(desired, container);
@@ -223,9 +261,9 @@ pub(super) fn reconnect(plan: &mut Plan, networks: &[Network], observed: &Observ
 }
 
 /// The limits that are declared and that the living container does not have.
-fn limit_changes(desired: &Desired, container: &Container) -> Vec<crate::plan::shape::FieldChange> {
-    let wanted = crate::plan::shape::Shape { limits: desired.shape.limits.clone(), ..Default::default() };
-    let actual = crate::plan::shape::Shape { limits: container.limits.clone(), ..Default::default() };
+fn limit_changes(desired: &Desired, container: &Container) -> Vec<FieldChange> {
+    let wanted = Shape { limits: desired.shape.limits.clone(), ..Shape::default() };
+    let actual = Shape { limits: container.limits.clone(), ..Shape::default() };
     let mut changes = wanted.changes_from(&actual);
     changes.retain(|change| change.to.is_some());
     changes

@@ -10,14 +10,15 @@
 //! | what is there | what it means |
 //! | --- | --- |
 //! | only outdated ones | not begun |
-//! | a fitting one beside outdated ones | begun; the fitting one decides how it goes on |
-//! | `NAME.previous` | the one to come back to |
+//! | a fitting one under the right name beside `NAME.previous` | begun; the fitting one decides how it goes on |
+//! | a fitting one under another name beside an outdated one | the same, and it still has to take the name |
+//! | a fitting one under the right name beside anything else | done, or called off: what is beside it is left over |
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Container, Desired, Health, Observed, ProbeState, Readiness, State, create, differences, recover, remove};
+use super::{Container, Desired, Health, Observed, ProbeState, State, create, differences, recover, remove};
 use crate::plan::{
-    Plan, Wait, Why,
+    Note, Plan, Wait, Why,
     action::{EngineAction, Target},
     shape::FieldChange,
 };
@@ -26,35 +27,53 @@ use crate::plan::{
 /// most programs that cannot start are gone within a fraction of it.
 const SETTLED: SignedDuration = SignedDuration::from_millis(1500);
 
-/// Only outdated containers are there: replace them, if nothing stands in the way; keep the one in use alive otherwise.
-pub(super) fn begin(desired: &Desired, observed: &Observed, outdated: &[&Container]) -> Plan {
-    let fallback = fallback(desired, observed, outdated);
-    let changes = differences(desired, observed, fallback);
-    if let Some(wait) = forbidden(desired, observed, fallback, &changes) {
-        let mut plan = recover::gently(&desired.policy, &desired.depends_on, observed, fallback);
-        // What a person has to know outlasts what comes by itself.
-        plan.wait = match plan.wait.take() {
-            Some(ailing) if !ailing.ends_by_itself() || !plan.steps.is_empty() => Some(ailing),
-            _ => Some(wait),
-        };
+/// The outdated container that is in use, or was until a replacement began: the way back.
+///
+/// A fitting container under the right name has no way back but the one that
+/// stepped aside for it; everything else beside it is left over.
+pub(super) fn way_back<'a>(
+    desired: &Desired,
+    observed: &Observed,
+    fitting: Option<&Container>,
+    outdated: &[&'a Container],
+) -> Option<&'a Container> {
+    let is_previous = |container: &Container| container.name == desired.previous_name();
+    let has_name = |container: &Container| container.name == desired.name;
+    let has_run = |container: &Container| container.state != State::Created;
+    // What has never run is none either, once there is something that fits.
+    let mut candidates = outdated.iter().copied().filter(|container| fitting.is_none() || has_run(container));
+    if fitting.is_some_and(has_name) {
+        return candidates.find(|container| is_previous(container));
+    }
+    let rank = |container: &Container| {
+        let serves = has_name(container) && (container.state == State::Paused || has_come_up(observed, container));
+        (serves, has_run(container), is_previous(container), has_name(container), container.state == State::Running)
+    };
+    candidates.max_by_key(|container| rank(container))
+}
+
+/// Only outdated containers are there: replace the one in use, if nothing stands in the way; keep it alive otherwise.
+pub(super) fn begin(desired: &Desired, observed: &Observed, old: &Container, others: &[&Container]) -> Plan {
+    let fields = differences(desired, observed, old);
+    if let Some(wait) = forbidden(desired, observed, (old, others), &fields) {
+        return keep(desired, observed, (old, others), wait);
+    }
+    let mut plan = Plan::starting();
+    // What an interrupted replacement by yet another version left behind.
+    clear(&mut plan, desired, others);
+    let why = Why::Outdated { fields };
+    if old.state == State::Created {
+        // It has never run: there is nothing to come back to and nothing to lose.
+        create::anew(&mut plan, desired, observed, (old, &why));
         return plan;
     }
-    let mut plan = Plan { wait: Some(Wait::Starting), ..Plan::default() };
-    let why = Why::Outdated { fields: changes };
-    // What an interrupted replacement by yet another version left behind.
-    outdated
-        .iter()
-        .filter(|container| container.id != fallback.id)
-        .for_each(|container| remove(&mut plan, container, &Why::Replaced));
-    // It may have the very name that the new one needs, when it became outdated before it had taken over.
-    let mut old = fallback.clone();
-    if old.name == desired.next_name() {
-        rename(&mut plan, &old, &desired.name, &why);
-        old.name.clone_from(&desired.name);
-    }
+    let exclusive = is_exclusive(desired, old);
+    let in_the_way = if exclusive { old.name == desired.next_name() } else { old.name != desired.name };
+    let old = if in_the_way { take_name(&mut plan, desired, old) } else { old.clone() };
+    create::prepare(&mut plan, desired, observed);
     create::make(&mut plan, desired, observed, &desired.next_name(), &why);
     let next = Target::named(&desired.next_name());
-    if is_exclusive(desired, &old) {
+    if exclusive {
         step_aside(&mut plan, desired, &old, &why);
         plan.step(EngineAction::RenameContainer { container: next, to: desired.name.clone() }, why.clone());
         plan.step(EngineAction::StartContainer { container: Target::named(&desired.name) }, why);
@@ -64,75 +83,89 @@ pub(super) fn begin(desired: &Desired, observed: &Observed, outdated: &[&Contain
     plan
 }
 
-/// A fitting container is there beside outdated ones: see whether it made it.
-pub(super) fn go_on(desired: &Desired, observed: &Observed, new: &Container, outdated: &[&Container]) -> Plan {
-    let old = fallback(desired, observed, outdated);
-    let others = outdated.iter().copied().filter(|container| container.id != old.id);
-    match progress(observed, new) {
-        Progress::Waiting(wait) => Plan::waiting(wait),
-        Progress::NotStarted => {
-            let mut plan = Plan { wait: Some(Wait::Starting), ..Plan::default() };
-            others.for_each(|other| remove(&mut plan, other, &Why::Replaced));
-            if is_exclusive(desired, old) {
-                step_aside(&mut plan, desired, old, &Why::NeverStarted);
-                take_name(&mut plan, desired, new);
-            }
-            plan.step(EngineAction::StartContainer { container: new.target() }, Why::NeverStarted);
-            plan
+/// A fitting container is there beside the one that it replaces: see whether it made it.
+pub(super) fn go_on(desired: &Desired, observed: &Observed, (new, old): (&Container, &Container), others: &[&Container]) -> Plan {
+    if let Some(wait) = interrupted(desired, observed, (new, old), others) {
+        return Plan::waiting(wait);
+    }
+    let mut plan = Plan::default();
+    match progress(desired, observed, (new, old)) {
+        Progress::Waiting(wait) => return Plan::waiting(wait),
+        Progress::NotStarted(why) => {
+            plan.wait = Some(Wait::Starting);
+            clear(&mut plan, desired, others);
+            let new = &leave_previous_name(&mut plan, desired, new);
+            recover::reconnect(&mut plan, &desired.shape.networks, observed, new);
+            start(&mut plan, desired, (new, old), (&why, &Why::Outdated { fields: differences(desired, observed, old) }));
         }
         Progress::Ready => {
-            let mut plan = Plan::default();
-            others.for_each(|other| remove(&mut plan, other, &Why::Replaced));
-            if old.name == desired.name {
-                rename(&mut plan, old, &desired.previous_name(), &Why::Replaced);
-            }
-            take_name(&mut plan, desired, new);
-            remove(&mut plan, old, &Why::Replaced);
-            plan
+            clear(&mut plan, desired, others);
+            let new = leave_previous_name(&mut plan, desired, new);
+            let holds_name = old.name == desired.name;
+            let old = if holds_name { rename(&mut plan, old, &desired.previous_name(), &Why::Replaced) } else { old.clone() };
+            take_name(&mut plan, desired, &new);
+            remove(&mut plan, &old, &Why::Replaced);
         }
         Progress::Failed(reason) => {
+            plan.wait = Some(Wait::Starting);
             let why = Why::ReplacementFailed { reason, fields: differences(desired, observed, old) };
-            let mut plan = Plan { wait: Some(Wait::Starting), ..Plan::default() };
-            // Only this one has failed: `History::after` counts the removals that say so.
+            clear(&mut plan, desired, others);
             remove(&mut plan, new, &why);
-            return_to(plan, desired, old, (others, &why))
+            let old = if old.name == desired.name { old.clone() } else { rename(&mut plan, old, &desired.name, &why) };
+            if !matches!(old.state, State::Running | State::Restarting) {
+                plan.step(EngineAction::StartContainer { container: old.target() }, why);
+            }
         }
-    }
-}
-
-/// The one that had stepped aside is what is wanted again: it comes back, and what was to follow it goes.
-pub(super) fn come_back(desired: &Desired, old: &Container, others: &[&Container]) -> Plan {
-    let plan = Plan { wait: Some(Wait::Starting), ..Plan::default() };
-    return_to(plan, desired, old, (others.iter().copied(), &Why::Replaced))
-}
-
-fn return_to<'a>(
-    mut plan: Plan,
-    desired: &Desired,
-    old: &Container,
-    (others, why): (impl Iterator<Item = &'a Container>, &Why),
-) -> Plan {
-    for other in others {
-        remove(&mut plan, other, &Why::Replaced);
-    }
-    if old.name != desired.name {
-        rename(&mut plan, old, &desired.name, why);
-    }
-    if !matches!(old.state, State::Running | State::Paused | State::Restarting) {
-        plan.step(EngineAction::StartContainer { container: old.target() }, why.clone());
     }
     plan
 }
 
-/// The outdated container that is in use, or was until the replacement began.
-///
-/// One that is well is the one in use, whatever it is called; otherwise the one that stepped aside.
-fn fallback<'a>(desired: &Desired, observed: &Observed, outdated: &[&'a Container]) -> &'a Container {
-    let rank = |container: &Container| {
-        let is_well = container.readiness() == Readiness::Healthy && (container.is_checked() || has_settled(observed, container));
-        (is_well, container.name == desired.previous_name(), container.name == desired.name, container.state == State::Running)
-    };
-    outdated.iter().copied().max_by_key(|container| rank(container)).expect("the caller has at least one outdated container")
+/// Removes what is left over, and tells of what a person has to remove.
+pub(super) fn clear(plan: &mut Plan, desired: &Desired, leftovers: &[&Container]) {
+    for container in leftovers {
+        // Under these names there are only containers that a replacement left behind.
+        let by_us = desired.names().contains(&container.name);
+        if by_us || desired.policy.allow_recreate || !container.may_have_data() {
+            remove(plan, container, &Why::LeftOver);
+        } else {
+            plan.notes.push(Note::Leftover { container: container.name.clone() });
+        }
+    }
+}
+
+/// Starts the new container, where they cannot both run after the old one has stepped aside.
+fn start(plan: &mut Plan, desired: &Desired, (new, old): (&Container, &Container), (why, outdated): (&Why, &Why)) {
+    let step = |container: &Container| EngineAction::StartContainer { container: container.target() };
+    if !is_exclusive(desired, old) {
+        plan.step(step(new), why.clone());
+        return;
+    }
+    step_aside(plan, desired, old, outdated);
+    if new.state == State::Created {
+        let new = take_name(plan, desired, new);
+        plan.step(step(&new), why.clone());
+    } else {
+        // Stopped and under the right name it would look like one that has failed.
+        plan.step(step(new), why.clone());
+        take_name(plan, desired, new);
+    }
+}
+
+/// The replacement may not take place now: the one in use stays in use, and whatever else it lacks is mended.
+fn keep(desired: &Desired, observed: &Observed, (old, others): (&Container, &[&Container]), wait: Wait) -> Plan {
+    // What has never run has no use to keep up.
+    if old.state == State::Created || matches!(wait, Wait::Paused | Wait::StoppedByHand { .. } | Wait::StopUnderWay { .. }) {
+        return Plan::waiting(wait);
+    }
+    let mut plan = Plan::default();
+    clear(&mut plan, desired, others);
+    let old = if observed.taken_names.contains(&desired.name) { old.clone() } else { take_name(&mut plan, desired, old) };
+    let networks = old.made_with.as_ref().map_or(&[][..], |made_with| &made_with.shape.networks);
+    let mended = recover::gently(&desired.policy, &desired.depends_on, networks, observed, &old);
+    plan.steps.extend(mended.steps);
+    // What ails the one in use comes first, unless it is on its way.
+    plan.wait = Some(mended.wait.filter(|ailing| *ailing != Wait::Starting).unwrap_or(wait));
+    plan
 }
 
 /// Whether old and new would claim the same thing.
@@ -141,25 +174,70 @@ fn is_exclusive(desired: &Desired, old: &Container) -> bool {
 }
 
 /// Why an outdated container may not be replaced now.
-fn forbidden(desired: &Desired, observed: &Observed, old: &Container, changes: &[FieldChange]) -> Option<Wait> {
-    match old.state {
-        State::Paused => return Some(Wait::Paused),
-        State::Removing => return Some(Wait::EngineBusy { doing: "removing".to_owned() }),
-        State::Exited { .. } => {
-            if let Some(wait) = recover::meant(&desired.policy, observed, old) {
-                return Some(wait);
-            }
-        }
-        State::Created | State::Running | State::Restarting | State::Dead => {}
+fn forbidden(
+    desired: &Desired,
+    observed: &Observed,
+    (old, others): (&Container, &[&Container]),
+    changes: &[FieldChange],
+) -> Option<Wait> {
+    if let Some(wait) = paused(&[&[old], others].concat()).or_else(|| stopped_by_hand(desired, observed, old)) {
+        return Some(wait);
     }
-    let has_data = desired.shape.is_stateful() || old.made_with.as_ref().is_none_or(|made_with| made_with.shape.is_stateful());
-    if has_data && !desired.policy.allow_recreate {
-        return Some(Wait::RecreateForbidden { fields: changes.to_vec() });
+    not_permitted(desired, old, changes)
+        .or_else(|| name_taken(observed, &desired.names()))
+        .or_else(|| failed_before(desired, observed, changes))
+        .or_else(|| create::obstacle(desired, observed))
+}
+
+fn not_permitted(desired: &Desired, old: &Container, changes: &[FieldChange]) -> Option<Wait> {
+    // What has never run has written nothing.
+    let has_data = old.state != State::Created && (desired.shape.is_stateful() || old.may_have_data());
+    (has_data && !desired.policy.allow_recreate).then(|| Wait::RecreateForbidden { fields: changes.to_vec() })
+}
+
+/// What keeps a replacement that has begun from going on.
+fn interrupted(
+    desired: &Desired,
+    observed: &Observed,
+    (new, old): (&Container, &Container),
+    others: &[&Container],
+) -> Option<Wait> {
+    // Under such a name no replacement has made it: the other one just has its place.
+    if !desired.names().contains(&new.name)
+        && let Some(wait) = not_permitted(desired, old, &differences(desired, observed, old))
+    {
+        return Some(wait);
     }
-    if observed.name_taken {
-        return Some(Wait::NameTaken { name: desired.name.clone() });
+    let mut needed = Vec::new();
+    if new.name != desired.name {
+        needed.push(desired.name.clone());
     }
-    failed_before(desired, observed, changes).or_else(|| create::obstacle(desired, observed))
+    if old.name == desired.name {
+        needed.push(desired.previous_name());
+    }
+    let stopped = || stopped_by_hand(desired, observed, new).or_else(|| stopped_by_hand(desired, observed, old));
+    paused(&[&[new, old], others].concat()).or_else(stopped).or_else(|| name_taken(observed, &needed))
+}
+
+/// Somebody has frozen one of them and must not lose it.
+fn paused(containers: &[&Container]) -> Option<Wait> {
+    containers.iter().any(|container| container.state == State::Paused).then_some(Wait::Paused)
+}
+
+fn stopped_by_hand(desired: &Desired, observed: &Observed, container: &Container) -> Option<Wait> {
+    let stopped = matches!(container.state, State::Exited { .. });
+    // The one that stepped aside was stopped by us.
+    let by_us = container.name == desired.previous_name();
+    if stopped && !by_us { recover::meant(&desired.policy, observed, container) } else { None }
+}
+
+fn name_taken(observed: &Observed, needed: &[String]) -> Option<Wait> {
+    let vanishing = |container: &Container| container.state == State::Removing && needed.contains(&container.name);
+    if observed.containers.iter().any(vanishing) {
+        return Some(Wait::EngineBusy { doing: "removing".to_owned() });
+    }
+    let name = needed.iter().find(|name| observed.taken_names.contains(*name))?;
+    Some(Wait::NameTaken { name: name.clone() })
 }
 
 fn failed_before(desired: &Desired, observed: &Observed, changes: &[FieldChange]) -> Option<Wait> {
@@ -176,50 +254,80 @@ fn failed_before(desired: &Desired, observed: &Observed, changes: &[FieldChange]
 
 /// How far the new container has come.
 enum Progress {
-    NotStarted,
+    NotStarted(Why),
     Waiting(Wait),
     Ready,
     Failed(String),
 }
 
-fn progress(observed: &Observed, new: &Container) -> Progress {
+fn progress(desired: &Desired, observed: &Observed, (new, old): (&Container, &Container)) -> Progress {
     match &new.state {
-        State::Created => Progress::NotStarted,
-        State::Paused => Progress::Waiting(Wait::Paused),
-        State::Removing => Progress::Waiting(Wait::EngineBusy { doing: "removing".to_owned() }),
+        State::Created | State::Exited { .. } if let Some(error) = recover::failed_start(observed, new) => {
+            Progress::Failed(format!("it could not be started: {error}"))
+        }
+        State::Created => Progress::NotStarted(Why::NeverStarted),
+        // What cannot run beside the other is never started under these names: it had stepped
+        // aside, and has become the wanted one again.
+        State::Exited { .. } if new.name != desired.name && is_exclusive(desired, old) => Progress::NotStarted(Why::WantedAgain),
         State::Exited { exit_code, .. } => Progress::Failed(format!("it exited with {exit_code}")),
         State::Restarting => Progress::Failed("it exits again and again".to_owned()),
-        State::Dead => Progress::Failed("the engine could not start it".to_owned()),
+        State::Paused => Progress::Waiting(Wait::Paused),
+        State::Removing => Progress::Waiting(Wait::EngineBusy { doing: "removing".to_owned() }),
+        State::Dead => Progress::Failed("the engine has half removed it".to_owned()),
         State::Running => match (&new.probe, new.health) {
             (Some(ProbeState::Failing { error }), _) => Progress::Failed(format!("its probe fails: {error}")),
             (_, Health::Unhealthy) => Progress::Failed("it became unhealthy".to_owned()),
             (Some(ProbeState::Pending), _) | (_, Health::Starting) => Progress::Waiting(Wait::Starting),
-            _ if new.is_checked() || has_settled(observed, new) => Progress::Ready,
-            _ => Progress::Waiting(Wait::Starting),
+            (None | Some(ProbeState::Passing), Health::None | Health::Healthy) => match settles_at(new) {
+                Some(until) if observed.at < until => Progress::Waiting(Wait::Settling { until }),
+                _ => Progress::Ready,
+            },
         },
     }
 }
 
-fn has_settled(observed: &Observed, container: &Container) -> bool {
-    container.started_at.is_some_and(|started| observed.at.duration_since(started) >= SETTLED)
+/// Whether a container runs, is well, and has proven it.
+fn has_come_up(observed: &Observed, container: &Container) -> bool {
+    container.readiness() == super::Readiness::Healthy && settles_at(container).is_none_or(|until| until <= observed.at)
+}
+
+/// When a container that nobody checks on will have run for long enough.
+fn settles_at(container: &Container) -> Option<Timestamp> {
+    if container.is_checked() {
+        return None;
+    }
+    container.started_at?.checked_add(SETTLED).ok()
 }
 
 /// The old container stops and frees its name, but stays.
+///
+/// It keeps the name until it has stopped: one that cannot be stopped goes on serving.
 fn step_aside(plan: &mut Plan, desired: &Desired, old: &Container, why: &Why) {
     if matches!(old.state, State::Running | State::Restarting) {
         plan.step(EngineAction::StopContainer { container: old.target() }, why.clone());
     }
-    if old.name == desired.name {
+    if old.name != desired.previous_name() {
         rename(plan, old, &desired.previous_name(), why);
     }
 }
 
-fn take_name(plan: &mut Plan, desired: &Desired, new: &Container) {
-    if new.name != desired.name {
-        rename(plan, new, &desired.name, &Why::Misnamed { name: new.name.clone() });
+/// Gives a container the right name, and says what it then is.
+fn take_name(plan: &mut Plan, desired: &Desired, container: &Container) -> Container {
+    if container.name == desired.name {
+        return container.clone();
     }
+    rename(plan, container, &desired.name, &Why::Misnamed { name: container.name.clone() })
 }
 
-fn rename(plan: &mut Plan, container: &Container, to: &str, why: &Why) {
+/// The manifest went back to the version that had stepped aside: it now is the new one, and frees the name for the other.
+fn leave_previous_name(plan: &mut Plan, desired: &Desired, new: &Container) -> Container {
+    if new.name != desired.previous_name() {
+        return new.clone();
+    }
+    rename(plan, new, &desired.next_name(), &Why::WantedAgain)
+}
+
+fn rename(plan: &mut Plan, container: &Container, to: &str, why: &Why) -> Container {
     plan.step(EngineAction::RenameContainer { container: container.target(), to: to.to_owned() }, why.clone());
+    Container { name: to.to_owned(), ..container.clone() }
 }

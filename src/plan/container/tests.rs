@@ -1,169 +1,313 @@
-//! Decisions about containers: the world in a few lines, then the plan.
+//! The container planner: a few lines of world in, the plan's text out.
+//!
+//! `create`, `recover`, `replace`, `interrupted` and `others` are named cases;
+//! `properties` states the laws and plays random worlds through `simulator`.
 
-mod laws;
-mod recovering;
-mod replacing;
-mod world;
+mod create;
+mod interrupted;
+mod others;
+mod properties;
+mod recover;
+mod replace;
+mod simulator;
 
-use expect_test::{Expect, expect};
+use expect_test::Expect;
+use jiff::{SignedDuration, Timestamp};
 
 use super::*;
-use world::{World, wanted};
+use crate::{
+    manifest::{Kind, container::OnManualStop, quantity},
+    plan::{
+        history::{FailedPull, FailedStart, ManualStop},
+        shape::{Mount, MountSource, Network, PortBinding, Protocol, Restart},
+    },
+    secret::FingerprintKey,
+};
 
-/// What is decided about this world.
+/// When every world here is looked at.
+fn now() -> Timestamp {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+fn seconds_ago(seconds: i64) -> Timestamp {
+    now() - SignedDuration::from_secs(seconds)
+}
+
+fn in_seconds(seconds: i64) -> Timestamp {
+    now() + SignedDuration::from_secs(seconds)
+}
+
+fn fingerprint(value: &str) -> Fingerprint {
+    FingerprintKey::new([7; FingerprintKey::LENGTH]).fingerprint(value)
+}
+
+/// Prints the plan and compares it.
 #[track_caller]
-fn decides(world: &World, expected: &Expect) {
-    expected.assert_eq(&world.plan().to_string());
+fn check(wish: &Wish, world: &World, expected: Expect) {
+    expected.assert_eq(&plan(&wish.desired, &world.seen_for(wish)).to_string());
 }
 
-#[test]
-fn a_missing_container_is_made_with_everything_it_needs() {
-    let world = wanted().network("shop").network("metrics").volume("data").missing_image();
-    decides(
-        &world,
-        &expect![[r#"
-            create network shop, because Container/web needs it
-            create network metrics, because Container/web needs it
-            create volume data, because Container/web needs it
-            pull web:1, because Container/web needs it
-            create web from web:1, because it is missing
-            connect web to metrics, because it has left metrics
-            start web, because it was made and never started
-            wait: it is starting
-        "#]],
-    );
+/// A manifest, and the values that its variables have in their sources.
+#[derive(Clone, Debug)]
+struct Wish {
+    desired: Desired,
+    variables: BTreeMap<String, Variable>,
 }
 
-#[test]
-fn a_container_as_declared_is_left_alone() {
-    decides(&wanted().has("web", |container| container), &expect![""]);
+fn desired(name: &str) -> Wish {
+    let shape = Shape { image: "nginx:1".into(), ..Shape::default() };
+    let desired = Desired {
+        key: Key::new(Kind::Container, name),
+        generation: 1,
+        name: name.to_owned(),
+        shape,
+        variables: Vec::new(),
+        pull_policy: PullPolicy::IfMissing,
+        depends_on: Vec::new(),
+        probe: None,
+        policy: Policy::default(),
+    };
+    Wish { desired, variables: BTreeMap::new() }
 }
 
-#[test]
-fn a_missing_image_that_may_not_be_pulled_is_said_and_nothing_is_done() {
-    let world = wanted().missing_image().never_pull();
-    decides(
-        &world,
-        &expect![[r#"
-        wait: image web:1 is not there: pullPolicy is never
-    "#]],
-    );
+impl Wish {
+    fn shaped(mut self, change: impl FnOnce(&mut Shape)) -> Self {
+        change(&mut self.desired.shape);
+        self
+    }
+
+    fn image(self, image: &str) -> Self {
+        self.shaped(|shape| image.clone_into(&mut shape.image))
+    }
+
+    fn volume(self, name: &str) -> Self {
+        let source = MountSource::Volume(name.to_owned());
+        self.shaped(|shape| shape.volumes.push(Mount { source, target: "/data".into(), read_only: false }))
+    }
+
+    fn port(self, port: u16) -> Self {
+        let binding = PortBinding { host_ip: None, host_port: Some(port), container_port: port, protocol: Protocol::Tcp };
+        self.shaped(|shape| shape.ports.push(binding))
+    }
+
+    fn network(self, name: &str) -> Self {
+        let network = Network { name: name.to_owned(), aliases: Vec::new(), ipv4_address: None, ipv6_address: None };
+        self.shaped(|shape| shape.networks.push(network))
+    }
+
+    fn memory(self, bytes: i64) -> Self {
+        self.shaped(|shape| shape.limits.mem_limit = Some(bytes))
+    }
+
+    fn restart(self, restart: Restart) -> Self {
+        self.shaped(|shape| shape.limits.restart = Some(restart))
+    }
+
+    fn label(self, name: &str, value: &str) -> Self {
+        self.shaped(|shape| drop(shape.labels.insert(name.to_owned(), value.to_owned())))
+    }
+
+    fn env(mut self, name: &str, value: &str) -> Self {
+        let source = VariableSource::Environment("shop".into());
+        self.variables.insert(name.to_owned(), Variable { source, fingerprint: fingerprint(value) });
+        self
+    }
+
+    fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.desired.name);
+        self
+    }
+
+    fn pull(mut self, policy: PullPolicy) -> Self {
+        self.desired.pull_policy = policy;
+        self
+    }
+
+    fn depends_on(mut self, name: &str, condition: DependencyCondition) -> Self {
+        self.desired.depends_on.push(Dependency { key: Key::new(Kind::Container, name), condition });
+        self
+    }
+
+    fn allow_recreate(mut self) -> Self {
+        self.desired.policy.allow_recreate = true;
+        self
+    }
+
+    fn allow_remove(mut self) -> Self {
+        self.desired.policy.allow_remove = true;
+        self
+    }
+
+    fn heal_manual_stops(mut self) -> Self {
+        self.desired.policy.on_manual_stop = OnManualStop::Heal;
+        self
+    }
+
+    fn budget(mut self, attempts: u32, window: u64) -> Self {
+        self.desired.policy.healing.budget.attempts = attempts;
+        self.desired.policy.healing.budget.window = quantity::Duration::seconds(window);
+        self
+    }
 }
 
-#[test]
-fn an_image_that_could_not_be_pulled_is_tried_again_later() {
-    let world = wanted().missing_image().pull_failed_before(5);
-    decides(
-        &world,
-        &expect![[r#"
-        wait: image web:1 is not there: no such host
-    "#]],
-    );
-    assert!(wanted().missing_image().pull_failed_before(3600).plan().steps.len() > 1);
+/// A container as it was seen.
+#[derive(Clone, Debug)]
+struct Seen(Container);
+
+/// A container that runs since an hour ago, unchecked, with labels that cannot be read.
+fn container(id: &str, name: &str) -> Seen {
+    Seen(Container {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        state: State::Running,
+        health: Health::None,
+        probe: None,
+        started_at: Some(seconds_ago(3600)),
+        restarts: 0,
+        made_with: None,
+        networks: BTreeSet::new(),
+        variables: BTreeMap::new(),
+        limits: Limits::default(),
+    })
 }
 
-#[test]
-fn a_variable_without_a_value_keeps_a_container_from_being_made() {
-    decides(
-        &wanted().lacks_variable("TOKEN"),
-        &expect![[r#"
-        wait: TOKEN has no value: Environment/shop has none
-    "#]],
-    );
+impl Seen {
+    /// It was made from this manifest.
+    fn made_from(mut self, wish: &Wish) -> Self {
+        let shape = wish.desired.shape.clone();
+        self.0.networks = shape.networks.iter().map(|network| network.name.clone()).collect();
+        self.0.limits = shape.limits.clone();
+        self.0.variables = wish.variables.iter().map(|(name, variable)| (name.clone(), variable.fingerprint.clone())).collect();
+        let variables = wish.variables.keys().cloned().collect();
+        self.0.made_with = Some(MadeWith { shape, variables, allow_remove: wish.desired.policy.allow_remove });
+        self
+    }
+
+    fn state(mut self, state: State) -> Self {
+        self.0.state = state;
+        self
+    }
+
+    fn created(mut self) -> Self {
+        self.0.started_at = None;
+        self.state(State::Created)
+    }
+
+    fn exited(self, exit_code: i64) -> Self {
+        self.state(State::Exited { exit_code, out_of_memory: false })
+    }
+
+    fn restarting(mut self, restarts: u32) -> Self {
+        self.0.restarts = restarts;
+        self.state(State::Restarting)
+    }
+
+    fn health(mut self, health: Health) -> Self {
+        self.0.health = health;
+        self
+    }
+
+    fn probe(mut self, probe: ProbeState) -> Self {
+        self.0.probe = Some(probe);
+        self
+    }
+
+    fn started(mut self, seconds: i64) -> Self {
+        self.0.started_at = Some(seconds_ago(seconds));
+        self
+    }
+
+    fn off(mut self, network: &str) -> Self {
+        self.0.networks.remove(network);
+        self
+    }
 }
 
-#[test]
-fn a_variable_whose_value_is_not_known_is_no_reason_to_replace_what_runs() {
-    let world = wanted().lacks_variable("TOKEN").has("web", |container| container.given("TOKEN", "secret"));
-    decides(&world, &expect![""]);
+/// What is there, apart from the values of variables.
+#[derive(Clone, Debug)]
+struct World(Observed);
+
+fn world() -> World {
+    World(Observed {
+        at: now(),
+        containers: Vec::new(),
+        taken_names: BTreeSet::new(),
+        missing_networks: BTreeSet::new(),
+        missing_volumes: BTreeSet::new(),
+        missing_images: BTreeSet::new(),
+        variables: BTreeMap::new(),
+        missing_variables: BTreeMap::new(),
+        dependencies: BTreeMap::new(),
+        stop_suspected_until: None,
+        history: History { generation: 1, ..History::default() },
+    })
 }
 
-#[test]
-fn a_container_waits_for_what_it_depends_on() {
-    decides(
-        &wanted().depends_on("db", Readiness::Started),
-        &expect![[r#"
-        wait: Container/db is not healthy
-    "#]],
-    );
-    assert!(!wanted().depends_on("db", Readiness::Healthy).plan().steps.is_empty());
-}
+impl World {
+    fn seen_for(&self, wish: &Wish) -> Observed {
+        Observed { variables: wish.variables.clone(), ..self.0.clone() }
+    }
 
-#[test]
-fn a_name_that_belongs_to_somebody_else_is_not_taken() {
-    decides(
-        &wanted().name_taken(),
-        &expect![[r#"
-        wait: a container named web exists and is not ours
-    "#]],
-    );
-}
+    fn with(mut self, container: Seen) -> Self {
+        self.0.containers.push(container.0);
+        self
+    }
 
-#[test]
-fn what_the_engine_can_change_is_changed_in_place() {
-    let world = wanted().memory(512).has("web", |container| container.with_memory(256));
-    decides(
-        &world,
-        &expect![[r#"
-        update web, because it differs in memLimit 256 → 512
-    "#]],
-    );
-}
+    fn taken(mut self, name: &str) -> Self {
+        self.0.taken_names.insert(name.to_owned());
+        self
+    }
 
-#[test]
-fn a_limit_that_is_taken_back_needs_a_new_container() {
-    let world = wanted().has("web", |container| container.with_memory(256).made_with(|shape| shape.limits.mem_limit = Some(256)));
-    decides(
-        &world,
-        &expect![[r#"
-        create web.next from web:1, because it differs in memLimit removed, was 256
-        start web.next, because it differs in memLimit removed, was 256
-        wait: it is starting
-    "#]],
-    );
-}
+    fn no_network(mut self, name: &str) -> Self {
+        self.0.missing_networks.insert(name.to_owned());
+        self
+    }
 
-#[test]
-fn a_renamed_and_disconnected_container_gets_both_back() {
-    let world = wanted().network("shop").has("other", |container| container.off("shop"));
-    decides(
-        &world,
-        &expect![[r#"
-        rename other to web, because it is named other
-        create network shop, because it has left shop
-        connect other to shop, because it has left shop
-    "#]],
-    );
-}
+    fn no_volume(mut self, name: &str) -> Self {
+        self.0.missing_volumes.insert(name.to_owned());
+        self
+    }
 
-#[test]
-fn a_manifest_that_is_gone_takes_its_containers_with_it() {
-    let world = wanted().has("web", |container| container).has("web.previous", World::stopped);
-    expect![[r#"
-        stop web, because its manifest is gone
-        remove web, because its manifest is gone
-        remove web.previous, because its manifest is gone
-    "#]]
-    .assert_eq(&absent::plan(&world.observed).to_string());
-}
+    fn no_image(mut self, image: &str) -> Self {
+        self.0.missing_images.insert(image.to_owned());
+        self
+    }
 
-#[test]
-fn a_container_with_data_is_not_removed_unless_that_was_permitted() {
-    let kept = wanted().volume("data").has("web", |container| container);
-    expect![[r#"
-        wait: forbidden: would remove a container with data; it had no allowRemove when its manifest went
-    "#]]
-    .assert_eq(&absent::plan(&kept.observed).to_string());
-    let mut permitted = kept.clone();
-    permitted.observed.containers[0].made_with.as_mut().unwrap().allow_remove = true;
-    assert_eq!(absent::plan(&permitted.observed).steps.len(), 2);
-}
+    fn no_value(mut self, variable: &str) -> Self {
+        self.0.missing_variables.insert(variable.to_owned(), "it is in no file of Environment/shop".into());
+        self
+    }
 
-#[test]
-fn a_container_whose_label_cannot_be_read_is_not_removed() {
-    let world = wanted().has("web", |mut container| {
-        container.made_with = None;
-        container
-    });
-    assert!(absent::plan(&world.observed).steps.is_empty());
+    fn dependency(mut self, name: &str, readiness: Readiness) -> Self {
+        self.0.dependencies.insert(Key::new(Kind::Container, name), readiness);
+        self
+    }
+
+    fn remembering(mut self, change: impl FnOnce(&mut History)) -> Self {
+        change(&mut self.0.history);
+        self
+    }
+
+    /// Corrective tries were made so many seconds ago.
+    fn tried(self, seconds: &[i64]) -> Self {
+        self.remembering(|history| {
+            history.attempts = seconds.iter().map(|seconds| seconds_ago(*seconds)).collect();
+            history.failures = u32::try_from(seconds.len()).unwrap();
+        })
+    }
+
+    fn stopped_by_hand(self, id: &str, seconds: i64) -> Self {
+        let stop = ManualStop { container: id.to_owned(), at: seconds_ago(seconds) };
+        self.remembering(|history| history.manual_stop = Some(stop))
+    }
+
+    fn start_failed(self, container: &str, reason: &str) -> Self {
+        let failed = FailedStart { container: container.to_owned(), reason: reason.to_owned() };
+        self.remembering(|history| history.failed_start = Some(failed))
+    }
+
+    fn pull_failed(self, image: &str, count: u32, seconds: i64) -> Self {
+        let failed = FailedPull { image: image.to_owned(), count, at: seconds_ago(seconds), reason: "no route to host".into() };
+        self.remembering(|history| history.failed_pull = Some(failed))
+    }
 }
