@@ -2,6 +2,7 @@
 
 pub mod absent;
 mod create;
+mod differences;
 pub mod heal;
 mod recover;
 mod replace;
@@ -14,7 +15,7 @@ use super::{
     Note, Plan, Wait, Why,
     action::{EngineAction, Target, VariableSource},
     history::History,
-    shape::{FieldChange, LIMIT_FIELDS, Limits, Shape},
+    shape::{Limits, Shape},
 };
 use crate::{
     manifest::{
@@ -23,6 +24,7 @@ use crate::{
     },
     secret::Fingerprint,
 };
+use differences::differences;
 
 /// What the manifest says, with defaults filled in and references resolved.
 #[derive(Clone, Debug, PartialEq)]
@@ -322,35 +324,6 @@ impl Desired {
     fn previous_name(&self) -> String {
         format!("{}.previous", self.name)
     }
-}
-
-/// Every field in which a container differs from its manifest and that needs a new container.
-///
-/// Variables without a known value are left out: not knowing is no evidence of a difference.
-fn differences(desired: &Desired, observed: &Observed, container: &Container) -> Vec<FieldChange> {
-    let Some(made_with) = &container.made_with else {
-        return vec![FieldChange { field: "labels".into(), from: Some("unreadable".into()), to: Some("readable".into()) }];
-    };
-    let mut changes = desired.shape.changes_from(&made_with.shape);
-    // The engine can change a limit on a living container, and set one, but not take one away.
-    changes.retain(|change| !LIMIT_FIELDS.contains(&change.field.as_str()) || change.to.is_none());
-    for (name, variable) in &observed.variables {
-        let actual = container.variables.get(name);
-        if actual != Some(&variable.fingerprint) {
-            let from = actual.map(ToString::to_string);
-            changes.push(FieldChange { field: format!("environment.{name}"), from, to: Some(variable.fingerprint.to_string()) });
-        }
-    }
-    let unwanted = made_with
-        .variables
-        .iter()
-        .filter(|name| !observed.variables.contains_key(*name) && !observed.missing_variables.contains_key(*name));
-    changes.extend(unwanted.map(|name| FieldChange {
-        field: format!("environment.{name}"),
-        from: container.variables.get(name).map(ToString::to_string),
-        to: None,
-    }));
-    changes
 }
 
 /// The first dependency that is not where it has to be.

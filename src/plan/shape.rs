@@ -188,9 +188,6 @@ pub struct Limits {
     pub restart: Option<Restart>,
 }
 
-/// The names under which [`Limits`] stand among a shape's fields.
-pub const LIMIT_FIELDS: [&str; 4] = ["memLimit", "nanoCpus", "pidsLimit", "restart"];
-
 /// A network to join.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -6,14 +6,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Container, Dependency, Desired, Health, Observed, Policy, ProbeState, State, create, remove, unmet_dependency};
+use super::{
+    Container, Dependency, Desired, Health, Observed, Policy, ProbeState, State, create, differences::settable_limits, remove,
+    unmet_dependency,
+};
 use crate::{
     manifest::container::{Healing, HealingBackoff, OnManualStop},
-    plan::{
-        Plan, Wait, Why,
-        action::EngineAction,
-        shape::{FieldChange, Network, Shape},
-    },
+    plan::{Plan, Wait, Why, action::EngineAction, shape::Network},
 };
 
 /// How often the engine may restart a container by its own policy before that counts as *did not help*.
@@ -241,10 +240,10 @@ fn in_place(desired: &Desired, observed: &Observed, container: &Container) -> Pl
         plan.wait = Some(Wait::NameTaken { name: desired.name.clone() });
     }
     reconnect(&mut plan, &desired.shape.networks, observed, container);
-    let changes = limit_changes(desired, container);
-    if !changes.is_empty() {
-        let limits = desired.shape.limits.clone();
-        plan.step(EngineAction::UpdateContainer { container: container.target(), limits }, Why::Outdated { fields: changes });
+    let fields = settable_limits(desired, container);
+    if !fields.is_empty() {
+        let limits = desired.shape.limits.explicit();
+        plan.step(EngineAction::UpdateContainer { container: container.target(), limits }, Why::Outdated { fields });
     }
     plan
 }
@@ -258,13 +257,4 @@ pub(super) fn reconnect(plan: &mut Plan, networks: &[Network], observed: &Observ
         }
         plan.step(EngineAction::ConnectNetwork { container: container.target(), network: network.clone() }, why);
     }
-}
-
-/// The limits that are declared and that the living container does not have.
-fn limit_changes(desired: &Desired, container: &Container) -> Vec<FieldChange> {
-    let wanted = Shape { limits: desired.shape.limits.clone(), ..Shape::default() };
-    let actual = Shape { limits: container.limits.clone(), ..Shape::default() };
-    let mut changes = wanted.changes_from(&actual);
-    changes.retain(|change| change.to.is_some());
-    changes
 }

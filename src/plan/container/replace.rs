@@ -88,28 +88,26 @@ pub(super) fn go_on(desired: &Desired, observed: &Observed, (new, old): (&Contai
     if let Some(wait) = interrupted(desired, observed, (new, old), others) {
         return Plan::waiting(wait);
     }
-    let mut plan = Plan::default();
+    let fields = differences(desired, observed, old);
+    let mut plan = Plan::starting();
+    clear(&mut plan, desired, others);
     match progress(desired, observed, (new, old)) {
         Progress::Waiting(wait) => return Plan::waiting(wait),
         Progress::NotStarted(why) => {
-            plan.wait = Some(Wait::Starting);
-            clear(&mut plan, desired, others);
-            let new = &leave_previous_name(&mut plan, desired, new);
+            let (new, old) = &usual_names(&mut plan, desired, (new, old));
             recover::reconnect(&mut plan, &desired.shape.networks, observed, new);
-            start(&mut plan, desired, (new, old), (&why, &Why::Outdated { fields: differences(desired, observed, old) }));
+            start(&mut plan, desired, (new, old), (&why, &Why::Outdated { fields }));
         }
         Progress::Ready => {
-            clear(&mut plan, desired, others);
-            let new = leave_previous_name(&mut plan, desired, new);
+            plan.wait = None;
+            let (new, old) = usual_names(&mut plan, desired, (new, old));
             let holds_name = old.name == desired.name;
-            let old = if holds_name { rename(&mut plan, old, &desired.previous_name(), &Why::Replaced) } else { old.clone() };
+            let old = if holds_name { rename(&mut plan, &old, &desired.previous_name(), &Why::Replaced) } else { old };
             take_name(&mut plan, desired, &new);
             remove(&mut plan, &old, &Why::Replaced);
         }
         Progress::Failed(reason) => {
-            plan.wait = Some(Wait::Starting);
-            let why = Why::ReplacementFailed { reason, fields: differences(desired, observed, old) };
-            clear(&mut plan, desired, others);
+            let why = Why::ReplacementFailed { reason, fields };
             remove(&mut plan, new, &why);
             let old = if old.name == desired.name { old.clone() } else { rename(&mut plan, old, &desired.name, &why) };
             if !matches!(old.state, State::Running | State::Restarting) {
@@ -212,7 +210,10 @@ fn interrupted(
     if new.name != desired.name {
         needed.push(desired.name.clone());
     }
-    if old.name == desired.name {
+    if new.name == desired.previous_name() {
+        needed.push(desired.next_name());
+    }
+    if old.name != desired.previous_name() {
         needed.push(desired.previous_name());
     }
     let stopped = || stopped_by_hand(desired, observed, new).or_else(|| stopped_by_hand(desired, observed, old));
@@ -319,12 +320,15 @@ fn take_name(plan: &mut Plan, desired: &Desired, container: &Container) -> Conta
     rename(plan, container, &desired.name, &Why::Misnamed { name: container.name.clone() })
 }
 
-/// The manifest went back to the version that had stepped aside: it now is the new one, and frees the name for the other.
-fn leave_previous_name(plan: &mut Plan, desired: &Desired, new: &Container) -> Container {
-    if new.name != desired.previous_name() {
-        return new.clone();
-    }
-    rename(plan, new, &desired.next_name(), &Why::WantedAgain)
+/// Gives both the names that they have when a replacement goes its usual way.
+///
+/// When the manifest has gone back to the version that had stepped aside, that is
+/// the new one now: one may have a name that the other needs.
+fn usual_names(plan: &mut Plan, desired: &Desired, (new, old): (&Container, &Container)) -> (Container, Container) {
+    let old = if old.name == desired.next_name() { take_name(plan, desired, old) } else { old.clone() };
+    let in_the_way = new.name == desired.previous_name();
+    let new = if in_the_way { rename(plan, new, &desired.next_name(), &Why::WantedAgain) } else { new.clone() };
+    (new, old)
 }
 
 fn rename(plan: &mut Plan, container: &Container, to: &str, why: &Why) -> Container {

@@ -19,7 +19,7 @@ use crate::{
     manifest::{Kind, container::OnManualStop, quantity},
     plan::{
         history::{FailedPull, FailedStart, ManualStop},
-        shape::{Mount, MountSource, Network, PortBinding, Protocol, Restart},
+        shape::{FieldChange, Mount, MountSource, Network, PortBinding, Protocol, Restart},
     },
     secret::FingerprintKey,
 };

@@ -569,6 +569,21 @@ fn a_limit_that_somebody_changed_by_hand_is_changed_back() {
     );
 }
 
+/// To the engine, no policy is the policy `no`: no new container is needed for that.
+#[test]
+fn a_restart_policy_is_taken_away_from_the_living_container() {
+    let made = container("c1", "web").made_from(&desired("web").restart(Restart::Always));
+    check(
+        &desired("web"),
+        &world().with(made),
+        expect![[r#"
+        update web, because it differs in restart always → no
+    "#]],
+    );
+    let made = container("c1", "web").made_from(&desired("web").restart(Restart::No));
+    check(&desired("web"), &world().with(made), expect![[""]]);
+}
+
 #[test]
 fn duplicates_that_fit_are_removed() {
     let wish = desired("web");

@@ -73,8 +73,8 @@ fn every_difference_is_named() {
         &wish,
         &running(&web().label("team", "web")),
         expect![[r#"
-            create web.next from nginx:2, because it differs in image nginx:1 → nginx:2; labels.team web → shop; networks added: [{"name":"front"}]; environment.NEW added: sha256:886687e2952a
-            start web.next, because it differs in image nginx:1 → nginx:2; labels.team web → shop; networks added: [{"name":"front"}]; environment.NEW added: sha256:886687e2952a
+            create web.next from nginx:2, because it differs in image nginx:1 → nginx:2; labels {"team":"web"} → {"team":"shop"}; networks added: [{"name":"front"}]; environment.NEW added: sha256:886687e2952a
+            start web.next, because it differs in image nginx:1 → nginx:2; labels {"team":"web"} → {"team":"shop"}; networks added: [{"name":"front"}]; environment.NEW added: sha256:886687e2952a
             wait: it is starting
         "#]],
     );
@@ -116,6 +116,30 @@ fn a_limit_that_left_the_manifest_needs_a_new_container() {
         wait: it is starting
     "#]],
     );
+}
+
+/// Its label never had the limit, for that had been set on the living container.
+#[test]
+fn a_limit_that_was_set_later_and_left_the_manifest_needs_a_new_container_too() {
+    let mut made = container("c1", "web").made_from(&web());
+    made.0.limits.mem_limit = Some(64);
+    check(
+        &web(),
+        &world().with(made),
+        expect![[r#"
+        create web.next from nginx:1, because it differs in memLimit removed, was 64
+        start web.next, because it differs in memLimit removed, was 64
+        wait: it is starting
+    "#]],
+    );
+}
+
+/// Podman gives every container a limit of processes; to replace it for that would never end.
+#[test]
+fn a_default_of_the_engine_is_no_difference() {
+    let mut made = container("c1", "web").made_from(&web());
+    made.0.limits.pids_limit = Some(2048);
+    check(&web(), &world().with(made), expect![[""]]);
 }
 
 #[test]

@@ -32,6 +32,15 @@ impl Fortune {
     }
 }
 
+/// What may happen to a container behind our back.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Mishap {
+    /// `docker kill`.
+    Falls,
+    /// `docker rm -f`.
+    Vanishes,
+}
+
 /// A container of somebody else's.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Foreign {
@@ -168,6 +177,16 @@ impl Host {
                 Fortune::Good if age >= 5 && container.health != Health::None => container.health = Health::Healthy,
                 Fortune::Good | Fortune::Exits | Fortune::Sick | Fortune::Broken => {}
             }
+        }
+    }
+
+    pub(super) fn suffer(&mut self, number: usize, mishap: Mishap) {
+        match (mishap, self.containers.get_mut(number)) {
+            (Mishap::Falls, Some(container)) if container.state == State::Running => {
+                container.state = State::Exited { exit_code: 137, out_of_memory: false };
+            }
+            (Mishap::Vanishes, Some(_)) => drop(self.containers.remove(number)),
+            (Mishap::Falls | Mishap::Vanishes, _) => {}
         }
     }
 
