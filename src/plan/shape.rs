@@ -157,12 +157,19 @@ impl Shape {
     }
 }
 
-/// Every field that can differ, by the name under which a manifest has it.
+/// Every field that can differ, by the name under which a manifest has it: `image`, `labels.team`.
 fn fields(shape: &Shape) -> BTreeMap<String, Value> {
-    match serde_json::to_value(shape) {
-        Ok(Value::Object(fields)) => fields.into_iter().collect(),
-        Ok(_) | Err(_) => unreachable!("a shape is an object with string keys"),
+    let Ok(Value::Object(fields)) = serde_json::to_value(shape) else {
+        unreachable!("a shape is an object with string keys");
+    };
+    let mut flat = BTreeMap::new();
+    for (name, value) in fields {
+        match value {
+            Value::Object(entries) => flat.extend(entries.into_iter().map(|(entry, value)| (format!("{name}.{entry}"), value))),
+            value => drop(flat.insert(name, value)),
+        }
     }
+    flat
 }
 
 /// A value as a diff shows it: text without quotes, the rest as compact JSON.
