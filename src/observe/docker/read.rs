@@ -28,19 +28,22 @@ pub(super) fn listed(summary: ContainerSummary) -> Option<Listed> {
     // A container that is linked to has more names, all of them with a second slash.
     let names = summary.names.unwrap_or_default();
     let name = names.iter().filter_map(|name| name.strip_prefix('/')).find(|name| !name.contains('/'))?;
+    let state = listed_state(summary.state, &status);
+    // An address is given back when a container ends, whatever an engine still shows.
+    let has_address = matches!(state, State::Running | State::Paused);
     Some(Listed {
         id: summary.id?,
         name: name.to_owned(),
         image: summary.image.unwrap_or_default(),
-        state: listed_state(summary.state, &status),
+        state,
         health: listed_health(summary.health.as_ref(), &status),
         created_at: summary.created.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or_default(),
         labels: summary.labels.unwrap_or_default().into_iter().collect(),
-        networks: networks.into_iter().map(|(name, endpoint)| (name, address(endpoint))).collect(),
+        networks: networks.into_iter().map(|(name, endpoint)| (name, address(endpoint).filter(|_| has_address))).collect(),
     })
 }
 
-/// The engine shows the address of a container that does not run as an empty text.
+/// The engine shows an address that there is not as an empty text.
 fn address(endpoint: EndpointSettings) -> Option<String> {
     let addresses = [endpoint.ip_address, endpoint.global_ipv6_address];
     addresses.into_iter().flatten().find(|address| !address.is_empty())
@@ -89,7 +92,8 @@ fn health_in_text(status: &str) -> Health {
     }
 }
 
-/// The details of a container.
+/// The details of a container. One that ends as soon as it starts may have ended before it was started: the
+/// engine notes the start later.
 pub(super) fn inspected(response: ContainerInspectResponse) -> Inspected {
     let state = response.state.unwrap_or_default();
     let config = response.config.unwrap_or_default();
