@@ -10,6 +10,7 @@ mod events;
 #[cfg(test)]
 pub(crate) mod fake;
 mod guard;
+mod mask;
 mod objects;
 mod params;
 mod refusal;
@@ -58,7 +59,8 @@ pub trait Operator: Send + Sync + 'static {
     /// The last `limit` entries of the audit log, newest last.
     async fn audit(&self, object: Option<&Key>, limit: usize) -> Result<Vec<AuditView>, String>;
 
-    /// Lets Mooring try again with an object that it had given up or was told to leave alone.
+    /// Lets Mooring try again with an object that it had given up or was told to leave alone. `actor` is the account of
+    /// the person who asks, by name or, without one, by number.
     async fn release(&self, key: &Key, actor: &str) -> Result<(), String>;
 
     /// Whether it lives and is of use.

@@ -25,6 +25,8 @@ pub mod controller;
 
 pub mod http;
 
+pub mod cli;
+
 pub mod view;
 
 pub mod clock;

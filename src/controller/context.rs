@@ -198,7 +198,7 @@ impl Context {
                     Ok(0) => {}
                     Ok(swept) => tracing::warn!(object = %object.key(), swept, "removed what a crash left of unfinished changes"),
                     Err(error) => {
-                        tracing::warn!(object = %object.key(), %error, "what a crash may have left could not be removed")
+                        tracing::warn!(object = %object.key(), %error, "what a crash may have left could not be removed");
                     }
                 }
             }

@@ -20,8 +20,6 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub struct Outcome {
     /// Objects that are not as declared, and why.
     pub unresolved: BTreeMap<Key, String>,
-    /// Objects on which something was done.
-    pub acted: std::collections::BTreeSet<Key>,
 }
 
 impl Outcome {
@@ -43,10 +41,7 @@ pub async fn once(ctx: &Arc<Context>, limit: Duration) -> Outcome {
         for (key, state) in round {
             match state {
                 State::Converged => {}
-                State::Acted => {
-                    outcome.unresolved.insert(key.clone(), "it was acted on just now".to_owned());
-                    outcome.acted.insert(key);
-                }
+                State::Acted => drop(outcome.unresolved.insert(key, "it was acted on just now".to_owned())),
                 State::OnItsWay(reason) | State::Failed(reason) | State::Stuck(reason) => {
                     outcome.unresolved.insert(key, reason);
                 }
@@ -87,8 +82,8 @@ async fn round(ctx: &Arc<Context>) -> Vec<(Key, State)> {
 }
 
 async fn look(ctx: &Context, object: &Object, now: Instant) -> State {
-    // An earlier step of this very round may have changed what a list from its beginning shows.
-    let mark = Mark { first: now, last: Instant::now() };
+    // One list for the whole round; what a round changes, the next one sees.
+    let mark = Mark { first: now, last: now };
     match look_and_act(object, ctx, Some(mark)).await {
         Ok(Looked::Converged) => State::Converged,
         Ok(Looked::Acted) => State::Acted,

@@ -48,7 +48,7 @@ pub enum Error {
         /// The object.
         key: Key,
         /// What stood in the way.
-        source: execute::Error,
+        source: Box<execute::Error>,
     },
     /// What happened could not be written down.
     #[error("could not remember what happened to {key}")]
@@ -80,9 +80,12 @@ pub async fn reconcile(object: Arc<Object>, ctx: Arc<Context>) -> Result<Action,
 }
 
 /// What the applier asks after a failure.
+#[expect(clippy::needless_pass_by_value, reason = "the applier passes both by value")]
 pub fn error_policy(object: Arc<Object>, error: &Error, ctx: Arc<Context>) -> Action {
     // Somebody else wrote the file first: what is to be done now shows at the next look, and nothing is wrong.
-    if let Error::Execute { source: execute::Error::File { source: files::Error::Changed { .. }, .. }, .. } = error {
+    if let Error::Execute { source, .. } = error
+        && let execute::Error::File { source: files::Error::Changed { .. }, .. } = **source
+    {
         return Action::requeue(CHANGED);
     }
     let pause = ctx.retries.failed(object.key());
@@ -180,7 +183,7 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
         Some(source) => {
             begun.conclude(PassOutcome::Failed);
             ctx.decided(object, &plan, Some(&crate::error_chain(&source)), refusal.as_ref());
-            Err(Error::Execute { key: key.clone(), source })
+            Err(Error::Execute { key: key.clone(), source: Box::new(source) })
         }
     }
 }

@@ -50,13 +50,12 @@ impl Triggers {
     /// Asks for a look at this object as it was at `at` or later.
     pub fn trigger_at(&self, key: &Key, at: Instant) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        match waiting.get_mut(key) {
-            Some(mark) => mark.last = mark.last.max(at),
-            None => {
-                waiting.insert(key.clone(), Mark { first: at, last: at });
-                // The receiver is gone only when we are shutting down.
-                let _ = self.queue.send(key.clone());
-            }
+        if let Some(mark) = waiting.get_mut(key) {
+            mark.last = mark.last.max(at);
+        } else {
+            waiting.insert(key.clone(), Mark { first: at, last: at });
+            // The receiver is gone only when we are shutting down.
+            let _ = self.queue.send(key.clone());
         }
     }
 

@@ -61,6 +61,11 @@ pub struct World {
     pub latest: Mutex<Option<Arc<Snapshot>>>,
 }
 
+/// What our own probe says of a container.
+type OnListed<'a> = dyn Fn(&engine::Listed) -> Option<ProbeState> + Sync + 'a;
+/// Until when a stop by a person has to be thought possible.
+type OnId<'a> = dyn Fn(&str) -> Option<Timestamp> + Sync + 'a;
+
 /// What a pass saw.
 pub struct Seen {
     /// For the planner.
@@ -170,10 +175,7 @@ impl World {
         &'a self,
         snapshot: &'a Snapshot,
         environments: &'a Environments,
-        (probes, stop_suspected_until): (
-            &'a (dyn Fn(&engine::Listed) -> Option<ProbeState> + Sync),
-            &'a (dyn Fn(&str) -> Option<Timestamp> + Sync),
-        ),
+        (probes, stop_suspected_until): (&'a OnListed<'a>, &'a OnId<'a>),
         (dependencies, history): (BTreeMap<Key, Readiness>, History),
     ) -> Lens<'a> {
         Lens {

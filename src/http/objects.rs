@@ -26,22 +26,24 @@ use crate::view::ObjectView;
 /// All objects, once; or as they are and then each again whenever it changes.
 pub(super) async fn list(State(ctx): State<Context>, Params(query): Params<ObjectsQuery>) -> Result<Response, Refusal> {
     if !query.watch {
-        return Ok(Json(items(&ctx.operator.objects(query.kind))).into_response());
+        let objects: Vec<_> = ctx.operator.objects(query.kind).into_iter().map(|object| ctx.shown(object)).collect();
+        return Ok(Json(items(&objects)).into_response());
     }
     // Follow first, list afterwards: a change in between is told twice rather than never.
     let changes = ctx.operator.follow_objects();
     let now = ctx.operator.objects(query.kind);
     let wanted = move |object: &ObjectView| query.kind.is_none_or(|kind| object.key.kind == kind);
     let changes = changes.filter(move |object| std::future::ready(wanted(object)));
-    ctx.streams.respond(stream::iter(now).chain(changes))
+    let objects = stream::iter(now).chain(changes);
+    ctx.streams.respond(objects.map({
+        let ctx = ctx.clone();
+        move |object| ctx.shown(object)
+    }))
 }
 
 /// One object.
-pub(super) async fn one(
-    State(operator): State<Arc<dyn Operator>>,
-    ObjectPath(key): ObjectPath,
-) -> Result<Json<ObjectView>, Refusal> {
-    operator.object(&key).map(Json).ok_or_else(|| Refusal::no_object(&key))
+pub(super) async fn one(State(ctx): State<Context>, ObjectPath(key): ObjectPath) -> Result<Json<ObjectView>, Refusal> {
+    ctx.operator.object(&key).map(|object| Json(ctx.shown(object))).ok_or_else(|| Refusal::no_object(&key))
 }
 
 /// What would be done now, to one object or to all.
@@ -75,17 +77,16 @@ pub(super) async fn release(
         return Err(Refusal::no_object(&key));
     }
     let refused = |error| Refusal::new(StatusCode::CONFLICT, error);
-    ctx.operator.release(&key, &actor(peer).await).await.map_err(refused)?;
+    ctx.operator.release(&key, &account(peer).await).await.map_err(refused)?;
     Ok(Json(json!({"released": key})))
 }
 
 /// Who asks, for the audit log: the user by name, or by number when it has none.
-async fn actor(peer: Peer) -> String {
-    let Peer::User(uid) = peer else { return "cli:unknown".to_owned() };
+async fn account(peer: Peer) -> String {
+    let Peer::User(uid) = peer else { return "unknown".to_owned() };
     // The user's name may come from a directory server, which takes its time.
     let named = tokio::task::spawn_blocking(move || User::from_uid(Uid::from_raw(uid)).ok().flatten()).await;
-    let name = named.ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
-    format!("cli:{name}")
+    named.ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 /// A list has a name, so that something can be said beside it one day.

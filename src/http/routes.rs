@@ -12,8 +12,8 @@ use axum::{
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Access, Operator, events, guard, objects, refusal::Refusal, stream::Streams};
-use crate::view::Health;
+use super::{Access, Operator, events, guard, mask::masked, objects, refusal::Refusal, stream::Streams};
+use crate::view::{Health, ObjectView};
 
 /// No request of ours has a body; this much is read before it is refused.
 const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -37,6 +37,16 @@ pub(super) struct Context {
     pub(super) operator: Arc<dyn Operator>,
     pub(super) access: Access,
     pub(super) streams: Streams,
+}
+
+impl Context {
+    /// An object as whoever asks may see it.
+    pub(super) fn shown(&self, object: ObjectView) -> ObjectView {
+        match self.access {
+            Access::ReadOnly => masked(object),
+            Access::Full => object,
+        }
+    }
 }
 
 impl FromRef<Context> for Arc<dyn Operator> {

@@ -1,10 +1,14 @@
 //! `Container`: a container that must exist, run and be healthy. Field names are Compose's, in camelCase.
 
-use std::{borrow::Cow, collections::BTreeMap};
+mod forms;
+
+use std::collections::BTreeMap;
 
 use kube::CustomResource;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, de};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use forms::{Command, NetworkAttachment, Ulimit};
 
 use super::{
     quantity::{Bytes, Duration, IntOrString},
@@ -202,56 +206,6 @@ pub enum PullPolicy {
     Always,
 }
 
-/// A command: a list of words, or one line that is split as a shell would.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Command {
-    /// One line.
-    Line(String),
-    /// The words.
-    Words(Vec<String>),
-}
-
-impl<'de> Deserialize<'de> for Command {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Command;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a string or a list of strings")
-            }
-            fn visit_str<E: de::Error>(self, line: &str) -> Result<Command, E> {
-                Ok(Command::Line(line.to_owned()))
-            }
-            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Command, A::Error> {
-                let mut words = Vec::new();
-                while let Some(IntOrString(word)) = seq.next_element()? {
-                    words.push(word);
-                }
-                Ok(Command::Words(words))
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
-impl JsonSchema for Command {
-    fn schema_name() -> Cow<'static, str> {
-        "Command".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "x-kubernetes-preserve-unknown-fields": true,
-            "x-mooring-schema": {"type": ["string", "array"], "items": {"type": ["string", "integer"]}},
-        })
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-}
-
 /// Variables taken from an `Environment`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -261,80 +215,6 @@ pub struct EnvFrom {
     /// The variables to take. Without it: all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<Vec<String>>,
-}
-
-/// A network to join.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NetworkAttachment {
-    /// The network's name on the engine.
-    pub name: String,
-    /// Names by which other containers on it find this one, besides its own.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub aliases: Vec<String>,
-    /// A fixed IPv4 address; the network needs a subnet of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ipv4_address: Option<String>,
-    /// A fixed IPv6 address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ipv6_address: Option<String>,
-}
-
-impl<'de> Deserialize<'de> for NetworkAttachment {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase", deny_unknown_fields)]
-        struct Full {
-            name: String,
-            #[serde(default)]
-            aliases: Vec<String>,
-            ipv4_address: Option<String>,
-            ipv6_address: Option<String>,
-        }
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = NetworkAttachment;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a network's name, or its name, aliases and addresses")
-            }
-            fn visit_str<E: de::Error>(self, name: &str) -> Result<NetworkAttachment, E> {
-                Ok(NetworkAttachment { name: name.to_owned(), aliases: Vec::new(), ipv4_address: None, ipv6_address: None })
-            }
-            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<NetworkAttachment, A::Error> {
-                let Full { name, aliases, ipv4_address, ipv6_address } =
-                    Full::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                Ok(NetworkAttachment { name, aliases, ipv4_address, ipv6_address })
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
-impl JsonSchema for NetworkAttachment {
-    fn schema_name() -> Cow<'static, str> {
-        "NetworkAttachment".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "x-kubernetes-preserve-unknown-fields": true,
-            "x-mooring-schema": {
-                "type": ["string", "object"],
-                "additionalProperties": false,
-                "required": ["name"],
-                "properties": {
-                    "name": {"type": "string", "description": "The network's name on the engine."},
-                    "aliases": {"type": "array", "items": {"type": "string"}, "description": "Names by which other containers on it find this one, besides its own."},
-                    "ipv4Address": {"type": "string", "format": "ipv4", "description": "A fixed IPv4 address; the network needs a subnet of its own."},
-                    "ipv6Address": {"type": "string", "format": "ipv6", "description": "A fixed IPv6 address."},
-                },
-            },
-        })
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
 }
 
 /// A network that is not a user-defined one.
@@ -469,66 +349,6 @@ pub struct ExecProbe {
     /// The words of the command; no shell is involved.
     #[schemars(length(min = 1))]
     pub command: Vec<String>,
-}
-
-/// A resource limit: one number for both, or `soft` and `hard`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Ulimit {
-    /// The limit in force.
-    pub soft: i64,
-    /// The most that the process may raise it to.
-    pub hard: i64,
-}
-
-impl<'de> Deserialize<'de> for Ulimit {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Both {
-            soft: i64,
-            hard: i64,
-        }
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Ulimit;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a number, or soft and hard")
-            }
-            fn visit_i64<E: de::Error>(self, both: i64) -> Result<Ulimit, E> {
-                Ok(Ulimit { soft: both, hard: both })
-            }
-            fn visit_u64<E: de::Error>(self, both: u64) -> Result<Ulimit, E> {
-                i64::try_from(both).map_err(E::custom).and_then(|both| self.visit_i64(both))
-            }
-            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Ulimit, A::Error> {
-                let Both { soft, hard } = Both::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                Ok(Ulimit { soft, hard })
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
-impl JsonSchema for Ulimit {
-    fn schema_name() -> Cow<'static, str> {
-        "Ulimit".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "x-kubernetes-preserve-unknown-fields": true,
-            "x-mooring-schema": {
-                "type": ["integer", "object"],
-                "additionalProperties": false,
-                "required": ["soft", "hard"],
-                "properties": {"soft": {"type": "integer"}, "hard": {"type": "integer"}},
-            },
-        })
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
 }
 
 /// Where the container's output goes.

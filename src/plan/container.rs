@@ -253,18 +253,24 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     let desired = &desired.with_fallback(&observed.history);
     let (fitting, outdated): (Vec<_>, Vec<_>) =
         observed.containers.iter().partition(|container| differences(desired, observed, container).is_empty());
-    // The one that has the name, if there are several: an earlier pass may have been cut short.
-    let current = fitting.iter().copied().max_by_key(|container| (container.name == desired.name, container.readiness()));
+    // Several as declared are one too many, left behind by a pass that was cut short: the best one stays.
+    let current = fitting.iter().copied().max_by_key(|container| (container.readiness(), container.name == desired.name));
+    let surplus: Vec<_> =
+        fitting.iter().copied().filter(|container| current.is_some_and(|current| current.id != container.id)).collect();
+    if !surplus.is_empty() {
+        let mut plan = Plan { wait: Some(Wait::Starting), ..Plan::default() };
+        for container in surplus {
+            remove(&mut plan, container, &Why::Replaced);
+        }
+        return plan;
+    }
     let mut plan = match (current, outdated.as_slice()) {
         (None, []) => create::first(desired, observed),
         (None, outdated) => replace::begin(desired, observed, outdated),
         (Some(current), []) => recover::own(desired, observed, current),
+        (Some(current), outdated) if current.name == desired.previous_name() => replace::come_back(desired, current, outdated),
         (Some(current), outdated) => replace::go_on(desired, observed, current, outdated),
     };
-    if let (Some(current), [], true) = (current, outdated.as_slice(), plan.is_converged()) {
-        let surplus = fitting.iter().filter(|container| container.id != current.id);
-        surplus.for_each(|container| remove(&mut plan, container, &Why::Replaced));
-    }
     if let (true, Some(fallback)) = (plan.is_converged(), &observed.history.fallback) {
         plan.wait = Some(Wait::OnLastGoodImage { image: fallback.good.clone(), wanted: fallback.bad.clone() });
     }

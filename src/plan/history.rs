@@ -27,6 +27,8 @@ pub struct History {
     /// When corrective tries were made, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Timestamp>,
+    /// How many of them were made in a row without the object having been as declared in between: the rung of the ladder.
+    pub failures: u32,
     /// Since when the budget is spent. It stays so until it is released.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crash_loop: Option<Timestamp>,
@@ -119,6 +121,7 @@ impl History {
         };
         if is_corrective(action, &step.why, self.seen_ready) {
             self.attempts.push(at);
+            self.failures = self.failures.saturating_add(1);
             let surplus = self.attempts.len().saturating_sub(ATTEMPTS_KEPT);
             self.attempts.drain(..surplus);
         }
@@ -155,6 +158,7 @@ impl History {
         let well = containers.iter().find(|container| container.readiness() == Readiness::Healthy);
         if let Some(container) = well.filter(|_| plan.is_converged()) {
             self.seen_ready = true;
+            self.failures = 0;
             self.failed_replacement = None;
             if container.started_at.is_some_and(|started| at.duration_since(started) >= reset_after) {
                 self.crash_loop = None;

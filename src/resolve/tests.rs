@@ -19,6 +19,7 @@ impl Lookup for Others {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "specs are written where they are passed")]
 fn manifest(kind: Kind, name: &str, spec: serde_json::Value) -> Manifest {
     let annotations = json!({SOURCE_ANNOTATION: "stacks/shop.yaml:3"});
     let value = json!({

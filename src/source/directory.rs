@@ -153,7 +153,7 @@ impl Scanner {
         let known = self.known.remove(file);
         match (known, fs::metadata(&path)) {
             (Some(known), Ok(metadata)) if known.is_settled && known.stamp == Stamp::of(&metadata) => Ok(Some(known)),
-            (known, Ok(_)) => read(&path).map(|(stamp, bytes)| Some(understand(file, known, stamp, bytes))),
+            (known, Ok(_)) => read(&path).map(|(stamp, bytes)| Some(understand(file, known, stamp, &bytes))),
             (_, Err(error)) => match fs::symlink_metadata(&path) {
                 Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(None),
                 // A link to nowhere is there; what it leads to may be on a mount that is not.
@@ -164,11 +164,11 @@ impl Scanner {
 }
 
 /// The reading of a file's bytes: the known one when they are the same.
-fn understand(file: &Path, known: Option<Known>, stamp: Stamp, bytes: Vec<u8>) -> Known {
-    let digest = Sha256::digest(&bytes).into();
+fn understand(file: &Path, known: Option<Known>, stamp: Stamp, bytes: &[u8]) -> Known {
+    let digest = Sha256::digest(bytes).into();
     match known.filter(|known| known.digest == digest) {
         Some(known) => Known { is_settled: known.stamp == stamp, stamp, ..known },
-        None => Known { stamp, is_settled: false, digest, reading: Arc::new(parsed(file, &bytes)) },
+        None => Known { stamp, is_settled: false, digest, reading: Arc::new(parsed(file, bytes)) },
     }
 }
 

@@ -10,10 +10,16 @@ pub(super) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
     let wrong = plain(wrong);
     known
         .into_iter()
-        .map(|name| (strsim::jaro_winkler(&wrong, &plain(name)), name))
+        .map(|name| (likeness(&wrong, &plain(name)), name))
         .filter(|(likeness, _)| *likeness >= ALIKE)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, name)| name)
+}
+
+/// Jaro and Winkler take a common beginning for half the truth; a name that is only a beginning is another one.
+fn likeness(wrong: &str, known: &str) -> f64 {
+    let (short, long) = (wrong.len().min(known.len()), wrong.len().max(known.len()));
+    if long > 2 * short { 0.0 } else { strsim::jaro_winkler(wrong, known) }
 }
 
 fn plain(name: &str) -> String {
@@ -40,5 +46,6 @@ mod tests {
         assert_eq!(nearest("network_mode", known), Some("networkMode"));
         assert_eq!(nearest("port", known), Some("ports"));
         assert_eq!(nearest("replicas", known), None);
+        assert_eq!(nearest("namespace", ["name", "labels"]), None);
     }
 }

@@ -1,8 +1,8 @@
 //! The text of one file → its manifests, or everything that is wrong with it.
 //!
 //! Four passes, each of which reports all it finds: YAML with the places of all
-//! its parts ([`yaml`]), the envelope that says what a document is, the kind's
-//! schema ([`violations`]), and what a schema cannot say ([`checks`]). Only a
+//! its parts (`yaml`), the envelope that says what a document is, the kind's
+//! schema (`violations`), and what a schema cannot say (`checks`). Only a
 //! document without a problem becomes a manifest. References to other documents
 //! are not looked at; `resolve` does that. Reads no files.
 
@@ -14,7 +14,10 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, path::Path, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
@@ -25,6 +28,8 @@ use super::{
 };
 use crate::manifest::{API_VERSION, Key, Kind, Manifest};
 use draft::Draft;
+
+pub(crate) use draft::may_be_secret;
 
 /// The annotation that says where a manifest stands: `apps/web.yaml:1`.
 pub const SOURCE_ANNOTATION: &str = "mooring.dev/source";
@@ -140,8 +145,8 @@ fn manifest(draft: &mut Draft<'_>) -> Option<Located> {
 /// Reads what a document says it is.
 fn envelope(draft: &mut Draft<'_>) -> Option<Kind> {
     if !draft.root().is_object() {
-        let message =
-            format!("expected a manifest with `apiVersion`, `kind`, `metadata` and `spec`, found {}", draft::found(draft.root()));
+        let found = draft::found_type(draft.root());
+        let message = format!("expected a manifest with `apiVersion`, `kind`, `metadata` and `spec`, found {found}");
         draft.at_value("", Code::WrongType, message, None);
         return None;
     }

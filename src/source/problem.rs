@@ -65,6 +65,8 @@ pub enum Code {
     WrongValue,
     /// Another document declares an object of the same kind and name.
     DuplicateName,
+    /// The document refers to something that is not there, or in a way that cannot work.
+    Reference,
     /// What was kept of the last good version cannot be used any more.
     LastGood,
 }

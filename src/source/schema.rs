@@ -37,7 +37,7 @@ impl Schema {
 
     fn new(kind: Option<Kind>) -> Self {
         let spec = kind.map_or(Value::Bool(true), |kind| simplify::simplify(kind.spec_schema().to_value()));
-        let document = document(kind, spec);
+        let document = document(kind, &spec);
         let validator = jsonschema::options()
             .should_validate_formats(true)
             .build(&document)
@@ -58,15 +58,15 @@ impl Schema {
 }
 
 /// The schema of a whole document around that of its `spec`.
-fn document(kind: Option<Kind>, spec: Value) -> Value {
-    let description = kind.map_or_else(String::new, |kind| description(&spec).unwrap_or(kind.as_str()).to_owned());
+fn document(kind: Option<Kind>, spec: &Value) -> Value {
+    let description = kind.map_or_else(String::new, |kind| description(spec).unwrap_or(kind.as_str()).to_owned());
     json!({
         "type": "object",
         "description": description,
         "additionalProperties": false,
-        "required": ["metadata", "spec"],
+        "required": ["apiVersion", "kind", "metadata", "spec"],
         "properties": {
-            // Both are checked before the schema can be chosen.
+            // What they say is checked before the schema can be chosen.
             "apiVersion": {"description": "Always `mooring.dev/v1alpha1`."},
             "kind": {"description": "The kind of object."},
             "metadata": metadata(),
@@ -187,3 +187,6 @@ fn range(node: &Value) -> Option<String> {
 pub fn crd_yaml(kind: Kind) -> String {
     serde_yaml::to_string(&kind.crd()).expect("a definition has string keys and no failing serializer")
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,8 @@ struct Watch {
     signal: Arc<Signal>,
     burst: Option<Burst>,
     next_check: Instant,
+    /// Whether it has been said that the directories are polled; once is enough.
+    is_polling: bool,
 }
 
 /// A watcher at work, and the directories that it watches.
@@ -88,7 +90,17 @@ struct Burst {
 impl Watch {
     fn new(roots: Vec<PathBuf>, mode: RecursiveMode, settle: Duration, cap: Duration) -> Self {
         let signal = Arc::new(Signal::default());
-        Self { roots: roots.into(), mode, settle, cap, armed: None, signal, burst: None, next_check: Instant::now() }
+        Self {
+            roots: roots.into(),
+            mode,
+            settle,
+            cap,
+            armed: None,
+            signal,
+            burst: None,
+            next_check: Instant::now(),
+            is_polling: false,
+        }
     }
 
     /// Waits for the next reason to look again. May be dropped and called again at any time without losing one.
@@ -131,18 +143,25 @@ impl Watch {
         }
     }
 
-    fn arm(&self, mut identities: Vec<Option<Identity>>) -> Armed {
-        let Ok(mut watcher) = self.watcher() else {
-            tracing::warn!("file changes cannot be watched for; they are looked for every second");
-            return Armed { _watcher: None, identities: vec![None; identities.len()] };
+    fn arm(&mut self, mut identities: Vec<Option<Identity>>) -> Armed {
+        let (mut watcher, mut trouble) = match self.watcher() {
+            Ok(watcher) => (Some(watcher), None),
+            Err(error) => (None, Some(error)),
         };
         for (root, identity) in self.roots.iter().zip(&mut identities).filter(|(_, identity)| identity.is_some()) {
-            if let Err(error) = watcher.watch(root, self.mode) {
-                tracing::warn!(directory = %root.display(), %error, "the directory cannot be watched");
-                *identity = None;
+            match watcher.as_mut().map(|watcher| watcher.watch(root, self.mode)) {
+                Some(Ok(())) => {}
+                Some(Err(error)) => (*identity, trouble) = (None, Some(error)),
+                None => *identity = None,
             }
         }
-        Armed { _watcher: Some(watcher), identities }
+        if let Some(error) = &trouble
+            && !self.is_polling
+        {
+            tracing::warn!(%error, "file changes cannot be watched for; they are looked for every second");
+        }
+        self.is_polling = trouble.is_some();
+        Armed { _watcher: watcher, identities }
     }
 
     fn watcher(&self) -> notify::Result<RecommendedWatcher> {

@@ -36,8 +36,8 @@ pub struct Stage {
 impl Stage {
     /// An empty desired state and an engine without containers.
     pub async fn new() -> Self {
-        let (hold, held) = std::sync::mpsc::channel::<()>();
-        tokio::task::spawn_blocking(move || held.recv());
+        let (hold, until_dropped) = std::sync::mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || until_dropped.recv());
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("desired")).unwrap();
         let clock = Clock::anchored(OPENING.parse::<Timestamp>().unwrap());

@@ -133,13 +133,14 @@ fn climb(desired: &Desired, observed: &Observed, container: &Container, (cure, w
         return Plan::waiting(wait);
     }
     let mut plan = Plan { wait: Some(Wait::Starting), ..Plan::default() };
-    let attempts = recent_attempts(healing, observed).count();
+    // A try that helped is a reason to begin with the mildest cure again, though not to forget the budget.
+    let recent = u32::try_from(recent_attempts(healing, observed).count()).unwrap_or(u32::MAX);
+    let attempts = observed.history.failures.min(recent);
     let may_remake = !desired.shape.is_stateful() || desired.policy.allow_recreate;
     if attempts == 0 || !may_remake || create::obstacle(desired, observed).is_some() {
         plan.step(cure.action(container), why);
         return plan;
     }
-    let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
     let mut remade = desired.clone();
     let why = match &observed.history.good_image {
         Some(good) if attempts > 1 && *good != desired.shape.image => {

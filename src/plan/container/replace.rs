@@ -15,7 +15,7 @@
 
 use jiff::SignedDuration;
 
-use super::{Container, Desired, Health, Observed, ProbeState, State, create, differences, recover, remove};
+use super::{Container, Desired, Health, Observed, ProbeState, Readiness, State, create, differences, recover, remove};
 use crate::plan::{
     Plan, Wait, Why,
     action::{EngineAction, Target},
@@ -28,7 +28,7 @@ const SETTLED: SignedDuration = SignedDuration::from_millis(1500);
 
 /// Only outdated containers are there: replace them, if nothing stands in the way; keep the one in use alive otherwise.
 pub(super) fn begin(desired: &Desired, observed: &Observed, outdated: &[&Container]) -> Plan {
-    let fallback = fallback(desired, outdated);
+    let fallback = fallback(desired, observed, outdated);
     let changes = differences(desired, observed, fallback);
     if let Some(wait) = forbidden(desired, observed, fallback, &changes) {
         let mut plan = recover::gently(&desired.policy, &desired.depends_on, observed, fallback);
@@ -46,10 +46,16 @@ pub(super) fn begin(desired: &Desired, observed: &Observed, outdated: &[&Contain
         .iter()
         .filter(|container| container.id != fallback.id)
         .for_each(|container| remove(&mut plan, container, &Why::Replaced));
+    // It may have the very name that the new one needs, when it became outdated before it had taken over.
+    let mut old = fallback.clone();
+    if old.name == desired.next_name() {
+        rename(&mut plan, &old, &desired.name, &why);
+        old.name.clone_from(&desired.name);
+    }
     create::make(&mut plan, desired, observed, &desired.next_name(), &why);
     let next = Target::named(&desired.next_name());
-    if is_exclusive(desired, fallback) {
-        step_aside(&mut plan, desired, fallback, &why);
+    if is_exclusive(desired, &old) {
+        step_aside(&mut plan, desired, &old, &why);
         plan.step(EngineAction::RenameContainer { container: next, to: desired.name.clone() }, why.clone());
         plan.step(EngineAction::StartContainer { container: Target::named(&desired.name) }, why);
     } else {
@@ -60,11 +66,13 @@ pub(super) fn begin(desired: &Desired, observed: &Observed, outdated: &[&Contain
 
 /// A fitting container is there beside outdated ones: see whether it made it.
 pub(super) fn go_on(desired: &Desired, observed: &Observed, new: &Container, outdated: &[&Container]) -> Plan {
-    let old = fallback(desired, outdated);
+    let old = fallback(desired, observed, outdated);
+    let others = outdated.iter().copied().filter(|container| container.id != old.id);
     match progress(observed, new) {
         Progress::Waiting(wait) => Plan::waiting(wait),
         Progress::NotStarted => {
             let mut plan = Plan { wait: Some(Wait::Starting), ..Plan::default() };
+            others.for_each(|other| remove(&mut plan, other, &Why::Replaced));
             if is_exclusive(desired, old) {
                 step_aside(&mut plan, desired, old, &Why::NeverStarted);
                 take_name(&mut plan, desired, new);
@@ -74,34 +82,55 @@ pub(super) fn go_on(desired: &Desired, observed: &Observed, new: &Container, out
         }
         Progress::Ready => {
             let mut plan = Plan::default();
+            others.for_each(|other| remove(&mut plan, other, &Why::Replaced));
             if old.name == desired.name {
                 rename(&mut plan, old, &desired.previous_name(), &Why::Replaced);
             }
             take_name(&mut plan, desired, new);
-            for container in outdated {
-                remove(&mut plan, container, &Why::Replaced);
-            }
+            remove(&mut plan, old, &Why::Replaced);
             plan
         }
         Progress::Failed(reason) => {
             let why = Why::ReplacementFailed { reason, fields: differences(desired, observed, old) };
             let mut plan = Plan { wait: Some(Wait::Starting), ..Plan::default() };
+            // Only this one has failed: `History::after` counts the removals that say so.
             remove(&mut plan, new, &why);
-            if old.name != desired.name {
-                rename(&mut plan, old, &desired.name, &why);
-            }
-            if !matches!(old.state, State::Running | State::Paused | State::Restarting) {
-                plan.step(EngineAction::StartContainer { container: old.target() }, why);
-            }
-            plan
+            return_to(plan, desired, old, (others, &why))
         }
     }
 }
 
+/// The one that had stepped aside is what is wanted again: it comes back, and what was to follow it goes.
+pub(super) fn come_back(desired: &Desired, old: &Container, others: &[&Container]) -> Plan {
+    let plan = Plan { wait: Some(Wait::Starting), ..Plan::default() };
+    return_to(plan, desired, old, (others.iter().copied(), &Why::Replaced))
+}
+
+fn return_to<'a>(
+    mut plan: Plan,
+    desired: &Desired,
+    old: &Container,
+    (others, why): (impl Iterator<Item = &'a Container>, &Why),
+) -> Plan {
+    for other in others {
+        remove(&mut plan, other, &Why::Replaced);
+    }
+    if old.name != desired.name {
+        rename(&mut plan, old, &desired.name, why);
+    }
+    if !matches!(old.state, State::Running | State::Paused | State::Restarting) {
+        plan.step(EngineAction::StartContainer { container: old.target() }, why.clone());
+    }
+    plan
+}
+
 /// The outdated container that is in use, or was until the replacement began.
-fn fallback<'a>(desired: &Desired, outdated: &[&'a Container]) -> &'a Container {
+///
+/// One that is well is the one in use, whatever it is called; otherwise the one that stepped aside.
+fn fallback<'a>(desired: &Desired, observed: &Observed, outdated: &[&'a Container]) -> &'a Container {
     let rank = |container: &Container| {
-        (container.name == desired.previous_name(), container.name == desired.name, container.state == State::Running)
+        let is_well = container.readiness() == Readiness::Healthy && (container.is_checked() || has_settled(observed, container));
+        (is_well, container.name == desired.previous_name(), container.name == desired.name, container.state == State::Running)
     };
     outdated.iter().copied().max_by_key(|container| rank(container)).expect("the caller has at least one outdated container")
 }

@@ -43,6 +43,10 @@ fn emptied(previous: Catalogue) -> Catalogue {
 
 /// The newest good manifests of every file that is there. What is wrong with the others goes to the catalogue.
 fn good(previous: &Catalogue, scan: &Scan, catalogue: &mut Catalogue) -> Vec<Located> {
+    let mut last_good: BTreeMap<&Path, Vec<&Located>> = BTreeMap::new();
+    for located in previous.last_good() {
+        last_good.entry(&located.file).or_default().push(located);
+    }
     let mut good = Vec::new();
     for (path, reading) in &scan.files {
         let problems = match &**reading {
@@ -53,10 +57,10 @@ fn good(previous: &Catalogue, scan: &Scan, catalogue: &mut Catalogue) -> Vec<Loc
             FileReading::Refused(problems) => problems.clone(),
             FileReading::Unreadable(reason) => vec![unreadable(path, reason)],
         };
-        // What cannot be read may be a directory with many files below it.
-        for located in previous.last_good().filter(|located| located.file.starts_with(path)) {
-            catalogue.retained.insert(located.file.clone(), retained(&problems));
-            good.push(located.clone());
+        // What cannot be read may be a directory, and the files below it follow it in the order of paths.
+        for (file, manifests) in last_good.range(path.as_path()..).take_while(|(file, _)| file.starts_with(path)) {
+            catalogue.retained.insert((*file).to_owned(), retained(&problems));
+            good.extend(manifests.iter().copied().cloned());
         }
         catalogue.problems.extend(problems);
     }

@@ -94,9 +94,10 @@ impl Catalogue {
         match Manifest::from_json(kind, manifest) {
             Ok(manifest) => {
                 let (key, located) = (manifest.key(), Located { manifest, file, line });
-                match in_force {
-                    true => drop(self.in_force.insert(key, located)),
-                    false => self.shadowed.push(located),
+                if in_force {
+                    self.in_force.insert(key, located);
+                } else {
+                    self.shadowed.push(located);
                 }
             }
             Err(error) => {

@@ -25,12 +25,11 @@ pub(super) struct Listing {
 
 /// Lists the YAML files below a directory.
 pub(super) fn list(root: &Path) -> Result<Listing, Error> {
-    let unreadable = |source| Error::Unreadable { path: root.to_owned(), source };
-    let mut walk = Walk { root, listing: Listing::default(), pending: Vec::new(), visited: BTreeSet::new() };
-    walk.directory(Path::new("")).map_err(unreadable)?;
+    let mut walk = Walk { root, listing: Listing::default(), pending: vec![PathBuf::new()], visited: BTreeSet::new() };
     while let Some(directory) = walk.pending.pop() {
         match walk.directory(&directory) {
             Ok(()) => {}
+            Err(source) if directory.as_os_str().is_empty() => return Err(Error::Unreadable { path: root.to_owned(), source }),
             // It has gone since its parent was listed.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => walk.listing.unreadable.push((directory, error.to_string())),
@@ -76,12 +75,12 @@ impl Walk<'_> {
         }
         let path = directory.join(&name);
         if is_yaml(&path) {
-            match name.to_str() {
-                Some(_) => drop(self.listing.files.insert(path)),
+            if name.to_str().is_some() {
+                self.listing.files.insert(path);
+            } else {
                 // Problems, annotations and the catalogue name the file, and all of them are text.
-                None => {
-                    self.listing.unreadable.push((path.to_string_lossy().into_owned().into(), "its name is not UTF-8".to_owned()))
-                }
+                let shown = path.to_string_lossy().into_owned();
+                self.listing.unreadable.push((shown.into(), "its name is not UTF-8".to_owned()));
             }
         } else if entry.path().is_dir() {
             self.pending.push(path);

@@ -15,14 +15,31 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// A document, with the keys that it has twice already reported.
+    /// A document, with what YAML itself would have passed over already reported.
     pub(super) fn new(file: &'a Path, document: &'a Document) -> Self {
         let mut draft = Self { file, problems: Vec::new(), document };
         for (pointer, first, second) in &document.spans.duplicates {
             let message = format!("`{}` is given twice, first at line {}", dotted(pointer), first.line);
-            draft.push(*second, pointer, Code::DuplicateKey, message, None);
+            draft.problems.push(draft.problem(*second, pointer, Code::DuplicateKey, message));
+        }
+        for pointer in &document.spans.odd_numbers {
+            if let Some(number) = draft.value(pointer).filter(|value| value.is_i64() || value.is_u64()) {
+                draft.odd_number(pointer, number);
+            }
         }
         draft
+    }
+
+    /// A password of `0x1F` must not become `31`.
+    fn odd_number(&mut self, pointer: &str, number: &Value) {
+        let number = if may_be_secret(pointer) { "another number".to_owned() } else { number.to_string() };
+        let message = format!("`{}`: YAML takes what is written here for {number}", dotted(pointer));
+        self.at_value(
+            pointer,
+            Code::WrongValue,
+            message,
+            Some("put it in quotes, or write that number in plain digits".to_owned()),
+        );
     }
 
     /// The whole document.
@@ -43,13 +60,13 @@ impl<'a> Draft<'a> {
     /// Reports a problem with a value.
     pub(super) fn at_value(&mut self, pointer: &str, code: Code, message: impl Into<String>, help: Option<String>) {
         let place = self.place(pointer, |pointer| self.document.spans.value(pointer));
-        self.push(place, pointer, code, message.into(), help);
+        self.problems.push(Problem { help, ..self.problem(place, pointer, code, message.into()) });
     }
 
     /// Reports a problem with a field: that it is there, or what is missing in it.
     pub(super) fn at_key(&mut self, pointer: &str, code: Code, message: impl Into<String>, help: Option<String>) {
         let place = self.place(pointer, |pointer| self.document.spans.key(pointer));
-        self.push(place, pointer, code, message.into(), help);
+        self.problems.push(Problem { help, ..self.problem(place, pointer, code, message.into()) });
     }
 
     /// Whether something is known to be wrong with this very part.
@@ -64,13 +81,13 @@ impl<'a> Draft<'a> {
         if let Some(place) = find(pointer) {
             return place;
         }
-        let around = std::iter::successors(parent(pointer), |pointer| parent(pointer));
-        around.filter_map(|pointer| self.document.spans.key(pointer)).next().unwrap_or(Place::START)
+        let mut around = std::iter::successors(parent(pointer), |pointer| parent(pointer));
+        around.find_map(|pointer| self.document.spans.key(pointer)).unwrap_or(Place::START)
     }
 
-    fn push(&mut self, place: Place, pointer: &str, code: Code, message: String, help: Option<String>) {
+    fn problem(&self, place: Place, pointer: &str, code: Code, message: String) -> Problem {
         let Place { line, column } = place;
-        self.problems.push(Problem { file: self.file.to_owned(), line, column, path: dotted(pointer), code, message, help });
+        Problem { file: self.file.to_owned(), line, column, path: dotted(pointer), code, message, help: None }
     }
 }
 
@@ -79,8 +96,14 @@ fn parent(pointer: &str) -> Option<&str> {
 }
 
 /// A JSON pointer as people write paths: `spec.ports.0`.
+///
+/// What follows a `=` in the name of a variable is a value that got into the name, and may be secret.
 pub(super) fn dotted(pointer: &str) -> String {
-    pointer.strip_prefix('/').unwrap_or(pointer).replace('/', ".").replace("~1", "/").replace("~0", "~")
+    let shown = match pointer.split_once('=') {
+        Some((name, _)) if may_be_secret(pointer) => name,
+        Some(_) | None => pointer,
+    };
+    shown.strip_prefix('/').unwrap_or(shown).replace('/', ".").replace("~1", "/").replace("~0", "~")
 }
 
 /// The pointer to a field of a part.
@@ -111,7 +134,7 @@ const SECRETIVE: [&str; 9] = [
 ];
 
 /// Whether the value of a part may be secret.
-pub(super) fn may_be_secret(pointer: &str) -> bool {
+pub(crate) fn may_be_secret(pointer: &str) -> bool {
     SECRETIVE.iter().any(|secretive| pointer.strip_prefix(secretive).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
@@ -139,7 +162,7 @@ pub(super) fn found_type(value: &Value) -> &'static str {
         Value::Array(_) => "a list",
         Value::Object(_) => "a mapping",
         Value::String(_) => "text",
-        Value::Bool(_) => "true or false",
+        Value::Bool(_) => "a boolean",
         Value::Number(number) if number.is_f64() => "a number with a fraction",
         Value::Number(_) => "a whole number",
     }

@@ -30,8 +30,33 @@ fn report_by(draft: &mut Draft<'_>, schema: &Schema) {
     }
 }
 
+/// A value that is not what its schema node expects.
+struct Mismatch<'a> {
+    node: &'a Value,
+    pointer: &'a str,
+    instance: &'a Value,
+}
+
+impl Mismatch<'_> {
+    fn report(&self, draft: &mut Draft<'_>, code: Code, help: Option<String>) {
+        let Self { node, pointer, instance } = self;
+        let found = if may_be_secret(pointer) { found_type(instance).into() } else { found(instance) };
+        let message = format!("`{}`: expected {}, found {found}", dotted(pointer), expectation(node));
+        draft.at_value(pointer, code, message, help);
+    }
+
+    /// One of several words was expected. A value that is no word is reported for its type.
+    fn report_choice(&self, draft: &mut Draft<'_>) {
+        if let Some(word) = self.instance.as_str() {
+            let help = nearest::nearest(word, allowed(self.node)).map(|name| format!("did you mean `{name}`?"));
+            self.report(draft, Code::WrongValue, help);
+        }
+    }
+}
+
 fn violation(draft: &mut Draft<'_>, node: &Value, error: &ValidationError<'_>) {
     let pointer = error.instance_path().as_str();
+    let mismatch = Mismatch { node, pointer, instance: error.instance() };
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             for name in unexpected {
@@ -41,11 +66,8 @@ fn violation(draft: &mut Draft<'_>, node: &Value, error: &ValidationError<'_>) {
         ValidationErrorKind::Required { property } => {
             missing_field(draft, node, pointer, property.as_str().unwrap_or_default());
         }
-        ValidationErrorKind::Enum { .. } => wrong_choice(draft, node, pointer, error.instance()),
-        ValidationErrorKind::Type { .. } => {
-            let help = type_help(node, error.instance());
-            mismatch(draft, node, pointer, Code::WrongType, error.instance(), help);
-        }
+        ValidationErrorKind::Enum { .. } => mismatch.report_choice(draft),
+        ValidationErrorKind::Type { .. } => mismatch.report(draft, Code::WrongType, type_help(node, mismatch.instance)),
         ValidationErrorKind::MinItems { .. } | ValidationErrorKind::MinLength { .. } => {
             draft.at_value(pointer, Code::WrongValue, format!("`{}` must not be empty", dotted(pointer)), None);
         }
@@ -53,8 +75,7 @@ fn violation(draft: &mut Draft<'_>, node: &Value, error: &ValidationError<'_>) {
         | ValidationErrorKind::Format { .. }
         | ValidationErrorKind::Minimum { .. }
         | ValidationErrorKind::Maximum { .. } => {
-            let help = summary(node).map(str::to_owned);
-            mismatch(draft, node, pointer, Code::WrongValue, error.instance(), help);
+            mismatch.report(draft, Code::WrongValue, summary(node).map(str::to_owned));
         }
         _ => {
             // The crate has keywords that our types do not use. Its own text is masked, since it would show the value.
@@ -74,23 +95,12 @@ fn unknown_field(draft: &mut Draft<'_>, node: &Value, pointer: &str, name: &str)
 
 fn missing_field(draft: &mut Draft<'_>, node: &Value, pointer: &str, name: &str) {
     let field = below(pointer, name);
+    // The envelope has told of its own fields already.
+    if draft.has_problem_at(&field) {
+        return;
+    }
     let help = node.get("properties").and_then(|properties| properties.get(name)).and_then(summary).map(str::to_owned);
     draft.at_key(&field, Code::MissingField, format!("`{}` is missing", dotted(&field)), help);
-}
-
-fn wrong_choice(draft: &mut Draft<'_>, node: &Value, pointer: &str, instance: &Value) {
-    // A value of another type is reported as such.
-    let Some(text) = instance.as_str() else {
-        return;
-    };
-    let help = nearest::nearest(text, allowed(node)).map(|name| format!("did you mean `{name}`?"));
-    mismatch(draft, node, pointer, Code::WrongValue, instance, help);
-}
-
-fn mismatch(draft: &mut Draft<'_>, node: &Value, pointer: &str, code: Code, instance: &Value, help: Option<String>) {
-    let found = if may_be_secret(pointer) { found_type(instance).into() } else { found(instance) };
-    let message = format!("`{}`: expected {}, found {found}", dotted(pointer), expectation(node));
-    draft.at_value(pointer, code, message, help);
 }
 
 /// What to do about a value of the wrong type.
@@ -98,7 +108,7 @@ fn type_help(node: &Value, instance: &Value) -> Option<String> {
     let types = types(node);
     let expects = |name: &str| types.contains(&name);
     let help = match instance {
-        Value::Bool(_) | Value::Number(_) if expects("string") => "put it in quotes",
+        Value::Bool(_) | Value::Number(_) if expects("string") && fits(node, &instance.to_string().into()) => "put it in quotes",
         Value::String(text) if expects("boolean") && is_old_boolean(text) => "YAML's booleans are `true` and `false`",
         Value::String(text) if expects("integer") && text.parse::<i64>().is_ok() => "write it without quotes",
         Value::Null if expects("array") => "remove the line, or write `[]`",
@@ -109,6 +119,11 @@ fn type_help(node: &Value, instance: &Value) -> Option<String> {
         _ => return summary(node).map(str::to_owned),
     };
     Some(help.to_owned())
+}
+
+/// Whether a node would accept a value.
+fn fits(node: &Value, value: &Value) -> bool {
+    jsonschema::is_valid(node, value)
 }
 
 fn is_old_boolean(text: &str) -> bool {

@@ -8,7 +8,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::Value;
 use serde_yaml::{
-    DuplicateKeyPolicy, MessageFormatter as _, UserMessageFormatter,
+    DuplicateKeyPolicy, Error, MessageFormatter as _, UserMessageFormatter,
     granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput},
 };
 
@@ -37,6 +37,8 @@ pub(super) struct Spans {
     nodes: BTreeMap<String, Node>,
     /// Keys that a mapping has a second time: pointer, the first place, this place.
     pub(super) duplicates: Vec<(String, Place, Place)>,
+    /// Plain scalars that may be numbers, but are not written as numbers are printed: `0x1F`, `+5`, `1_000`.
+    pub(super) odd_numbers: Vec<String>,
     is_null: bool,
 }
 
@@ -93,16 +95,33 @@ fn values(text: &str) -> Result<Vec<Value>, Fault> {
             line: usize::try_from(location.line()).unwrap_or(1),
             column: usize::try_from(location.column()).unwrap_or(1),
         });
-        let message = UserMessageFormatter.format_message(&error);
-        Fault::new(place, Code::Syntax, format!("the YAML cannot be used: {message}"))
+        unusable(place, &error)
     })
+}
+
+/// Says in plain words why YAML has no values.
+fn unusable(place: Place, error: &Error) -> Fault {
+    match error {
+        Error::AliasError { error, .. } => unusable(place, error),
+        Error::Budget { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => {
+            let message = "the file says too much, counting each alias as what it stands for";
+            Fault::new(place, Code::Syntax, message).with_help("split it into several files, or use fewer aliases")
+        }
+        error => {
+            let message = UserMessageFormatter.format_message(error);
+            Fault::new(place, Code::Syntax, format!("the YAML cannot be used: {message}"))
+        }
+    }
 }
 
 fn spans(text: &str) -> Result<Vec<Spans>, Fault> {
     let mut reader = Reader::default();
     let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| syntax(&error))?;
+        let (event, span) = event.map_err(|error| syntax(text, &error))?;
         reader.read(event, span);
     }
     Ok(reader.documents.into_iter().filter(|document| !document.is_null && !document.nodes.is_empty()).collect())
@@ -168,6 +187,9 @@ impl Reader {
                 let is_root = pointer.is_empty();
                 // Where nothing stands, the parser names the place of what comes next.
                 let span = if text.is_empty() && is_null { key.unwrap_or(span) } else { span };
+                if style == ScalarStyle::Plain && is_odd_number(&text) {
+                    self.documents.last_mut().into_iter().for_each(|document| document.odd_numbers.push(pointer.clone()));
+                }
                 self.record(pointer, Node { key, value: span });
                 if let Some(document) = self.documents.last_mut().filter(|_| is_root) {
                     document.is_null = is_null;
@@ -227,13 +249,22 @@ impl Reader {
     }
 }
 
+/// Whether a text could be a number to YAML that is another text when it is printed.
+fn is_odd_number(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let is_numeric = digits.starts_with(|c: char| c.is_ascii_digit());
+    let is_printed_so =
+        text == "0" || !(text.starts_with('+') || digits.starts_with('0')) && digits.bytes().all(|c| c.is_ascii_digit());
+    is_numeric && !is_printed_so
+}
+
 /// A key as part of a JSON pointer.
 fn escaped(key: &str) -> Cow<'_, str> {
     if key.contains(['~', '/']) { key.replace('~', "~0").replace('/', "~1").into() } else { key.into() }
 }
 
 /// Says in plain words why text is not YAML.
-fn syntax(error: &ScanError) -> Fault {
+fn syntax(text: &str, error: &ScanError) -> Fault {
     let fault = |message: &str| Fault::new(place(*error.marker()), Code::Syntax, message);
     match error.kind() {
         ErrorKind::TabNotAllowed
@@ -241,9 +272,16 @@ fn syntax(error: &ScanError) -> Fault {
         | ErrorKind::TabInIndentation
         | ErrorKind::TabAtBlockScalarStart
         | ErrorKind::TabInPlainScalar => {
-            fault("there is a tab, and YAML is indented with spaces only").with_help("replace each tab by two spaces")
+            let message = "there is a tab, and YAML is indented with spaces only";
+            Fault::new(first_tab(text, place(*error.marker())), Code::Syntax, message).with_help("replace each tab by two spaces")
         }
+        ErrorKind::ExpectedFlowMappingSeparator => fault("expected `,` or `}`"),
+        ErrorKind::ExpectedFlowSequenceSeparator => fault("expected `,` or `]`"),
+        ErrorKind::RecursionLimitExceeded => fault("the parts are nested too deeply"),
         ErrorKind::UnclosedQuotedScalar => fault("a quotation mark has no partner"),
+        ErrorKind::InvalidQuotedScalarIndent => {
+            fault("a quotation mark has no partner, or the text in quotes goes on in a line that is not indented")
+        }
         ErrorKind::UnclosedFlowCollection { open } => fault(&format!("`{open}` is never closed")),
         ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => fault("there cannot be a `:` here")
             .with_help("text that contains `: ` has to stand in quotes; otherwise check the indentation"),
@@ -255,4 +293,11 @@ fn syntax(error: &ScanError) -> Fault {
         }
         kind => fault(&format!("this is not YAML: {kind}")),
     }
+}
+
+/// The tab itself: the parser names the place at which it stumbled over it.
+fn first_tab(text: &str, place: Place) -> Place {
+    let line = text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
+    let column = line.chars().position(|c| c == '\t').map_or(place.column, |at| at + 1);
+    Place { column, ..place }
 }

@@ -103,12 +103,13 @@ fn with_fields(node: &Value) -> &Value {
     [node].into_iter().chain(below).find(|node| node.get("properties").is_some()).unwrap_or(node)
 }
 
+/// One step down. Lists are passed through; the names of a mapping's entries are the user's, so any of them will do.
 fn child<'a>(node: &'a Value, name: &str) -> Option<&'a Value> {
-    if let Some(child) = with_fields(node).get("properties").and_then(|properties| properties.get(name)) {
-        return Some(child);
+    let node = node.get("items").filter(|items| items.is_object()).unwrap_or(node);
+    match node.get("properties") {
+        Some(properties) => properties.get(name),
+        None => node.get("additionalProperties").filter(|entry| entry.is_object()),
     }
-    // The names of a mapping's entries are the user's: any of them leads to what all entries are.
-    node.get("additionalProperties").filter(|entry| entry.is_object() && with_fields(node) == node)
 }
 
 fn is_required(node: &Value, name: &str) -> bool {

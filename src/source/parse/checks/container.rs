@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::{super::draft::below, Code, Draft, dotted, each, entries, has, keys, misplaced, missing, readable, text, wrong};
+use super::{super::draft::below, Draft, each, entries, has, keys, misplaced, missing, readable, text, wrong};
 use crate::manifest::short::{Device, ExtraHost, Mount, PortBinding, Restart, Tmpfs, split_words};
 
 /// Labels that start with this are how Mooring knows its containers.
@@ -16,7 +16,7 @@ pub(super) fn report(draft: &mut Draft<'_>) {
     each::<Tmpfs>(draft, "/spec/tmpfs");
     each::<Device>(draft, "/spec/devices");
     each::<ExtraHost>(draft, "/spec/extraHosts");
-    each::<IpAddr>(draft, "/spec/dns");
+    name_servers(draft);
     restart(draft);
     commands(draft);
     management(draft);
@@ -25,6 +25,12 @@ pub(super) fn report(draft: &mut Draft<'_>) {
     labels(draft);
     variables(draft);
     dependencies(draft);
+}
+
+fn name_servers(draft: &mut Draft<'_>) {
+    for (pointer, address) in entries(draft, "/spec/dns") {
+        readable(draft, &pointer, address.parse::<IpAddr>().map_err(|_| format!("`{address}` is not an IP address")));
+    }
 }
 
 fn restart(draft: &mut Draft<'_>) {
@@ -48,14 +54,14 @@ fn management(draft: &mut Draft<'_>) {
         if !has(draft, "/spec/selector") {
             missing(draft, "/spec/selector", "with `management: heal` it says which containers are meant");
         } else if !has(draft, "/spec/selector/name") && keys(draft, "/spec/selector/labels").is_empty() {
-            wrong(draft, "/spec/selector", "needs a `name` or `labels`; without either it would mean every container", None);
+            wrong(draft, "/spec/selector", "expected a `name` or `labels`; without either it would mean every container", None);
         }
         return;
     }
     if !has(draft, "/spec/image") {
         missing(draft, "/spec/image", "the image, as `docker run` takes it; only `management: heal` needs none");
     } else if draft.value("/spec/image").and_then(Value::as_str).is_some_and(|image| image.trim().is_empty()) {
-        wrong(draft, "/spec/image", "must not be empty", None);
+        wrong(draft, "/spec/image", "expected the name of an image, found nothing", None);
     }
     if has(draft, "/spec/selector") {
         misplaced(draft, "/spec/selector", "is for containers that someone else makes", Some("it needs `management: heal`"));
@@ -76,7 +82,7 @@ fn probe(draft: &mut Draft<'_>) {
     let given: Vec<String> =
         ["http", "tcp", "exec"].into_iter().map(|way| format!("/spec/probe/{way}")).filter(|way| has(draft, way)).collect();
     match given.as_slice() {
-        [] => wrong(draft, "/spec/probe", "needs one of `http`, `tcp` and `exec`", None),
+        [] => wrong(draft, "/spec/probe", "expected one of `http`, `tcp` and `exec`", None),
         [_] => {}
         [_, others @ ..] => {
             for other in others {
@@ -99,18 +105,15 @@ fn variables(draft: &mut Draft<'_>) {
     let is_valid = |name: &str| !name.is_empty() && !name.contains(['=', '\0']) && !name.contains(char::is_whitespace);
     for name in keys(draft, "/spec/environment") {
         if !is_valid(name) {
-            // What stands behind a `=` is a value that got into the name, and may be secret.
-            let shown = below("/spec/environment", name.split('=').next().unwrap_or_default());
-            let message =
-                format!("`{}` is not the name of a variable: it has a `=` or a space in it, or is empty", dotted(&shown));
-            draft.at_key(&shown, Code::WrongValue, message, Some("write `NAME: value`".to_owned()));
+            let message = "is not the name of a variable: it has a `=` or a space in it, or is empty";
+            misplaced(draft, &below("/spec/environment", name), message, Some("write `NAME: value`"));
         }
     }
     let sources = draft.value("/spec/envFrom").and_then(Value::as_array).map_or(0, Vec::len);
     for source in 0..sources {
         for (pointer, name) in entries(draft, &format!("/spec/envFrom/{source}/keys")) {
             if !is_valid(&name) {
-                wrong(draft, &pointer, "is not the name of a variable", None);
+                wrong(draft, &pointer, "expected the name of a variable", None);
             }
         }
     }

@@ -1,0 +1,177 @@
+//! `mooring delete`: takes an object's document out of the desired-state directory.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{
+    Error, Exit,
+    desired::DesiredDirectory,
+    documents,
+    get::name,
+    output::{self, Format},
+    selection,
+};
+use crate::{
+    manifest::{Key, Kind, Manifest, container::Management},
+    settings::Settings,
+    source::parse::{Located, parse_located},
+};
+
+/// Take an object out of the desired-state directory
+#[derive(Debug, Args)]
+#[command(
+    after_help = "\
+Examples:
+  mooring delete container/web --dry-run
+  mooring delete ctr web",
+    long_about = "Take an object's document out of the desired-state directory, and say what follows. Volumes and networks always stay."
+)]
+pub(super) struct DeleteArgs {
+    /// KIND/NAME or KIND NAME
+    #[arg(value_name = "OBJECT", required = true)]
+    object: Vec<String>,
+    /// Says what would happen, and changes nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How to write it
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+pub(super) fn run(settings: &Settings, args: &DeleteArgs) -> Result<Exit, Error> {
+    let key = selection::one(&args.object)?;
+    let directory = DesiredDirectory::read(&settings.desired)?;
+    let located = only_declaration(&key, &directory)?;
+    let change = change(located, &directory)?;
+    if !args.dry_run {
+        change.make(&directory)?;
+    }
+    let consequences = consequences(&located.manifest, &directory);
+    match args.output {
+        Format::Json => output::json(&json!({
+            "dryRun": args.dry_run, "deleted": key, "file": located.file, "change": change.words(), "consequences": consequences,
+        }))?,
+        Format::Text => {
+            let suffix = if args.dry_run { " (dry run)" } else { "" };
+            let deleted = format!("{} deleted from {}: {}{suffix}", name(&key), located.file.display(), change.words());
+            let consequences = consequences.iter().map(|consequence| format!("    {consequence}"));
+            output::print(&output::lines(std::iter::once(deleted).chain(consequences)))?;
+        }
+    }
+    Ok(Exit::Good)
+}
+
+/// The one place where the object is declared.
+fn only_declaration<'a>(key: &Key, directory: &'a DesiredDirectory) -> Result<&'a Located, Error> {
+    match directory.declarations(key).as_slice() {
+        [located] => Ok(located),
+        [] => Err(undeclared(key, directory)),
+        several => {
+            let files: Vec<_> = several.iter().map(|located| located.file.display().to_string()).collect();
+            let message = format!("{key} is declared in more than one place: {}", files.join(", "));
+            Err(Error::InTheWay { message, help: "take out by hand the ones that are not meant".to_owned() })
+        }
+    }
+}
+
+fn undeclared(key: &Key, directory: &DesiredDirectory) -> Error {
+    let unusable: Vec<_> = directory.unusable().iter().map(|file| file.display().to_string()).collect();
+    if unusable.is_empty() {
+        let known: Vec<Key> = directory.manifests().map(|located| located.manifest.key()).collect();
+        return Error::no_object(key, &known);
+    }
+    let message = format!("no file that can be understood declares {key}");
+    Error::InTheWay { message, help: format!("it may be in one of those that cannot: {}", unusable.join(", ")) }
+}
+
+/// What is done to the file.
+#[derive(Debug, PartialEq, Eq)]
+enum FileChange {
+    /// It goes.
+    Remove(PathBuf),
+    /// It loses a document.
+    Cut(PathBuf, Vec<u8>),
+    /// It would be the last one to go, so an empty one stays.
+    Empty(PathBuf),
+}
+
+/// An emptied directory looks like a missing mount, and Mooring would hold on to everything. A comment says otherwise.
+const PLACEHOLDER: &str = "# Nothing is declared here any more. This file says that on purpose: without any file, the directory
+# would look like one that is not mounted, and nothing would be removed.
+";
+
+fn change(located: &Located, directory: &DesiredDirectory) -> Result<FileChange, Error> {
+    let file = located.file.clone();
+    let bytes = directory.bytes(&file)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let rest = documents::without(&text, located.line);
+    let left = parse_located(&file, rest.as_bytes()).map_err(Error::Refused)?;
+    let is_intact = |located: &Located| {
+        directory.declarations(&located.manifest.key()).iter().any(|old| old.manifest.has_spec_of(&located.manifest))
+    };
+    let before = directory.manifests().filter(|other| other.file == file).count();
+    if left.len() + 1 != before || !left.iter().all(is_intact) {
+        let message = format!("the documents of {} cannot be told apart", file.display());
+        return Err(Error::InTheWay { message, help: "take the document out by hand".to_owned() });
+    }
+    Ok(match (left.is_empty(), directory.file_count()) {
+        (true, 1) => FileChange::Empty(file),
+        (true, _) => FileChange::Remove(file),
+        (false, _) => FileChange::Cut(file, rest.into_bytes()),
+    })
+}
+
+impl FileChange {
+    fn make(&self, directory: &DesiredDirectory) -> Result<(), Error> {
+        match self {
+            Self::Remove(file) => directory.remove(file),
+            Self::Cut(file, rest) => directory.write(file, rest),
+            Self::Empty(file) => directory.write(file, PLACEHOLDER.as_bytes()),
+        }
+    }
+
+    fn words(&self) -> &'static str {
+        match self {
+            Self::Remove(_) => "the file is removed",
+            Self::Cut(..) => "its document is taken out, the others stay",
+            Self::Empty(_) => "the file stays with a comment, so that the directory does not look like a missing mount",
+        }
+    }
+}
+
+/// What follows from it.
+fn consequences(manifest: &Manifest, directory: &DesiredDirectory) -> Vec<String> {
+    let mut consequences = match manifest {
+        Manifest::Environment(_) => vec!["its .env files stay as they are, and nobody looks after them any more".to_owned()],
+        Manifest::Container(container) if container.spec.management == Management::Heal => {
+            vec!["the container is somebody else's: it stays, and nobody heals it any more".to_owned()]
+        }
+        Manifest::Container(container) if !container.spec.volumes.is_empty() && !container.spec.allow_remove => vec![
+            "its container has data and was not permitted to be removed (allowRemove): if it has volumes on the engine, it stays until you remove it"
+                .to_owned(),
+            "volumes and networks stay".to_owned(),
+        ],
+        Manifest::Container(_) => vec!["its container is stopped and removed; volumes and networks stay".to_owned()],
+    };
+    let users = users(&manifest.key(), directory);
+    if !users.is_empty() {
+        consequences.push(format!("{} still refer to it, and keep what was last good until that is corrected", users.join(", ")));
+    }
+    consequences
+}
+
+/// The objects that refer to this one.
+fn users(key: &Key, directory: &DesiredDirectory) -> Vec<String> {
+    let refers = |manifest: &Manifest| match manifest {
+        Manifest::Container(container) => match key.kind {
+            Kind::Environment => container.spec.env_from.iter().any(|from| from.environment == key.name),
+            Kind::Container => container.spec.depends_on.iter().any(|dependency| dependency.container == key.name),
+        },
+        Manifest::Environment(_) => false,
+    };
+    let users =
+        directory.manifests().map(|located| &located.manifest).filter(|manifest| manifest.key() != *key && refers(manifest));
+    users.map(|manifest| name(&manifest.key())).collect()
+}
