@@ -1,6 +1,10 @@
 //! The real engine, as it is asked: Docker, over its unix socket.
+//!
+//! Nothing here changes anything on the engine; a command that is run inside a
+//! container by [`Engine::exec`] may do what it likes there.
 
 pub(crate) mod connection;
+pub(crate) mod failure;
 mod read;
 
 use std::{
@@ -10,18 +14,24 @@ use std::{
 
 use async_trait::async_trait;
 use bollard::{
-    exec::{CreateExecOptions, StartExecResults},
+    Docker as Client,
+    container::LogOutput,
+    errors::Error as ClientError,
+    exec::{StartExecOptions, StartExecResults},
+    models::{ExecConfig, SystemInfo},
     query_parameters::{EventsOptions, InspectContainerOptions, ListContainersOptions, ListNetworksOptions, ListVolumesOptions},
 };
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use jiff::Timestamp;
 
 pub use connection::{Connection, InvalidAddress, OnCall};
+use failure::{found, image_in_path, in_path};
 
 use super::engine::{Description, Engine, Error, Event, ExecResult, Inspected, Listed};
 
 /// The events that matter. Probes alone make thirty `exec_*` events a second with fifty containers;
 /// asking for these only keeps them off the wire.
-const ACTIONS: &[&str] = &[
+const ACTIONS: [&str; 15] = [
     "create",
     "start",
     "restart",
@@ -38,13 +48,13 @@ const ACTIONS: &[&str] = &[
     "connect",
     "disconnect",
 ];
-/// Of the types that those belong to.
-const TYPES: &[&str] = &["container", "network"];
+/// What they are about.
+const TYPES: [&str; 3] = ["container", "network", "volume"];
 
-/// An engine that is coming up accepts connections and lets the first request hang for seconds: not a death.
-const COMING_UP: Duration = Duration::from_secs(30);
+/// No probe has any business taking longer; whoever wants an answer sooner stops waiting for it.
+const COMMAND: Duration = Duration::from_mins(5);
 
-/// As much of a command's output as helps a person; a probe that prints a page is cut.
+/// As much of a command's output as helps a person, in bytes; a probe that prints a page is cut.
 const OUTPUT_KEPT: usize = 400;
 
 /// Docker, as it is asked.
@@ -59,18 +69,19 @@ impl Docker {
     pub fn new(connection: Connection) -> Self {
         Self { connection }
     }
+
+    async fn info(&self) -> Result<SystemInfo, Error> {
+        Ok(self.connection.ask("info", async |client| client.info().await).await?)
+    }
 }
 
 #[async_trait]
 impl Engine for Docker {
     async fn describe(&self) -> Result<Description, Error> {
-        let client = self.connection.client("version")?.with_timeout(COMING_UP);
-        // It only ever goes down, to what the engine speaks.
-        let client = self.connection.asked("negotiate the version", client.negotiate_version().await)?;
-        let version = self.connection.asked("tell its version", client.version().await)?;
-        let info = self.connection.asked("tell who it is", client.info().await)?;
+        self.connection.renew().await?;
+        let version = self.connection.ask("version", async |client| client.version().await).await?;
         Ok(Description {
-            id: info.id.unwrap_or_default(),
+            id: self.info().await?.id.unwrap_or_default(),
             version: version.version.unwrap_or_default(),
             api_version: version.api_version.unwrap_or_default(),
         })
@@ -78,61 +89,85 @@ impl Engine for Docker {
 
     async fn list(&self) -> Result<Vec<Listed>, Error> {
         let options = ListContainersOptions { all: true, ..ListContainersOptions::default() };
-        let listed = self.connection.client("list")?.list_containers(Some(options)).await;
-        Ok(self.connection.asked("list containers", listed)?.into_iter().filter_map(read::listed).collect())
+        let listed = self.connection.ask("list-containers", async |client| client.list_containers(Some(options)).await).await?;
+        Ok(listed.into_iter().filter_map(read::listed).collect())
     }
 
     async fn inspect(&self, id: &str) -> Result<Option<Inspected>, Error> {
-        let inspected = self.connection.client("inspect")?.inspect_container(id, None::<InspectContainerOptions>).await;
-        let found = self.connection.found("inspect a container", inspected)?;
-        Ok(found.map(read::inspected))
+        const CALL: &str = "inspect-container";
+        let id = in_path(CALL, id)?;
+        let question = async |client: Client| client.inspect_container(id, None::<InspectContainerOptions>).await;
+        Ok(found(self.connection.ask(CALL, question).await)?.map(read::inspected))
     }
 
     async fn has_image(&self, reference: &str) -> Result<bool, Error> {
-        let inspected = self.connection.client("inspect-image")?.inspect_image(reference).await;
-        Ok(self.connection.found("inspect an image", inspected)?.is_some())
+        const CALL: &str = "inspect-image";
+        let reference = image_in_path(CALL, reference)?;
+        let answer = self.connection.ask(CALL, async |client| client.inspect_image(reference).await).await;
+        Ok(found(answer)?.is_some())
     }
 
     async fn networks(&self) -> Result<BTreeSet<String>, Error> {
-        let networks = self.connection.client("list-networks")?.list_networks(None::<ListNetworksOptions>).await;
-        Ok(self.connection.asked("list networks", networks)?.into_iter().filter_map(|network| network.name).collect())
+        let question = async |client: Client| client.list_networks(None::<ListNetworksOptions>).await;
+        let networks = self.connection.ask("list-networks", question).await?;
+        Ok(networks.into_iter().filter_map(|network| network.name).collect())
     }
 
     async fn volumes(&self) -> Result<BTreeSet<String>, Error> {
-        let volumes = self.connection.client("list-volumes")?.list_volumes(None::<ListVolumesOptions>).await;
-        let volumes = self.connection.asked("list volumes", volumes)?.volumes.unwrap_or_default();
+        let question = async |client: Client| client.list_volumes(None::<ListVolumesOptions>).await;
+        let volumes = self.connection.ask("list-volumes", question).await?.volumes.unwrap_or_default();
         Ok(volumes.into_iter().map(|volume| volume.name).collect())
     }
 
     async fn events(&self) -> Result<BoxStream<'static, Result<Event, Error>>, Error> {
-        let list = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        let filters = HashMap::from([("event".to_owned(), list(ACTIONS)), ("type".to_owned(), list(TYPES))]);
-        let options = EventsOptions { filters: Some(filters), ..EventsOptions::default() };
+        const CALL: &str = "events";
+        // The client sends the request when the stream is first polled, and by then the caller may
+        // have listed. Asking from the engine's own present on leaves no gap between the two.
+        let present = self.info().await?.system_time.and_then(|time| time.parse::<Timestamp>().ok());
+        let options = EventsOptions { since: present.map(nanoseconds), filters: Some(filters()), ..EventsOptions::default() };
+        let events = self.connection.endless(CALL).await?.events(Some(options));
         let connection = self.connection.clone();
-        let events = self.connection.client("events")?.events(Some(options));
-        Ok(events.map(move |event| connection.asked("send events", event).map(|event| read::event(&event))).boxed())
+        Ok(events.map(move |event| Ok(read::event(connection.answer(CALL, event)?))).boxed())
     }
 
     async fn exec(&self, id: &str, command: &[String]) -> Result<ExecResult, Error> {
-        let client = self.connection.client("exec")?;
-        let options = CreateExecOptions {
-            cmd: Some(command.to_vec()),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            ..CreateExecOptions::default()
-        };
-        let exec = self.connection.asked("prepare a command", client.create_exec(id, options).await)?;
-        let mut kept = String::new();
-        let started = self.connection.asked("run a command", client.start_exec(&exec.id, None).await)?;
-        if let StartExecResults::Attached { mut output, .. } = started {
-            while let Some(chunk) = self.connection.asked("read a command's output", output.try_next().await)? {
-                if kept.len() < OUTPUT_KEPT {
-                    kept.push_str(&chunk.to_string());
-                }
-            }
-        }
-        kept.truncate(kept.floor_char_boundary(OUTPUT_KEPT));
-        let ended = self.connection.asked("see how a command ended", client.inspect_exec(&exec.id).await)?;
-        Ok(ExecResult { exit_code: ended.exit_code.unwrap_or(-1), output: kept })
+        const CALL: &str = "exec";
+        let id = in_path(CALL, id)?;
+        Ok(self.connection.ask_within(COMMAND, CALL, async |client| exec(&client, id, command).await).await?)
     }
+}
+
+fn filters() -> HashMap<String, Vec<String>> {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    HashMap::from([("event".to_owned(), words(&ACTIONS)), ("type".to_owned(), words(&TYPES))])
+}
+
+/// An instant as the engine takes it, to the nanosecond.
+fn nanoseconds(at: Timestamp) -> String {
+    format!("{}.{:09}", at.as_second(), at.subsec_nanosecond())
+}
+
+/// Runs a command to its end. When we stop waiting the command goes on: the engine cannot be asked to end one.
+async fn exec(client: &Client, id: &str, command: &[String]) -> Result<ExecResult, ClientError> {
+    let config =
+        ExecConfig { cmd: Some(command.to_vec()), attach_stdout: Some(true), attach_stderr: Some(true), ..ExecConfig::default() };
+    let exec = client.create_exec(id, config).await?;
+    let mut tail = Vec::new();
+    if let StartExecResults::Attached { mut output, .. } = client.start_exec(&exec.id, None::<StartExecOptions>).await? {
+        while let Some(chunk) = output.try_next().await? {
+            keep_end(&mut tail, &chunk);
+        }
+    }
+    let ended = client.inspect_exec(&exec.id).await?;
+    let output = String::from_utf8_lossy(&tail);
+    // The first character may have been cut through.
+    let output = output.trim_start_matches(char::REPLACEMENT_CHARACTER).to_owned();
+    // A program that does not exist is no failure of the call: the code is 126 or 127 then.
+    Ok(ExecResult { exit_code: ended.exit_code.unwrap_or(-1), output })
+}
+
+/// Programs say at the end what went wrong.
+fn keep_end(tail: &mut Vec<u8>, chunk: &LogOutput) {
+    tail.extend_from_slice(chunk.as_ref());
+    tail.drain(..tail.len().saturating_sub(OUTPUT_KEPT));
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{
-    ContainerCreateBody, DeviceMapping, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig,
-    NetworkingConfig, PortBinding, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, ContainerUpdateBody, DeviceMapping, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig,
+    HostConfigLogConfig, NetworkingConfig, PortBinding, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     observe::engine::{ALLOW_REMOVE_LABEL, OBJECT_LABEL, OWNER_LABEL, SHAPE_LABEL, VARIABLES_LABEL},
     plan::{
         action::NewContainer,
-        shape::{Device, Mount, Network, Restart, Shape},
+        shape::{Device, Healthcheck, Limits, Mount, Network, Restart, Shape},
     },
     secret::Secret,
 };
@@ -23,20 +23,13 @@ pub(super) fn container(new: &NewContainer, variables: &BTreeMap<String, Secret>
     ContainerCreateBody {
         hostname: shape.hostname.clone(),
         user: shape.user.clone(),
-        env: Some(variables.iter().map(|(name, value)| format!("{name}={}", value.expose())).collect()),
+        env: Some(variables.iter().map(|(name, value)| variable(name, value)).collect()),
         cmd: shape.command.clone(),
         entrypoint: shape.entrypoint.clone(),
         image: Some(shape.image.clone()),
         working_dir: shape.working_dir.clone(),
         exposed_ports: some(shape.ports.iter().map(|port| format!("{}/{}", port.container_port, port.protocol)).collect()),
-        healthcheck: shape.healthcheck.as_ref().map(|check| HealthConfig {
-            test: some(check.test.clone()),
-            interval: Some(check.interval),
-            timeout: Some(check.timeout),
-            retries: Some(check.retries),
-            start_period: Some(check.start_period),
-            start_interval: None,
-        }),
+        healthcheck: shape.healthcheck.as_ref().map(healthcheck),
         labels: Some(labels(new, owner)),
         stop_signal: shape.stop_signal.clone(),
         stop_timeout: shape.stop_grace_seconds.map(i64::from),
@@ -50,9 +43,21 @@ pub(super) fn container(new: &NewContainer, variables: &BTreeMap<String, Secret>
     }
 }
 
-/// The shape as it stands on the label.
-pub(super) fn shape_label(shape: &Shape) -> String {
-    serde_json::to_string(shape).expect("a shape has string keys and no failing serializer")
+/// A variable as the engine takes it.
+pub(super) fn variable(name: &str, value: &Secret) -> String {
+    format!("{name}={}", value.expose())
+}
+
+/// Without words the image's check stays, with these times; a time of zero leaves the image's or the engine's.
+fn healthcheck(check: &Healthcheck) -> HealthConfig {
+    HealthConfig {
+        test: some(check.test.clone()),
+        interval: Some(check.interval),
+        timeout: Some(check.timeout),
+        retries: Some(check.retries),
+        start_period: Some(check.start_period),
+        start_interval: None,
+    }
 }
 
 fn labels(new: &NewContainer, owner: &str) -> HashMap<String, String> {
@@ -60,7 +65,7 @@ fn labels(new: &NewContainer, owner: &str) -> HashMap<String, String> {
     let ours = [
         (OWNER_LABEL, owner.to_owned()),
         (OBJECT_LABEL, new.object.to_string()),
-        (SHAPE_LABEL, shape_label(&new.shape)),
+        (SHAPE_LABEL, serde_json::to_string(&new.shape).expect("a shape has string keys and no failing serializer")),
         (VARIABLES_LABEL, serde_json::to_string(&names).expect("names are strings")),
         (ALLOW_REMOVE_LABEL, new.allow_remove.to_string()),
     ];
@@ -75,6 +80,7 @@ fn host(shape: &Shape) -> HostConfig {
         nano_cpus: shape.limits.nano_cpus,
         pids_limit: shape.limits.pids_limit,
         restart_policy: shape.limits.restart.map(restart_policy),
+        // Binds, not mounts: they make a directory of the host that is missing, as `docker run -v` does.
         binds: some(shape.volumes.iter().map(Mount::to_string).collect()),
         tmpfs: some_map(&shape.tmpfs),
         network_mode: network_mode(shape),
@@ -83,23 +89,14 @@ fn host(shape: &Shape) -> HostConfig {
         cap_drop: some(shape.cap_drop.clone()),
         readonly_rootfs: Some(shape.read_only),
         security_opt: shape.no_new_privileges.then(|| vec!["no-new-privileges:true".to_owned()]),
-        ulimits: some(
-            shape
-                .ulimits
-                .iter()
-                .map(|(name, (soft, hard))| ResourcesUlimits { name: Some(name.clone()), soft: Some(*soft), hard: Some(*hard) })
-                .collect(),
-        ),
+        ulimits: some(shape.ulimits.iter().map(ulimit).collect()),
         sysctls: some_map(&shape.sysctls),
         devices: some(shape.devices.iter().map(device).collect()),
         extra_hosts: some(shape.extra_hosts.clone()),
         dns: some(shape.dns.clone()),
         dns_search: some(shape.dns_search.clone()),
         group_add: some(shape.group_add.clone()),
-        log_config: shape.log_driver.as_ref().map(|driver| HostConfigLogConfig {
-            typ: Some(driver.clone()),
-            config: Some(shape.log_options.clone().into_iter().collect()),
-        }),
+        log_config: log_config(shape),
         init: shape.init,
         shm_size: shape.shm_size,
         ..HostConfig::default()
@@ -130,6 +127,17 @@ fn port_bindings(shape: &Shape) -> Option<HashMap<String, Option<Vec<PortBinding
     (!bindings.is_empty()).then_some(bindings)
 }
 
+fn ulimit((name, (soft, hard)): (&String, &(i64, i64))) -> ResourcesUlimits {
+    ResourcesUlimits { name: Some(name.clone()), soft: Some(*soft), hard: Some(*hard) }
+}
+
+/// Options without a driver are for the engine's default one.
+fn log_config(shape: &Shape) -> Option<HostConfigLogConfig> {
+    let config = some_map(&shape.log_options);
+    let is_given = shape.log_driver.is_some() || config.is_some();
+    is_given.then(|| HostConfigLogConfig { typ: shape.log_driver.clone(), config })
+}
+
 fn device(device: &Device) -> DeviceMapping {
     DeviceMapping {
         path_on_host: Some(device.host.clone()),
@@ -152,8 +160,23 @@ pub(super) fn endpoint(network: &Network) -> EndpointSettings {
     }
 }
 
+/// A change of limits. One that is absent stays as it is: the engine can raise and lower a limit of a living
+/// container, but not take it away.
+pub(super) fn update(limits: &Limits) -> ContainerUpdateBody {
+    ContainerUpdateBody {
+        memory: limits.mem_limit,
+        // The engine refuses a memory limit above the container's limit of memory and swap together, which it
+        // made twice the former one when nobody named it; so it is set anew in the same way.
+        memory_swap: limits.mem_limit.map(|memory| memory.saturating_mul(2)),
+        nano_cpus: limits.nano_cpus,
+        pids_limit: limits.pids_limit,
+        restart_policy: limits.restart.map(restart_policy),
+        ..ContainerUpdateBody::default()
+    }
+}
+
 /// The engine's form of a restart policy.
-pub(super) fn restart_policy(restart: Restart) -> RestartPolicy {
+fn restart_policy(restart: Restart) -> RestartPolicy {
     let (name, count) = match restart {
         Restart::No => (RestartPolicyNameEnum::NO, None),
         Restart::Always => (RestartPolicyNameEnum::ALWAYS, None),

@@ -1,10 +1,11 @@
 //! The engine's answers → our own values.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum,
-    EventMessage, EventMessageTypeEnum, HealthStatusEnum, HostConfig, RestartPolicyNameEnum,
+    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryHealth,
+    ContainerSummaryHealthStatusEnum, ContainerSummaryStateEnum, EndpointSettings, EventMessage, EventMessageTypeEnum,
+    HealthStatusEnum, HostConfig, RestartPolicy, RestartPolicyNameEnum,
 };
 use jiff::Timestamp;
 
@@ -27,19 +28,25 @@ pub(super) fn listed(summary: ContainerSummary) -> Option<Listed> {
     // A container that is linked to has more names, all of them with a second slash.
     let names = summary.names.unwrap_or_default();
     let name = names.iter().filter_map(|name| name.strip_prefix('/')).find(|name| !name.contains('/'))?;
+    let state = listed_state(summary.state, &status);
+    // An address is given back when a container ends, whatever an engine still shows.
+    let has_address = matches!(state, State::Running | State::Paused);
     Some(Listed {
         id: summary.id?,
         name: name.to_owned(),
         image: summary.image.unwrap_or_default(),
-        state: listed_state(summary.state, &status),
-        health: listed_health(&status),
+        state,
+        health: listed_health(summary.health.as_ref(), &status),
         created_at: summary.created.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or_default(),
         labels: summary.labels.unwrap_or_default().into_iter().collect(),
-        networks: networks
-            .into_iter()
-            .map(|(name, endpoint)| (name, endpoint.ip_address.filter(|address| !address.is_empty())))
-            .collect(),
+        networks: networks.into_iter().map(|(name, endpoint)| (name, address(endpoint).filter(|_| has_address))).collect(),
     })
+}
+
+/// The engine shows an address that there is not as an empty text.
+fn address(endpoint: EndpointSettings) -> Option<String> {
+    let addresses = [endpoint.ip_address, endpoint.global_ipv6_address];
+    addresses.into_iter().flatten().find(|address| !address.is_empty())
 }
 
 fn listed_state(state: Option<ContainerSummaryStateEnum>, status: &str) -> State {
@@ -51,16 +58,29 @@ fn listed_state(state: Option<ContainerSummaryStateEnum>, status: &str) -> State
         Some(ContainerSummaryStateEnum::RESTARTING) => State::Restarting,
         Some(ContainerSummaryStateEnum::REMOVING) => State::Removing,
         Some(ContainerSummaryStateEnum::DEAD) => State::Dead,
-        // `Exited (137) 5 seconds ago`: the only place where the list has the code.
         Some(ContainerSummaryStateEnum::EXITED | ContainerSummaryStateEnum::EMPTY) | None => {
-            let code = status.split_once('(').and_then(|(_, rest)| rest.split_once(')')).and_then(|(code, _)| code.parse().ok());
-            State::Exited { exit_code: code.unwrap_or(-1), out_of_memory: false }
+            State::Exited { exit_code: listed_exit_code(status).unwrap_or(-1), out_of_memory: false }
         }
     }
 }
 
-/// `Up 5 minutes (unhealthy)`: older engines' lists have it in this text only.
-fn listed_health(status: &str) -> Health {
+/// `Exited (137) 5 seconds ago`: the only place where the list has the code.
+fn listed_exit_code(status: &str) -> Option<i64> {
+    status.strip_prefix("Exited (")?.split_once(')')?.0.parse().ok()
+}
+
+/// Engines before API 1.52 have it in the text alone, as in `Up 5 minutes (unhealthy)`.
+fn listed_health(health: Option<&ContainerSummaryHealth>, status: &str) -> Health {
+    match health.and_then(|health| health.status) {
+        Some(ContainerSummaryHealthStatusEnum::STARTING) => Health::Starting,
+        Some(ContainerSummaryHealthStatusEnum::HEALTHY) => Health::Healthy,
+        Some(ContainerSummaryHealthStatusEnum::UNHEALTHY) => Health::Unhealthy,
+        Some(ContainerSummaryHealthStatusEnum::NONE) => Health::None,
+        Some(ContainerSummaryHealthStatusEnum::EMPTY) | None => health_in_text(status),
+    }
+}
+
+fn health_in_text(status: &str) -> Health {
     if status.ends_with("(healthy)") {
         Health::Healthy
     } else if status.ends_with("(unhealthy)") {
@@ -72,7 +92,8 @@ fn listed_health(status: &str) -> Health {
     }
 }
 
-/// The details of a container.
+/// The details of a container. One that ends as soon as it starts may have ended before it was started: the
+/// engine notes the start later.
 pub(super) fn inspected(response: ContainerInspectResponse) -> Inspected {
     let state = response.state.unwrap_or_default();
     let config = response.config.unwrap_or_default();
@@ -91,12 +112,14 @@ pub(super) fn inspected(response: ContainerInspectResponse) -> Inspected {
 fn inspected_state(state: &ContainerState) -> State {
     match state.status {
         Some(ContainerStateStatusEnum::CREATED) => State::Created,
-        Some(ContainerStateStatusEnum::RUNNING) => State::Running,
+        Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::STOPPING) => State::Running,
         Some(ContainerStateStatusEnum::PAUSED) => State::Paused,
         Some(ContainerStateStatusEnum::RESTARTING) => State::Restarting,
         Some(ContainerStateStatusEnum::REMOVING) => State::Removing,
         Some(ContainerStateStatusEnum::DEAD) => State::Dead,
-        _ => State::Exited { exit_code: state.exit_code.unwrap_or(-1), out_of_memory: state.oom_killed.unwrap_or_default() },
+        Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::EMPTY) | None => {
+            State::Exited { exit_code: state.exit_code.unwrap_or(-1), out_of_memory: state.oom_killed.unwrap_or_default() }
+        }
     }
 }
 
@@ -105,7 +128,7 @@ fn health(state: &ContainerState) -> Health {
         Some(HealthStatusEnum::STARTING) => Health::Starting,
         Some(HealthStatusEnum::HEALTHY) => Health::Healthy,
         Some(HealthStatusEnum::UNHEALTHY) => Health::Unhealthy,
-        _ => Health::None,
+        Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY) | None => Health::None,
     }
 }
 
@@ -122,52 +145,61 @@ fn variables(lines: Vec<String>) -> BTreeMap<String, Secret> {
     lines.into_iter().map(split).collect()
 }
 
-/// What the engine shows as zero is no limit.
+/// What the engine shows as zero, or as minus one, is no limit.
 fn limits(config: &HostConfig) -> Limits {
     let some = |limit: Option<i64>| limit.filter(|limit| *limit > 0);
-    let policy = config.restart_policy.clone().unwrap_or_default();
-    let restart = match policy.name {
-        Some(RestartPolicyNameEnum::ALWAYS) => Restart::Always,
-        Some(RestartPolicyNameEnum::UNLESS_STOPPED) => Restart::UnlessStopped,
-        Some(RestartPolicyNameEnum::ON_FAILURE) => {
-            Restart::OnFailure(policy.maximum_retry_count.and_then(|count| u32::try_from(count).ok()).filter(|count| *count > 0))
-        }
-        Some(RestartPolicyNameEnum::NO | RestartPolicyNameEnum::EMPTY) | None => Restart::No,
-    };
     Limits {
         mem_limit: some(config.memory),
         nano_cpus: some(config.nano_cpus),
         pids_limit: some(config.pids_limit),
-        restart: Some(restart),
+        restart: Some(config.restart_policy.as_ref().map_or(Restart::No, restart)),
     }
 }
 
-/// An event. What it says of exit codes and names is not believed: a container's labels share that map and can lie.
-pub(super) fn event(message: &EventMessage) -> Event {
-    let attributes = message.actor.as_ref().and_then(|actor| actor.attributes.as_ref());
-    let attribute = |name: &str| attributes.and_then(|attributes: &HashMap<String, String>| attributes.get(name)).cloned();
-    let of_network = message.typ == Some(EventMessageTypeEnum::NETWORK);
-    let id = message.actor.as_ref().and_then(|actor| actor.id.clone());
-    let nanos = message.time_nano.map(i128::from).and_then(|nanos| Timestamp::from_nanosecond(nanos).ok());
-    Event {
-        // Network events are about the network, and name the container by its id only.
-        container: if of_network { attribute("container") } else { id },
-        object: attribute(OBJECT_LABEL),
-        action: action(message.action.as_deref().unwrap_or_default(), attribute("signal").as_deref()),
-        at: nanos.unwrap_or_default(),
+fn restart(policy: &RestartPolicy) -> Restart {
+    let count = policy.maximum_retry_count.and_then(|count| u32::try_from(count).ok()).filter(|count| *count > 0);
+    match policy.name {
+        Some(RestartPolicyNameEnum::ALWAYS) => Restart::Always,
+        Some(RestartPolicyNameEnum::UNLESS_STOPPED) => Restart::UnlessStopped,
+        Some(RestartPolicyNameEnum::ON_FAILURE) => Restart::OnFailure(count),
+        Some(RestartPolicyNameEnum::NO | RestartPolicyNameEnum::EMPTY) | None => Restart::No,
     }
+}
+
+/// An event. What it says of exit codes and names is not believed: a container's labels share that map and win.
+pub(super) fn event(message: EventMessage) -> Event {
+    let actor = message.actor.unwrap_or_default();
+    let mut attributes = actor.attributes.unwrap_or_default();
+    let container = match message.typ {
+        Some(EventMessageTypeEnum::CONTAINER) => actor.id,
+        // It is about the network, and names the container by its id only.
+        Some(EventMessageTypeEnum::NETWORK) => attributes.remove("container"),
+        _ => None,
+    };
+    let action = match &container {
+        Some(_) => action(message.action.as_deref().unwrap_or_default(), attributes.get("signal").map(String::as_str)),
+        None => EventAction::Other,
+    };
+    let at = message.time_nano.and_then(|nanos| Timestamp::from_nanosecond(nanos.into()).ok());
+    Event { container, object: attributes.remove(OBJECT_LABEL), action, at: at.unwrap_or_default() }
 }
 
 fn action(action: &str, signal: Option<&str>) -> EventAction {
     match action {
-        "kill" => EventAction::Signalled { kill: signal == Some("9") },
+        "kill" => EventAction::Signalled { kill: signal.is_some_and(is_kill) },
         "die" => EventAction::Died,
         "stop" => EventAction::Stopped,
         "start" | "restart" => EventAction::Started,
         "create" | "destroy" | "rename" | "update" | "pause" | "unpause" | "connect" | "disconnect" | "oom" => {
             EventAction::Changed
         }
+        // The verdict stands behind a colon, as in `health_status: unhealthy`.
         _ if action.starts_with("health_status") => EventAction::HealthChanged,
         _ => EventAction::Other,
     }
+}
+
+/// Docker says the number; others that speak its language say the name.
+fn is_kill(signal: &str) -> bool {
+    matches!(signal, "9" | "KILL" | "SIGKILL")
 }
