@@ -35,7 +35,47 @@ macro_rules! scenarios {
     };
 }
 
-scenarios![killed_and_stopped,];
+scenarios! {
+    crash_loop,
+    crash_loop_mended_by_manifest,
+    death_in_replacement_beside,
+    death_in_replacement_exclusive,
+    death_while_not_listening,
+    dependency_down,
+    directory_away,
+    directory_emptied,
+    engine_away,
+    engine_crashed,
+    engine_shut_down,
+    event_burst,
+    events_doubled,
+    events_lost,
+    events_reordered,
+    file_deleted,
+    file_deleted_while_down,
+    healed,
+    killed_and_stopped,
+    last_good_image,
+    manifest_broken,
+    name_taken,
+    observe_only,
+    paused,
+    references,
+    replacement_beside,
+    replacement_exclusive,
+    replacement_fails_beside,
+    replacement_fails_exclusive,
+    secret_changed,
+    secret_known_to_a_container_only,
+    secret_lost_while_engine_away,
+    secrets,
+    stopped_by_hand_and_released,
+    stopped_by_hand_then_changed,
+    stopped_by_hand_then_engine_away,
+    two_files_with_one_name,
+    unhealthy,
+    unhealthy_at_the_start,
+}
 
 #[test]
 fn every_scenario_is_played() {

@@ -73,7 +73,7 @@ impl Stage {
         let words: Vec<&str> = command.split_whitespace().collect();
         take_time().await;
         let output = match words.first() {
-            Some(&("file" | "delete-file" | "delete-line" | "empty-directory" | "directory")) => {
+            Some(&("file" | "delete-file" | "delete-line" | "forget-copies" | "empty-directory" | "directory")) => {
                 self.change_files(&words, input);
                 self.heard_by_watcher().await;
                 String::new()
@@ -101,6 +101,7 @@ impl Stage {
                 fs::remove_dir_all(self.path("")).unwrap();
                 fs::create_dir(self.path("")).unwrap();
             }
+            ["forget-copies"] => fs::remove_dir_all(self.directory.path().join("state/environments")).unwrap(),
             ["directory", "away"] => fs::rename(self.path(""), self.directory.path().join("unmounted")).unwrap(),
             ["directory", "back"] => fs::rename(self.directory.path().join("unmounted"), self.path("")).unwrap(),
             _ => panic!("no such command: {words:?}"),
