@@ -104,7 +104,8 @@ impl History {
         if self.generation == generation {
             return self;
         }
-        Self { generation, seen_ready: self.seen_ready, good_image: self.good_image, ..Self::default() }
+        let Self { manual_stop, seen_ready, good_image, .. } = self;
+        Self { generation, manual_stop, seen_ready, good_image, ..Self::default() }
     }
 
     /// The memory after a person said: try again.
@@ -158,7 +159,10 @@ impl History {
         let well = containers.iter().find(|container| container.readiness() == Readiness::Healthy);
         if let Some(container) = well.filter(|_| plan.is_converged()) {
             self.seen_ready = true;
-            self.failures = 0;
+            // One that nobody checks is as declared whenever it runs: that it stays up has to show first.
+            if container.has_settled(at) {
+                self.failures = 0;
+            }
             self.failed_replacement = None;
             if container.started_at.is_some_and(|started| at.duration_since(started) >= reset_after) {
                 self.crash_loop = None;

@@ -134,8 +134,15 @@ impl Simulated {
     }
 
     /// The calls that changed something, or tried to, since the last time this was asked.
+    ///
+    /// Those for one thing are in their order; objects are worked on at once, so that of different things is left to chance.
     pub fn take_calls(&self) -> Vec<String> {
-        std::mem::take(&mut self.world().calls)
+        let mut calls = std::mem::take(&mut self.world().calls);
+        calls.sort_by_key(|call| {
+            let mut words = call.split(' ').skip(1).skip_while(|word| ["network", "volume"].contains(word));
+            words.next().and_then(|name| name.split('.').next()).unwrap_or_default().to_owned()
+        });
+        calls
     }
 
     /// How many lists were asked for since the last time this was asked.

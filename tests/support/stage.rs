@@ -21,10 +21,12 @@ const OPENING: &str = "2026-01-01T00:00:00Z";
 /// Time goes in steps, and between two of them everybody does what is due. The
 /// longer a `settle` has gone on, the less depends on the order of things in it:
 /// from so much time on, the steps are so long.
-const STEPS: [(Duration, Duration); 3] = [
+const STEPS: [(Duration, Duration); 5] = [
     (Duration::ZERO, Duration::from_millis(10)),
-    (Duration::from_secs(2), Duration::from_millis(50)),
-    (Duration::from_secs(15), Duration::from_millis(250)),
+    (Duration::from_millis(500), Duration::from_millis(25)),
+    (Duration::from_secs(3), Duration::from_millis(100)),
+    (Duration::from_secs(15), Duration::from_millis(500)),
+    (Duration::from_mins(1), Duration::from_secs(2)),
 ];
 
 /// Commands that print something.
@@ -179,7 +181,8 @@ impl Stage {
     /// Puts names in the place of what is different in each run: secrets, ids, fingerprints. The same value has the same name.
     fn recognise(&mut self, text: &str) -> String {
         let mut recognised = String::new();
-        let mut rest = text;
+        let text = text.replace(&format!("{}/", self.directory.path().display()), "");
+        let mut rest = text.as_str();
         while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric()) {
             recognised.push_str(&rest[..start]);
             rest = &rest[start..];
@@ -236,6 +239,13 @@ impl Stage {
     async fn stop(&mut self) {
         if let Some((ctx, task)) = self.running.take() {
             ctx.stop();
+            let begun = tokio::time::Instant::now();
+            // The current step is finished, which may take time, though not much.
+            while !task.is_finished() {
+                assert!(begun.elapsed() < Duration::from_secs(5), "Mooring does not end");
+                tokio::time::advance(STEPS[0].1).await;
+                quiet(None).await;
+            }
             task.await.unwrap();
         }
     }

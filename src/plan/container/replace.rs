@@ -24,7 +24,7 @@ use crate::plan::{
 
 /// A container that nobody checks counts as well after it has run this long:
 /// most programs that cannot start are gone within a fraction of it.
-const SETTLED: SignedDuration = SignedDuration::from_millis(1500);
+pub(super) const SETTLED: SignedDuration = SignedDuration::from_millis(1500);
 
 /// Only outdated containers are there: replace them, if nothing stands in the way; keep the one in use alive otherwise.
 pub(super) fn begin(desired: &Desired, observed: &Observed, outdated: &[&Container]) -> Plan {
@@ -129,7 +129,7 @@ fn return_to<'a>(
 /// One that is well is the one in use, whatever it is called; otherwise the one that stepped aside.
 fn fallback<'a>(desired: &Desired, observed: &Observed, outdated: &[&'a Container]) -> &'a Container {
     let rank = |container: &Container| {
-        let is_well = container.readiness() == Readiness::Healthy && (container.is_checked() || has_settled(observed, container));
+        let is_well = container.readiness() == Readiness::Healthy && container.has_settled(observed.at);
         (is_well, container.name == desired.previous_name(), container.name == desired.name, container.state == State::Running)
     };
     outdated.iter().copied().max_by_key(|container| rank(container)).expect("the caller has at least one outdated container")
@@ -194,14 +194,10 @@ fn progress(observed: &Observed, new: &Container) -> Progress {
             (Some(ProbeState::Failing { error }), _) => Progress::Failed(format!("its probe fails: {error}")),
             (_, Health::Unhealthy) => Progress::Failed("it became unhealthy".to_owned()),
             (Some(ProbeState::Pending), _) | (_, Health::Starting) => Progress::Waiting(Wait::Starting),
-            _ if new.is_checked() || has_settled(observed, new) => Progress::Ready,
+            _ if new.has_settled(observed.at) => Progress::Ready,
             _ => Progress::Waiting(Wait::Starting),
         },
     }
-}
-
-fn has_settled(observed: &Observed, container: &Container) -> bool {
-    container.started_at.is_some_and(|started| observed.at.duration_since(started) >= SETTLED)
 }
 
 /// The old container stops and frees its name, but stays.
