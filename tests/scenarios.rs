@@ -1,9 +1,10 @@
 //! Behaviour over time, as transcripts: every file in `tests/scenarios` is a
-//! story with commands and what they print. Run with `UPDATE_EXPECT=1` to write
-//! down what they print now.
+//! story with commands and what they print, and a test of that name. Run with
+//! `UPDATE_EXPECT=1` to write down what they print now, and read it.
 //!
 //! The operator is the real one, with its real record and real files; only the
-//! engine is simulated, and time is held: `settle 10m` takes a second. A line
+//! engine is simulated, and time is held: `settle 10m` takes a second. Values that
+//! nobody can foresee, such as secrets, have numbers: ‹1›. A line
 //! that begins with `$` is a command, lines with `|` under it are its input, and
 //! the others under it its output.
 
@@ -11,23 +12,90 @@
 
 mod support;
 
-use std::{fmt::Write, fs, path::Path};
+use std::{
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use support::stage::Stage;
 
-/// Plays every scenario, each on a stage of its own.
+/// Declares a test for each scenario, named like its file.
+macro_rules! scenarios {
+    ($($name:ident),+ $(,)?) => {
+        /// The scenarios that are played.
+        const PLAYED: &[&str] = &[$(stringify!($name)),+];
+
+        $(
+            #[test]
+            fn $name() {
+                goes_as_written(stringify!($name));
+            }
+        )+
+    };
+}
+
+scenarios! {
+    crash_loop,
+    crash_loop_mended_by_manifest,
+    death_in_replacement_beside,
+    death_in_replacement_exclusive,
+    death_while_not_listening,
+    dependency_down,
+    directory_away,
+    directory_emptied,
+    engine_away,
+    engine_crashed,
+    engine_shut_down,
+    event_burst,
+    events_doubled,
+    events_lost,
+    events_reordered,
+    file_deleted,
+    file_deleted_while_down,
+    healed,
+    killed_and_stopped,
+    last_good_image,
+    manifest_broken,
+    name_taken,
+    observe_only,
+    paused,
+    references,
+    replacement_beside,
+    replacement_exclusive,
+    replacement_fails_beside,
+    replacement_fails_exclusive,
+    secret_changed,
+    secret_known_to_a_container_only,
+    secret_lost_while_engine_away,
+    secrets,
+    stopped_by_hand_and_released,
+    stopped_by_hand_then_changed,
+    stopped_by_hand_then_engine_away,
+    two_files_with_one_name,
+    unhealthy,
+    unhealthy_at_the_start,
+}
+
 #[test]
-fn every_scenario_goes_as_written() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
-    let mut scenarios: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
-    scenarios.sort();
-    assert!(!scenarios.is_empty());
-    let wanted = std::env::var("SCENARIO").unwrap_or_default();
-    for path in scenarios.iter().filter(|path| path.to_string_lossy().contains(&wanted)) {
-        let script = fs::read_to_string(path).unwrap();
-        let transcript = play(&script);
-        expect_test::expect_file![path].assert_eq(&transcript);
-    }
+fn every_scenario_is_played() {
+    let mut written: Vec<String> = fs::read_dir(directory())
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    written.sort();
+    assert_eq!(PLAYED, written, "the list in this file is not that of tests/scenarios, in order");
+}
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
+}
+
+/// Plays a scenario on a stage of its own.
+fn goes_as_written(name: &str) {
+    let path = directory().join(name).with_extension("txt");
+    let transcript = play(&fs::read_to_string(&path).unwrap());
+    expect_test::expect_file![path].assert_eq(&transcript);
 }
 
 /// One command of a script, with what stands around it.

@@ -131,7 +131,17 @@ impl Context {
             tracing::warn!("{problem}");
         }
         self.record.metrics.manifests_refused(problems.len());
-        *lock(&self.desired.report) = Report { directory: None, objects: catalogue.retained(), problems };
+        let refused = catalogue.retained();
+        let report = Report { directory: None, objects: refused.clone(), problems };
+        let before = std::mem::replace(&mut *lock(&self.desired.report), report).objects;
+        for (key, message) in &refused {
+            if before.get(key) != Some(message) {
+                self.record.events.warning(key.clone(), "InvalidManifest", message.clone());
+            }
+        }
+        // What is in force has not changed, so nothing else makes the condition follow.
+        let touched = before.keys().chain(refused.keys()).filter(|key| before.get(key) != refused.get(key));
+        touched.for_each(|key| self.triggers.trigger(key));
     }
 
     fn apply(&self, inner: &mut Inner, manifests: BTreeMap<Key, Manifest>) {

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{Context, world::lock};
@@ -44,9 +45,11 @@ async fn look(ctx: &Context) {
 /// Remembers the stops by people that have proven to be such.
 async fn confirm_stops(ctx: &Context) {
     let confirmed = lock(&ctx.world.evidence).confirmed(Instant::now());
-    for container in confirmed {
+    for (container, stopped) in confirmed {
         if let Some(key) = ctx.world.owner_of(&container) {
-            let stop = ManualStop { container: container.clone(), at: ctx.world.clock.now() };
+            let ago = SignedDuration::try_from(stopped.elapsed()).unwrap_or_default();
+            let at = ctx.world.clock.now().saturating_sub(ago).unwrap_or(Timestamp::MIN);
+            let stop = ManualStop { container: container.clone(), at };
             ctx.remember_stop(&key, stop).await;
             ctx.triggers.trigger(&key);
         }

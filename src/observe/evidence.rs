@@ -93,14 +93,13 @@ impl Evidence {
         until.checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
-    /// The containers whose stops have been confirmed. Remember them, then [`Self::forget`] them here.
-    pub fn confirmed(&mut self, now: Instant) -> Vec<String> {
+    /// The containers whose stops have been confirmed, and when they were stopped. Remember them, then [`Self::forget`] them here.
+    pub fn confirmed(&mut self, now: Instant) -> Vec<(String, Instant)> {
         self.by_container.retain(|_, trail| {
             trail.stopped.is_some() || trail.latest().is_some_and(|at| now.duration_since(at) <= SIGNAL_EXPLAINS)
         });
-        let confirmed =
-            self.by_container.iter().filter(|(_, trail)| trail.stopped.is_some_and(|at| now.duration_since(at) >= CONFIRMED));
-        confirmed.map(|(id, _)| id.clone()).collect()
+        let stopped = self.by_container.iter().filter_map(|(id, trail)| Some((id.clone(), trail.stopped?)));
+        stopped.filter(|(_, at)| now.duration_since(*at) >= CONFIRMED).collect()
     }
 
     /// Drops what was seen about a container.
@@ -158,7 +157,7 @@ mod tests {
 
         fn confirms(&mut self, millis: u64) -> bool {
             let now = self.at(millis);
-            self.evidence.confirmed(now) == ["c1"]
+            self.evidence.confirmed(now).iter().any(|(id, _)| id == "c1")
         }
     }
 

@@ -245,6 +245,11 @@ impl Container {
         self.made_with.as_ref().is_none_or(|made_with| made_with.shape.is_stateful())
     }
 
+    /// Whether there is more to go by than that it runs just now: a check, or that it has run for a while.
+    pub(super) fn has_settled(&self, at: Timestamp) -> bool {
+        self.is_checked() || self.started_at.is_some_and(|started| at.duration_since(started) >= replace::SETTLED)
+    }
+
     /// How we refer to it in a step.
     fn target(&self) -> Target {
         Target::seen(&self.id, &self.name)

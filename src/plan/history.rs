@@ -190,7 +190,10 @@ impl History {
         let is_well = |container: &&Container| container.readiness() == Readiness::Healthy;
         if plan.is_converged() && containers.iter().any(|container| is_well(&container)) {
             self.seen_ready = true;
-            self.failures = 0;
+            // One that nobody checks is as declared whenever it runs: that it stays up has to show first.
+            if containers.iter().filter(is_well).any(|container| container.has_settled(at)) {
+                self.failures = 0;
+            }
             self.failed_replacement = None;
         }
         // An outdated one that must not be replaced, or one with the last good image, deserves a clean slate as well.

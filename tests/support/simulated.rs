@@ -7,21 +7,21 @@
 //! belongs to one running container; what is removed cannot be inspected. What
 //! a container does after its start is said by its image's [`Behaviour`].
 
+mod engine;
+mod outside;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use async_trait::async_trait;
-use futures::{StreamExt, stream::BoxStream};
 use jiff::Timestamp;
 use mooring::{
     clock::Clock,
     execute::{self, engine::Effect},
     observe::engine::{
-        ALLOW_REMOVE_LABEL, Description, Engine, Error, Event, EventAction, ExecResult, Inspected, Listed, OBJECT_LABEL,
-        OWNER_LABEL, SHAPE_LABEL, VARIABLES_LABEL,
+        ALLOW_REMOVE_LABEL, Error, Event, EventAction, Listed, OBJECT_LABEL, OWNER_LABEL, SHAPE_LABEL, VARIABLES_LABEL,
     },
     plan::{
         EngineAction,
@@ -54,6 +54,20 @@ pub enum Events {
     Lost,
     /// They arrive twice.
     Doubled,
+    /// Every other one arrives after those that follow it.
+    Reordered,
+}
+
+/// How late an event is that others overtake.
+const OVERTAKEN: Duration = Duration::from_millis(100);
+
+/// When a call is left hanging, for somebody to die in the middle of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Before it did anything.
+    Before,
+    /// After it did what it was to do, and before it answers.
+    After,
 }
 
 /// The engine. Clones are the same engine.
@@ -73,8 +87,16 @@ struct World {
     markers: BTreeMap<String, String>,
     images: BTreeMap<String, Behaviour>,
     calls: Vec<String>,
+    /// Lists that were asked for.
+    lists: usize,
     delivery: Events,
+    /// Events that were sent, or were to be.
+    announced: usize,
     away: bool,
+    /// Containers that the engine starts when it is back, by their ids.
+    returning: Vec<String>,
+    /// The call that is left hanging.
+    hanging: Option<(Moment, String)>,
     made: u64,
 }
 
@@ -111,90 +133,26 @@ impl Simulated {
         self.world().delivery = delivery;
     }
 
-    /// The engine goes away: streams end, calls fail. What it announces while shutting down comes before.
-    pub fn go_away(&self) {
-        self.world().away = true;
-        // A stream ends when it sees this.
-        let _ = self.events.send(event(None, None, EventAction::Other));
-    }
-
-    /// The engine is back.
-    pub fn come_back(&self) {
-        self.world().away = false;
-    }
-
     /// The calls that changed something, or tried to, since the last time this was asked.
+    ///
+    /// Those for one thing are in their order; objects are worked on at once, so that of different things is left to chance.
     pub fn take_calls(&self) -> Vec<String> {
-        std::mem::take(&mut self.world().calls)
+        let mut calls = std::mem::take(&mut self.world().calls);
+        calls.sort_by_key(|call| {
+            let mut words = call.split(' ').skip(1).skip_while(|word| ["network", "volume"].contains(word));
+            words.next().and_then(|name| name.split('.').next()).unwrap_or_default().to_owned()
+        });
+        calls
     }
 
-    /// `docker kill`.
-    pub fn kill(&self, name: &str) {
-        let id = self.id(name);
-        self.emit(&id, EventAction::Signalled { kill: true });
-        self.end(&id, 137);
+    /// How many lists were asked for since the last time this was asked.
+    pub fn take_lists(&self) -> usize {
+        std::mem::take(&mut self.world().lists)
     }
 
-    /// The main process ends by itself.
-    pub fn exit(&self, name: &str, exit_code: i64) {
-        let id = self.id(name);
-        self.end(&id, exit_code);
-    }
-
-    /// `docker stop`, by a person.
-    pub fn stop(&self, name: &str) {
-        let id = self.id(name);
-        self.emit(&id, EventAction::Signalled { kill: false });
-        self.end(&id, 143);
-        self.emit(&id, EventAction::Stopped);
-    }
-
-    /// `docker start`, by a person.
-    pub fn start(&self, name: &str) {
-        let id = self.id(name);
-        self.begin(&id);
-    }
-
-    /// `docker pause` and `docker unpause`.
-    pub fn set_paused(&self, name: &str, paused: bool) {
-        let id = self.id(name);
-        if let Some(container) = self.world().containers.get_mut(&id) {
-            container.listed.state = if paused { State::Paused } else { State::Running };
-        }
-        self.emit(&id, EventAction::Changed);
-    }
-
-    /// `docker rm -f`.
-    pub fn remove(&self, name: &str) {
-        let id = self.id(name);
-        self.emit(&id, EventAction::Signalled { kill: true });
-        self.end(&id, 137);
-        self.destroy(&id);
-    }
-
-    /// `docker network disconnect`.
-    pub fn disconnect(&self, name: &str, network: &str) {
-        let id = self.id(name);
-        if let Some(container) = self.world().containers.get_mut(&id) {
-            container.listed.networks.remove(network);
-        }
-        self.emit(&id, EventAction::Changed);
-    }
-
-    /// Its health check changes its mind.
-    pub fn set_health(&self, name: &str, health: Health) {
-        let id = self.id(name);
-        if let Some(container) = self.world().containers.get_mut(&id) {
-            container.listed.health = health;
-        }
-        self.emit(&id, EventAction::HealthChanged);
-    }
-
-    /// Somebody else's container, running.
-    pub fn foreign(&self, name: &str, labels: &[(&str, &str)]) {
-        let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let id = self.insert(name, "foreign:1", labels, Shape::default(), BTreeMap::new());
-        self.begin(&id);
+    /// Leaves the next call hanging that reads like this.
+    pub fn hang(&self, moment: Moment, call: &str) {
+        self.world().hanging = Some((moment, call.to_owned()));
     }
 
     /// All containers as text, one a line, by name.
@@ -250,20 +208,31 @@ impl Simulated {
     }
 
     fn emit(&self, id: &str, action: EventAction) {
-        let (object, delivery) = {
-            let world = self.world();
+        let (object, delivery, number) = {
+            let mut world = self.world();
+            world.announced += 1;
             let labels = world.containers.get(id).map(|container| container.listed.labels.get(OBJECT_LABEL).cloned());
-            (labels.flatten(), world.delivery)
+            (labels.flatten(), world.delivery, world.announced)
         };
+        let event = event(Some(id), object, action);
         let times = match delivery {
             Events::Lost => 0,
-            Events::Delivered => 1,
+            Events::Reordered if number % 2 == 1 => return self.send_late(event),
+            Events::Delivered | Events::Reordered => 1,
             Events::Doubled => 2,
         };
         for _ in 0..times {
             // Nobody may be listening.
-            let _ = self.events.send(event(Some(id), object.clone(), action.clone()));
+            let _ = self.events.send(event.clone());
         }
+    }
+
+    fn send_late(&self, event: Event) {
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(OVERTAKEN).await;
+            let _ = events.send(event);
+        });
     }
 
     fn insert(
@@ -325,6 +294,7 @@ impl Simulated {
                 let (engine, id) = (self.clone(), id.to_owned());
                 tokio::spawn(async move {
                     tokio::time::sleep(after).await;
+                    take_time().await;
                     if engine.is_in_life(&id, life) {
                         if let Some(container) = engine.world().containers.get_mut(&id) {
                             container.listed.health = health;
@@ -338,6 +308,7 @@ impl Simulated {
             let (engine, id) = (self.clone(), id.to_owned());
             tokio::spawn(async move {
                 tokio::time::sleep(after).await;
+                take_time().await;
                 if engine.is_in_life(&id, life) {
                     engine.end(&id, exit_code);
                 }
@@ -454,113 +425,15 @@ impl Simulated {
     }
 }
 
+/// Everything takes a moment, also where time is held: what follows from it comes later.
+pub async fn take_time() {
+    tokio::time::advance(Duration::from_micros(1)).await;
+}
+
 fn event(container: Option<&str>, object: Option<String>, action: EventAction) -> Event {
     Event { container: container.map(str::to_owned), object, action, at: Timestamp::UNIX_EPOCH }
 }
 
 fn refused(status: u16, message: &str) -> execute::engine::Error {
     execute::engine::Error::Refused { status, message: message.to_owned() }
-}
-
-#[async_trait]
-impl Engine for Simulated {
-    async fn describe(&self) -> Result<Description, Error> {
-        self.reachable()?;
-        Ok(Description { id: "simulated".into(), version: "0".into(), api_version: "1.41".into() })
-    }
-
-    async fn list(&self) -> Result<Vec<Listed>, Error> {
-        self.reachable()?;
-        Ok(self.world().containers.values().map(|container| container.listed.clone()).collect())
-    }
-
-    async fn inspect(&self, id: &str) -> Result<Option<Inspected>, Error> {
-        self.reachable()?;
-        Ok(self.world().containers.get(id).map(|container| Inspected {
-            state: container.listed.state.clone(),
-            health: container.listed.health,
-            started_at: container.started_at,
-            restarts: 0,
-            finished_at: None,
-            variables: container.variables.clone(),
-            limits: container.limits.clone(),
-            stop_signal: None,
-        }))
-    }
-
-    async fn has_image(&self, reference: &str) -> Result<bool, Error> {
-        self.reachable()?;
-        Ok(self.world().images.contains_key(reference))
-    }
-
-    async fn networks(&self) -> Result<BTreeSet<String>, Error> {
-        self.reachable()?;
-        Ok(self.world().networks.clone())
-    }
-
-    async fn volumes(&self) -> Result<BTreeSet<String>, Error> {
-        self.reachable()?;
-        Ok(self.world().volumes.clone())
-    }
-
-    async fn events(&self) -> Result<BoxStream<'static, Result<Event, Error>>, Error> {
-        self.reachable()?;
-        let engine = self.clone();
-        let events = tokio_stream::wrappers::BroadcastStream::new(self.events.subscribe());
-        let live = events.take_while(move |_| futures::future::ready(!engine.world().away));
-        // A reader that falls behind is not told what it missed, as with the real one.
-        Ok(live.filter_map(|event| futures::future::ready(event.ok().map(Ok))).boxed())
-    }
-
-    async fn exec(&self, _: &str, _: &[String]) -> Result<ExecResult, Error> {
-        Ok(ExecResult { exit_code: 0, output: String::new() })
-    }
-}
-
-#[async_trait]
-impl execute::engine::Engine for Simulated {
-    async fn perform(
-        &self,
-        action: &EngineAction,
-        variables: &BTreeMap<String, Secret>,
-    ) -> Result<Effect, execute::engine::Error> {
-        self.reachable().map_err(unreachable)?;
-        self.world().calls.push(action.to_string());
-        match action {
-            EngineAction::CreateNetwork { name } => Ok(inserted(self.world().networks.insert(name.clone()))),
-            EngineAction::CreateVolume { name } => Ok(inserted(self.world().volumes.insert(name.clone()))),
-            EngineAction::PullImage { image } => {
-                let message = "there is no registry in a simulation".to_owned();
-                Err(execute::engine::Error::Pull { image: image.clone(), message })
-            }
-            EngineAction::CreateContainer(new) => self.create(new, variables),
-            other => {
-                let reference = other.container().map(mooring::plan::Target::reference).unwrap_or_default();
-                match (self.find(reference), other) {
-                    (Some(id), _) => self.change(other, &id),
-                    (None, EngineAction::RemoveContainer { .. }) => Ok(Effect::AlreadySo),
-                    (None, _) => Err(refused(404, &format!("No such container: {reference}"))),
-                }
-            }
-        }
-    }
-
-    async fn mark(&self, name: &str, text: &str) -> Result<String, execute::engine::Error> {
-        self.reachable().map_err(unreachable)?;
-        Ok(self.world().markers.entry(name.to_owned()).or_insert_with(|| text.to_owned()).clone())
-    }
-
-    async fn unmark(&self, name: &str) -> Result<(), execute::engine::Error> {
-        self.reachable().map_err(unreachable)?;
-        self.world().markers.remove(name);
-        Ok(())
-    }
-}
-
-fn unreachable(error: Error) -> execute::engine::Error {
-    execute::engine::Error::Unreachable { address: "simulated".into(), source: error.into() }
-}
-
-fn inserted(new: bool) -> Effect {
-    if new { Effect::Done } else { Effect::AlreadySo }
 }

@@ -1,6 +1,6 @@
 //! A Mooring on a simulated engine, with time held.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt::Write as _, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use mooring::{
@@ -13,15 +13,34 @@ use mooring::{
 };
 use tokio::task::JoinHandle;
 
-use super::simulated::{Behaviour, Events, Simulated};
+use super::simulated::{Behaviour, Events, Moment, Simulated, take_time};
 
 /// When every scenario begins.
 const OPENING: &str = "2026-01-01T00:00:00Z";
 
-/// Time goes in steps of this size; in between, everybody gets to do what is due.
-const STEP: Duration = Duration::from_millis(10);
-/// Steps beyond the first ten seconds of a `settle`: nothing that matters happens in between.
-const LONG_STEP: Duration = Duration::from_millis(250);
+/// Time goes in steps, and between two of them everybody does what is due. The
+/// longer a `settle` has gone on, the less depends on the order of things in it:
+/// from so much time on, the steps are so long.
+const STEPS: [(Duration, Duration); 5] = [
+    (Duration::ZERO, Duration::from_millis(10)),
+    (Duration::from_millis(500), Duration::from_millis(25)),
+    (Duration::from_secs(3), Duration::from_millis(100)),
+    (Duration::from_secs(15), Duration::from_millis(500)),
+    (Duration::from_mins(1), Duration::from_secs(2)),
+];
+
+/// Commands that print something.
+const TOLD: [&str; 10] =
+    ["containers", "calls", "lists", "conditions", "events", "audit", "health", "problems", "variable", "cat"];
+
+/// A word of letters and digits that is as long as this was made, not written.
+const UNFORESEEN: usize = 32;
+
+/// How long it may take the kernel and a thread of the watcher's, in real time, to tell of a file.
+const WATCHER: Duration = Duration::from_millis(25);
+
+/// How long nobody may have done anything, in real time, until all is quiet.
+const QUIET: Duration = Duration::from_micros(200);
 
 /// A Mooring on a simulated engine.
 pub struct Stage {
@@ -29,6 +48,8 @@ pub struct Stage {
     clock: Clock,
     engine: Simulated,
     running: Option<(Arc<Context>, JoinHandle<()>)>,
+    /// Values that nobody can know in advance, in the order in which they were first told.
+    unforeseen: Vec<String>,
     /// Time that is held does not go on by itself while a blocking task runs.
     _hold: std::sync::mpsc::Sender<()>,
 }
@@ -36,12 +57,12 @@ pub struct Stage {
 impl Stage {
     /// An empty desired state and an engine without containers.
     pub async fn new() -> Self {
-        let (hold, until_dropped) = std::sync::mpsc::channel::<()>();
-        tokio::task::spawn_blocking(move || until_dropped.recv());
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::create_dir(directory.path().join("desired")).unwrap();
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || held.recv());
+        let directory = in_memory();
+        fs::create_dir(directory.path().join("desired")).unwrap();
         let clock = Clock::anchored(OPENING.parse::<Timestamp>().unwrap());
-        Self { directory, clock, engine: Simulated::new("mooring", clock), running: None, _hold: hold }
+        Self { directory, clock, engine: Simulated::new("mooring", clock), running: None, unforeseen: Vec::new(), _hold: hold }
     }
 
     /// Ends the operator, if it runs.
@@ -52,10 +73,46 @@ impl Stage {
     /// Performs a command and says what it printed.
     pub async fn perform(&mut self, command: &str, input: &str) -> String {
         let words: Vec<&str> = command.split_whitespace().collect();
-        match words.as_slice() {
+        take_time().await;
+        let output = match words.first() {
+            Some(&("file" | "delete-file" | "delete-line" | "forget-copies" | "empty-directory" | "directory")) => {
+                self.change_files(&words, input);
+                self.heard_by_watcher().await;
+                String::new()
+            }
+            Some(first) if TOLD.contains(first) => self.tell(&words).await,
+            _ => {
+                self.happen(&words).await;
+                String::new()
+            }
+        };
+        self.recognise(&output)
+    }
+
+    /// What happens to files.
+    fn change_files(&self, words: &[&str], input: &str) {
+        match words {
             ["file", path] => self.write(path, input),
-            ["delete-file", path] => std::fs::remove_file(self.path(path)).unwrap(),
-            ["cat", path] => return std::fs::read_to_string(self.path(path)).unwrap_or_else(|error| error.kind().to_string()),
+            ["delete-file", path] => fs::remove_file(self.path(path)).unwrap(),
+            ["delete-line", path, variable] => {
+                let text = fs::read_to_string(self.path(path)).unwrap();
+                let kept: Vec<&str> = text.lines().filter(|line| !line.starts_with(&format!("{variable}="))).collect();
+                self.write(path, &kept.join("\n"));
+            }
+            ["empty-directory"] => {
+                fs::remove_dir_all(self.path("")).unwrap();
+                fs::create_dir(self.path("")).unwrap();
+            }
+            ["forget-copies"] => fs::remove_dir_all(self.directory.path().join("state/environments")).unwrap(),
+            ["directory", "away"] => fs::rename(self.path(""), self.directory.path().join("unmounted")).unwrap(),
+            ["directory", "back"] => fs::rename(self.directory.path().join("unmounted"), self.path("")).unwrap(),
+            _ => panic!("no such command: {words:?}"),
+        }
+    }
+
+    /// What happens to Mooring, the engine and its containers.
+    async fn happen(&mut self, words: &[&str]) {
+        match words {
             ["image", reference, behaviour @ ..] => self.engine.image(reference, parse_behaviour(behaviour)),
             ["no-image", reference] => self.engine.remove_image(reference),
             ["run"] => self.run(Mode::Act).await,
@@ -71,28 +128,80 @@ impl Stage {
             ["unpause", name] => self.engine.set_paused(name, false),
             ["rm", name] => self.engine.remove(name),
             ["disconnect", name, network] => self.engine.disconnect(name, network),
-            ["health", name, "healthy"] => self.engine.set_health(name, Health::Healthy),
-            ["health", name, "unhealthy"] => self.engine.set_health(name, Health::Unhealthy),
+            ["becomes", name, "healthy"] => self.engine.set_health(name, Health::Healthy),
+            ["becomes", name, "unhealthy"] => self.engine.set_health(name, Health::Unhealthy),
             ["events-are", "lost"] => self.engine.events_are(Events::Lost),
             ["events-are", "doubled"] => self.engine.events_are(Events::Doubled),
             ["events-are", "delivered"] => self.engine.events_are(Events::Delivered),
+            ["events-are", "reordered"] => self.engine.events_are(Events::Reordered),
             ["engine", "away"] => self.engine.go_away(),
+            ["engine", "shut-down"] => {
+                let engine = self.engine.clone();
+                tokio::spawn(async move { engine.shut_down().await });
+                self.settle(Duration::from_secs(1)).await;
+            }
+            ["engine", "crashed"] => self.engine.crash(),
             ["engine", "back"] => self.engine.come_back(),
+            ["engine", "recovered"] => self.engine.recover(),
             ["foreign", name, labels @ ..] => {
                 let labels: Vec<(&str, &str)> = labels.iter().map(|label| label.split_once('=').unwrap()).collect();
                 self.engine.foreign(name, &labels);
             }
             ["release", key] => self.context().release(&key.parse().unwrap()).await.unwrap(),
-            ["containers"] => return self.engine.containers(),
-            ["calls"] => return self.engine.take_calls().join("\n"),
-            ["conditions", key] => return self.conditions(&key.parse().unwrap()),
-            ["events", key] => return self.events(key).await,
-            ["audit"] => return self.audit().await,
-            ["health"] => return self.context().health().not_ready.join("\n"),
-            ["variable", name, variable] => return self.engine.variable(name, variable).unwrap_or_else(|| "(none)".to_owned()),
-            _ => panic!("no such command: {command}"),
+            ["burst", name, events] => {
+                let (engine, name, events) = (self.engine.clone(), (*name).to_owned(), events.parse().unwrap());
+                tokio::spawn(async move { engine.burst(&name, events).await });
+            }
+            ["hang-before", call @ ..] => self.engine.hang(Moment::Before, &call.join(" ")),
+            ["hang-after", call @ ..] => self.engine.hang(Moment::After, &call.join(" ")),
+            _ => panic!("no such command: {words:?}"),
         }
-        String::new()
+    }
+
+    /// What there is to see.
+    async fn tell(&self, words: &[&str]) -> String {
+        match words {
+            ["cat", path] => fs::read_to_string(self.path(path)).unwrap_or_else(|error| error.kind().to_string()),
+            ["containers"] => self.engine.containers(),
+            ["calls"] => self.engine.take_calls().join("\n"),
+            ["lists", "<", limit] => match self.engine.take_lists() {
+                lists if lists < limit.parse().unwrap() => "yes".to_owned(),
+                lists => format!("no, {lists}"),
+            },
+            ["conditions", key] => self.conditions(&key.parse().unwrap()),
+            ["problems"] => self.context().desired.problems().iter().map(|problem| format!("{problem}\n")).collect(),
+            ["events", key] => self.events(key).await,
+            ["audit"] => self.audit().await,
+            ["health"] => self.context().health().not_ready.join("\n"),
+            ["variable", name, variable] => self.engine.variable(name, variable).unwrap_or_else(|| "(none)".to_owned()),
+            _ => panic!("no such command: {words:?}"),
+        }
+    }
+
+    /// Puts names in the place of what is different in each run: secrets, ids, fingerprints. The same value has the same name.
+    fn recognise(&mut self, text: &str) -> String {
+        let mut recognised = String::new();
+        let text = text.replace(&format!("{}/", self.directory.path().display()), "");
+        let mut rest = text.as_str();
+        while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric()) {
+            recognised.push_str(&rest[..start]);
+            rest = &rest[start..];
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+            let (word, after) = rest.split_at(end);
+            rest = after;
+            let is_fingerprint = recognised.ends_with("sha256:");
+            if !is_fingerprint && word.len() < UNFORESEEN {
+                recognised.push_str(word);
+                continue;
+            }
+            let known = self.unforeseen.iter().position(|known| known == word);
+            let number = known.unwrap_or_else(|| {
+                self.unforeseen.push(word.to_owned());
+                self.unforeseen.len() - 1
+            });
+            write!(recognised, "‹{}›", number + 1).unwrap();
+        }
+        recognised + rest
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -101,8 +210,8 @@ impl Stage {
 
     fn write(&self, path: &str, text: &str) {
         let path = self.path(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, format!("{text}\n")).unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, format!("{text}\n")).unwrap();
     }
 
     fn context(&self) -> &Arc<Context> {
@@ -130,6 +239,13 @@ impl Stage {
     async fn stop(&mut self) {
         if let Some((ctx, task)) = self.running.take() {
             ctx.stop();
+            let begun = tokio::time::Instant::now();
+            // The current step is finished, which may take time, though not much.
+            while !task.is_finished() {
+                assert!(begun.elapsed() < Duration::from_secs(5), "Mooring does not end");
+                tokio::time::advance(STEPS[0].1).await;
+                quiet(None).await;
+            }
             task.await.unwrap();
         }
     }
@@ -141,27 +257,24 @@ impl Stage {
             let _ = task.await;
             ctx.record.shutdown().await;
         }
+        // What was aborted lets go of the state directory when it is dropped.
+        quiet(None).await;
     }
 
     /// Lets time pass.
     async fn settle(&self, duration: Duration) {
         let mut passed = Duration::ZERO;
         while passed < duration {
-            let step = if passed < Duration::from_secs(10) { STEP } else { LONG_STEP };
-            tokio::time::advance(step).await;
-            self.quiet().await;
-            passed += step;
+            let (_, step) = STEPS.iter().rfind(|(from, _)| *from <= passed).unwrap();
+            tokio::time::advance(*step).await;
+            quiet(self.running.as_ref().map(|(ctx, _)| &**ctx)).await;
+            passed += *step;
         }
     }
 
-    /// Lets everybody do what is due, those on other threads included: the record's writer, the watcher of files.
-    async fn quiet(&self) {
-        for _ in 0..3 {
-            for _ in 0..50 {
-                tokio::task::yield_now().await;
-            }
-            tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_micros(300))).await.unwrap();
-        }
+    /// Waits until the watcher of files must have heard of the last change. No time passes.
+    async fn heard_by_watcher(&self) {
+        sleep_really(WATCHER).await;
     }
 
     fn conditions(&self, key: &Key) -> String {
@@ -223,4 +336,39 @@ fn parse_behaviour(words: &[&str]) -> Behaviour {
 
 fn parse_duration(text: &str) -> Duration {
     text.parse::<mooring::manifest::quantity::Duration>().unwrap().0
+}
+
+/// A directory whose files are written without waiting for a disk, where there is such a thing.
+fn in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+/// Returns when everybody has done what is due, those on other threads included. No time passes.
+///
+/// The record's writer answers one after the other, so an answer of its says
+/// that what was asked before is done. Whoever acts on that wakes this thread
+/// up; when nobody has for a while, twice in a row, all wait for time to pass.
+async fn quiet(ctx: Option<&Context>) {
+    let mut quiet = 0;
+    while quiet < 2 {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        if let Some(ctx) = ctx {
+            // Not even a record that cannot be written is in the way of time.
+            let _ = ctx.record.events.flush().await;
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+        }
+        let woken = || tokio::runtime::Handle::current().metrics().worker_park_count(0);
+        let before = woken();
+        sleep_really(QUIET).await;
+        quiet = if woken() - before <= 1 { quiet + 1 } else { 0 };
+    }
+}
+
+/// Sleeps while time is held.
+async fn sleep_really(duration: Duration) {
+    tokio::task::spawn_blocking(move || std::thread::sleep(duration)).await.unwrap();
 }

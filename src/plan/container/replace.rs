@@ -25,7 +25,7 @@ use crate::plan::{
 
 /// A container that nobody checks counts as well after it has run this long:
 /// most programs that cannot start are gone within a fraction of it.
-const SETTLED: SignedDuration = SignedDuration::from_millis(1500);
+pub(super) const SETTLED: SignedDuration = SignedDuration::from_millis(1500);
 
 /// The outdated container that is in use, or was until a replacement began: the way back.
 ///

@@ -1,0 +1,153 @@
+//! What people and the world do to the engine and its containers.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use mooring::{
+    manifest::short::Restart,
+    observe::engine::EventAction,
+    plan::{
+        container::{Health, State},
+        shape::Shape,
+    },
+};
+
+use super::{Simulated, event, take_time};
+
+/// Events of a burst that come at once.
+const GUST: usize = 50;
+
+impl Simulated {
+    /// The engine does not answer any more, and nothing happens to its containers: a cut connection, or `--live-restore`.
+    pub fn go_away(&self) {
+        self.world().away = true;
+        // A stream ends when it sees this.
+        let _ = self.events.send(event(None, None, EventAction::Other));
+    }
+
+    /// The engine is asked to end: it stops all containers, and says so, before it goes.
+    pub async fn shut_down(&self) {
+        let running = self.running();
+        for (id, _) in &running {
+            self.emit(id, EventAction::Signalled { kill: false });
+            self.end(id, 143);
+            self.emit(id, EventAction::Stopped);
+        }
+        self.world().returning = running.into_iter().filter(|(_, restart)| *restart != Restart::No).map(|(id, _)| id).collect();
+        // The stream stays up a while longer.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        self.go_away();
+    }
+
+    /// The engine is killed: its containers run on, until it is back and kills them itself.
+    pub fn crash(&self) {
+        self.go_away();
+        let running = self.running();
+        self.world().returning =
+            running.into_iter().filter(|(_, restart)| *restart == Restart::Always).map(|(id, _)| id).collect();
+    }
+
+    /// The engine that crashed is back. Nobody hears of what it does first: `unless-stopped` stays down.
+    pub fn recover(&self) {
+        for (id, _) in self.running() {
+            self.end(&id, 143);
+        }
+        self.come_back();
+    }
+
+    /// The engine is back, and starts what it is to start.
+    pub fn come_back(&self) {
+        let returning = std::mem::take(&mut self.world().returning);
+        for id in returning {
+            self.begin(&id);
+        }
+        self.world().away = false;
+    }
+
+    fn running(&self) -> Vec<(String, Restart)> {
+        let world = self.world();
+        let running = world.containers.values().filter(|container| container.listed.state == State::Running);
+        running.map(|container| (container.listed.id.clone(), container.limits.restart.unwrap_or(Restart::No))).collect()
+    }
+
+    /// So many things happen to a container within two seconds that mean nothing.
+    pub async fn burst(&self, name: &str, events: usize) {
+        let id = self.id(name);
+        let pause = Duration::from_secs(2) / u32::try_from(events.div_ceil(GUST)).unwrap_or(u32::MAX);
+        for number in 0..events {
+            self.emit(&id, EventAction::Changed);
+            if number % GUST == GUST - 1 {
+                tokio::time::sleep(pause).await;
+                take_time().await;
+            }
+        }
+    }
+
+    /// `docker kill`.
+    pub fn kill(&self, name: &str) {
+        let id = self.id(name);
+        self.emit(&id, EventAction::Signalled { kill: true });
+        self.end(&id, 137);
+    }
+
+    /// The main process ends by itself.
+    pub fn exit(&self, name: &str, exit_code: i64) {
+        let id = self.id(name);
+        self.end(&id, exit_code);
+    }
+
+    /// `docker stop`, by a person.
+    pub fn stop(&self, name: &str) {
+        let id = self.id(name);
+        self.emit(&id, EventAction::Signalled { kill: false });
+        self.end(&id, 143);
+        self.emit(&id, EventAction::Stopped);
+    }
+
+    /// `docker start`, by a person.
+    pub fn start(&self, name: &str) {
+        let id = self.id(name);
+        self.begin(&id);
+    }
+
+    /// `docker pause` and `docker unpause`.
+    pub fn set_paused(&self, name: &str, paused: bool) {
+        let id = self.id(name);
+        if let Some(container) = self.world().containers.get_mut(&id) {
+            container.listed.state = if paused { State::Paused } else { State::Running };
+        }
+        self.emit(&id, EventAction::Changed);
+    }
+
+    /// `docker rm -f`.
+    pub fn remove(&self, name: &str) {
+        let id = self.id(name);
+        self.emit(&id, EventAction::Signalled { kill: true });
+        self.end(&id, 137);
+        self.destroy(&id);
+    }
+
+    /// `docker network disconnect`.
+    pub fn disconnect(&self, name: &str, network: &str) {
+        let id = self.id(name);
+        if let Some(container) = self.world().containers.get_mut(&id) {
+            container.listed.networks.remove(network);
+        }
+        self.emit(&id, EventAction::Changed);
+    }
+
+    /// Its health check changes its mind.
+    pub fn set_health(&self, name: &str, health: Health) {
+        let id = self.id(name);
+        if let Some(container) = self.world().containers.get_mut(&id) {
+            container.listed.health = health;
+        }
+        self.emit(&id, EventAction::HealthChanged);
+    }
+
+    /// Somebody else's container, running.
+    pub fn foreign(&self, name: &str, labels: &[(&str, &str)]) {
+        let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let id = self.insert(name, "foreign:1", labels, Shape::default(), BTreeMap::new());
+        self.begin(&id);
+    }
+}
