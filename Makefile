@@ -26,7 +26,7 @@ deny: ## Check the dependency tree alone (part of check)
 	@manifests/dev/deny.sh
 
 bench: setup ## Measure times to heal, beside the bare engine doing the same
-	cargo bench --locked
+	cargo bench --locked --bench faults
 
 crds: ## Write crds/ from the resource types
 	cargo run --locked --quiet -- crds --directory crds

@@ -1,0 +1,96 @@
+//! A desired state, the operator that keeps it, and the way between operator and engine.
+
+use std::{fmt::Write, fs, path::PathBuf};
+
+use super::{
+    Result,
+    child::Child,
+    engine::{Engine, SOCKET},
+    proxy::Proxy,
+};
+
+/// The healing of everything here: what is measured are neither pauses nor the limit of attempts.
+const HEALING: &str = "healing: {backoff: {initial: 1ms, cap: 1ms}, budget: {attempts: 100000}}";
+
+/// A running operator and what it goes by.
+pub(crate) struct Stage {
+    pub(crate) child: Child,
+    pub(crate) proxy: Proxy,
+    directory: tempfile::TempDir,
+}
+
+impl Stage {
+    /// Starts an operator on these manifests and waits until everything is as they say.
+    pub(crate) async fn open(engine: &Engine, manifests: &str) -> Result<Self> {
+        engine.clean().await?;
+        // Not below `/tmp`, which may be memory: the journal is to be written to a disk.
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+        fs::create_dir(directory.path().join("desired"))?;
+        fs::write(directory.path().join("desired/all.yaml"), manifests)?;
+        let proxy = Proxy::open(&directory.path().join("engine.sock"), SOCKET)?;
+        let mut child = Child::spawn(directory.path(), &proxy.path)?;
+        child.ready().await?;
+        Ok(Self { child, proxy, directory })
+    }
+
+    /// Stops the operator and starts another one, which waits for nobody.
+    pub(crate) async fn restart(self) -> Result<Self> {
+        self.child.stop().await?;
+        let child = Child::spawn(self.directory.path(), &self.proxy.path)?;
+        Ok(Self { child, ..self })
+    }
+
+    pub(crate) async fn close(self, engine: &Engine) -> Result<()> {
+        self.child.stop().await?;
+        engine.clean().await
+    }
+
+    pub(crate) fn desired(&self) -> PathBuf {
+        self.directory.path().join("desired")
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+}
+
+/// The name of a container, which is that of its object, too.
+pub(crate) fn name(number: usize) -> String {
+    format!("bench-{number}")
+}
+
+/// Containers that do nothing.
+pub(crate) fn sleepers(count: usize) -> String {
+    containers(count, "command: [sleep, \"1000000\"]")
+}
+
+/// Containers that are unhealthy once `/ok` is gone from them, and healthy again after a restart.
+pub(crate) fn patients(count: usize) -> String {
+    let spec = "\
+command: [sh, -c, \"touch /ok; exec sleep 1000000\"]
+  stopSignal: SIGKILL
+  healthcheck: {test: [CMD, test, -e, /ok], interval: 1s, retries: 1}";
+    containers(count, spec)
+}
+
+fn containers(count: usize, spec: &str) -> String {
+    let mut manifests = String::new();
+    for name in (0..count).map(name) {
+        write!(
+            manifests,
+            "\
+---
+apiVersion: mooring.dev/v1alpha1
+kind: Container
+metadata: {{name: {name}}}
+spec:
+  containerName: {name}
+  image: mooring-demo/busybox:1
+  {spec}
+  {HEALING}
+"
+        )
+        .expect("text can be appended to");
+    }
+    manifests
+}
