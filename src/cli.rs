@@ -97,7 +97,8 @@ impl Globals {
             desired: absolute(&self.desired),
             state: absolute(&self.state),
             owner: self.owner.clone(),
-            engine: self.engine.clone(),
+            // Set and empty is not set, as Docker's own programs see it.
+            engine: if self.engine.is_empty() { Settings::ENGINE.to_owned() } else { self.engine.clone() },
             http: None,
             resync: Settings::RESYNC,
             concurrency: Settings::CONCURRENCY,
@@ -173,7 +174,7 @@ fn runtime(command: &Command) -> Result<tokio::runtime::Runtime, Error> {
 impl Cli {
     async fn execute(self) -> Result<Exit, Error> {
         let Self { globals, command } = self;
-        logging::start(globals.log_format, globals.verbose, matches!(command, Command::Run(_)));
+        logging::start(globals.log_format, globals.verbose, matches!(&command, Command::Run(args) if !args.ends_by_itself()));
         let settings = globals.settings();
         match command {
             Command::Run(args) => run::run(settings, args).await,

@@ -10,7 +10,6 @@ mod events;
 #[cfg(test)]
 pub(crate) mod fake;
 mod guard;
-mod mask;
 mod objects;
 mod params;
 mod refusal;

@@ -2,8 +2,12 @@
 //! table, as JSON, over HTTP and on the dashboard.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::manifest::{Key, status::Status};
+use crate::{
+    manifest::{Key, status::Status},
+    source::parse::may_be_secret,
+};
 
 /// One object in a listing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,7 +27,34 @@ pub struct ObjectView {
     pub summary: String,
     /// The whole manifest, as it is in force.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub manifest: Option<serde_json::Value>,
+    pub manifest: Option<Value>,
+}
+
+impl ObjectView {
+    /// The object as whoever does not own its manifest may see it: people do write passwords there.
+    #[must_use]
+    pub fn masked(self) -> Self {
+        Self { manifest: self.manifest.map(|manifest| without_secrets("", manifest)), ..self }
+    }
+}
+
+/// The manifest, or the part of it at this pointer, with all names and without any value that may be secret.
+fn without_secrets(pointer: &str, value: Value) -> Value {
+    let below = |name: &str, value| without_secrets(&format!("{pointer}/{name}"), value);
+    match value {
+        Value::Object(fields) => {
+            let fields = fields.into_iter().map(|(name, value)| {
+                let value = below(&name, value);
+                (name, value)
+            });
+            Value::Object(fields.collect::<Map<_, _>>())
+        }
+        Value::Array(items) => {
+            Value::Array(items.into_iter().enumerate().map(|(index, item)| below(&index.to_string(), item)).collect())
+        }
+        _ if may_be_secret(pointer) => Value::String("(not shown)".to_owned()),
+        value => value,
+    }
 }
 
 /// What would be done to one object now, for `diff`.
@@ -189,4 +220,23 @@ pub struct Health {
     pub alive: bool,
     /// Why it is of no use right now; nothing when it is.
     pub not_ready: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_stay_and_values_that_may_be_secret_go() {
+        let manifest = json!({"metadata": {"name": "web"}, "spec": {
+            "image": "a", "environment": {"PASSWORD": "x", "PORT": 1}, "command": ["serve", "--token=x"], "ports": [80],
+        }});
+        let expected = json!({"metadata": {"name": "web"}, "spec": {
+            "image": "a", "environment": {"PASSWORD": "(not shown)", "PORT": "(not shown)"},
+            "command": ["(not shown)", "(not shown)"], "ports": [80],
+        }});
+        assert_eq!(without_secrets("", manifest), expected);
+    }
 }

@@ -453,20 +453,20 @@ fn what_needs_an_operator_says_how_to_start_one() {
     stage.expect(
         &["release", "ctr/web"],
         &expect![[r#"
-        exit 2
-        error: no mooring runs with the control socket state/mooring.sock
-          because No such file or directory (os error 2)
-        help: start it with `mooring run`, or name its state directory with --state DIR
-    "#]],
+            exit 2
+            error: no mooring runs with the control socket ROOT/state/mooring.sock
+              because No such file or directory (os error 2)
+            help: start it with `mooring run`, or name its state directory with --state DIR
+        "#]],
     );
     stage.expect(
         &["wait", "--timeout", "1ms", "ctr/web"],
         &expect![[r#"
-        exit 2
-        error: no mooring runs with the control socket state/mooring.sock
-          because No such file or directory (os error 2)
-        help: start it with `mooring run`, or name its state directory with --state DIR
-    "#]],
+            exit 2
+            error: no mooring runs with the control socket ROOT/state/mooring.sock
+              because No such file or directory (os error 2)
+            help: start it with `mooring run`, or name its state directory with --state DIR
+        "#]],
     );
 }
 

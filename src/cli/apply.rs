@@ -119,7 +119,7 @@ fn report(args: &ApplyArgs, applied: &[Applied], plans: Option<&[PlanView]>) -> 
         (Format::Json, plans) => output::json(&json!({"dryRun": args.dry_run, "items": applied, "plans": plans})),
         (Format::Text, Some(plans)) if plans.iter().any(PlanView::differs) => {
             let plans = plans.iter().filter(|plan| plan.differs()).flat_map(diff::plan_lines);
-            let heading = [String::new(), "Mooring is about to do this:".to_owned()];
+            let heading = [String::new(), "What mooring plans:".to_owned()];
             output::print(&output::lines(heading.into_iter().chain(plans)))
         }
         (Format::Text, Some(_) | None) => Ok(()),

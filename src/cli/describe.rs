@@ -40,7 +40,8 @@ pub(super) struct DescribeArgs {
 pub(super) async fn run(settings: &Settings, args: DescribeArgs) -> Result<Exit, Error> {
     let key = selection::one(&args.object)?;
     let backend = Backend::any(settings).await?;
-    let object = backend.object(&key).await?;
+    // What is described is pasted into tickets; `get -o yaml` shows the manifest as it is.
+    let object = backend.object(&key).await?.masked();
     // The engine may be away, or the journal; the rest is still worth telling.
     let plan = output::patiently("looking", backend.plans(Some(&key))).await;
     let plan = plan.map(|plans| plans.into_iter().find(|plan| plan.key == key)).map_err(|error| told(&error));

@@ -57,6 +57,13 @@ pub(super) struct RunArgs {
     output: Format,
 }
 
+impl RunArgs {
+    /// Whether it reports what was done at its end, which makes the same in the log one too many.
+    pub(super) fn ends_by_itself(&self) -> bool {
+        self.once
+    }
+}
+
 /// Shorter than this, looking would be all that Mooring does.
 const SHORTEST_RESYNC: quantity::Duration = quantity::Duration::seconds(1);
 

@@ -12,7 +12,7 @@ use axum::{
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Access, Operator, events, guard, mask::masked, objects, refusal::Refusal, stream::Streams};
+use super::{Access, Operator, events, guard, objects, refusal::Refusal, stream::Streams};
 use crate::view::{Health, ObjectView};
 
 /// No request of ours has a body; this much is read before it is refused.
@@ -41,9 +41,12 @@ pub(super) struct Context {
 
 impl Context {
     /// An object as whoever asks may see it.
+    ///
+    /// Every user of the host can reach a TCP address on loopback, but not every one may read the manifests. Who can
+    /// open the control socket owns them.
     pub(super) fn shown(&self, object: ObjectView) -> ObjectView {
         match self.access {
-            Access::ReadOnly => masked(object),
+            Access::ReadOnly => object.masked(),
             Access::Full => object,
         }
     }
