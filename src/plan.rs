@@ -33,7 +33,7 @@ pub enum Situation {
     /// A container of our own.
     Container(Box<container::Desired>, container::Observed),
     /// Somebody else's container, to be kept alive.
-    Healed(container::heal::Desired, container::Observed),
+    Healed(Box<container::heal::Desired>, container::Observed),
     /// An object whose manifest is gone while containers of it are left.
     Absent(Key, container::Observed),
 }

@@ -159,7 +159,7 @@ impl World {
                 let environments = Environments::new();
                 let lens = self.lens(&snapshot, &environments, (&probes, &suspected), (dependencies, history));
                 let observed = lens.healed(healed).await?;
-                Ok(Seen { situation: Situation::Healed(healed.clone(), observed), environments })
+                Ok(Seen { situation: Situation::Healed(Box::new(healed.clone()), observed), environments })
             }
             Desired::Absent(key) => {
                 let snapshot = self.snapshot(not_before).await?;

@@ -230,3 +230,6 @@ fn is_corrective(action: &EngineAction, why: &Why, seen_ready: bool) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,8 +28,9 @@ pub(super) fn own(desired: &Desired, observed: &Observed, container: &Container)
     if container.name != desired.name && container.state != State::Paused && !observed.taken_names.contains(&desired.name) {
         let mut plan = Plan::default();
         // One that has run would have had a say in this as the way back.
-        let holder = observed.containers.iter().find(|other| other.name == desired.name);
-        holder.into_iter().for_each(|holder| remove(&mut plan, holder, &Why::LeftOver));
+        if let Some(holder) = observed.containers.iter().find(|other| other.name == desired.name) {
+            remove(&mut plan, holder, &Why::LeftOver);
+        }
         let why = Why::Misnamed { name: container.name.clone() };
         plan.step(EngineAction::RenameContainer { container: container.target(), to: desired.name.clone() }, why);
         return plan;

@@ -1,9 +1,11 @@
 //! The container planner: a few lines of world in, the plan's text out.
 //!
-//! `create`, `recover`, `replace`, `interrupted` and `others` are named cases;
-//! `properties` states the laws and plays random worlds through `simulator`.
+//! `properties` states the laws and plays random worlds through `simulator`; the
+//! other modules are named cases.
 
+mod changed_again;
 mod create;
+mod in_place;
 mod interrupted;
 mod others;
 mod properties;
@@ -43,6 +45,7 @@ fn fingerprint(value: &str) -> Fingerprint {
 
 /// Prints the plan and compares it.
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "`expect!` makes a value")]
 fn check(wish: &Wish, world: &World, expected: Expect) {
     expected.assert_eq(&plan(&wish.desired, &world.seen_for(wish)).to_string());
 }

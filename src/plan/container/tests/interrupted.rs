@@ -5,31 +5,31 @@ use expect_test::expect;
 
 use super::*;
 
-fn web() -> Wish {
+pub(super) fn web() -> Wish {
     desired("web")
 }
 
-fn web2() -> Wish {
+pub(super) fn web2() -> Wish {
     web().image("nginx:2")
 }
 
-fn edge() -> Wish {
+pub(super) fn edge() -> Wish {
     desired("edge").port(443)
 }
 
-fn edge2() -> Wish {
+pub(super) fn edge2() -> Wish {
     edge().image("nginx:2")
 }
 
-fn old(name: &str) -> Seen {
+pub(super) fn old(name: &str) -> Seen {
     container("old", name).made_from(&if name.starts_with("web") { web() } else { edge() })
 }
 
-fn new(name: &str) -> Seen {
+pub(super) fn new(name: &str) -> Seen {
     container("new", name).made_from(&if name.starts_with("web") { web2() } else { edge2() })
 }
 
-fn both(old: Seen, new: Seen) -> World {
+pub(super) fn both(old: Seen, new: Seen) -> World {
     world().with(old).with(new)
 }
 
@@ -415,204 +415,5 @@ fn the_old_one_vanishes_and_the_new_one_does_without() {
         expect![[r#"
             rename edge.next to edge, because that is its declared name
         "#]],
-    );
-}
-
-// The manifest changes again.
-
-fn web3() -> Wish {
-    web().image("nginx:3")
-}
-
-#[test]
-fn a_third_version_replaces_the_first_and_the_second_goes() {
-    check(
-        &web3(),
-        &both(old("web"), new("web.next").health(Health::Starting)),
-        expect![[r#"
-            stop web.next, because it is left over
-            remove web.next, because it is left over
-            create web.next from nginx:3, because it differs in image nginx:1 → nginx:3
-            start web.next, because it differs in image nginx:1 → nginx:3
-            wait: it is starting
-        "#]],
-    );
-    let edge3 = edge().image("nginx:3");
-    check(
-        &edge3,
-        &both(old("edge.previous").exited(0), new("edge").exited(1)),
-        expect![[r#"
-            remove edge, because it is left over
-            create edge.next from nginx:3, because it differs in image nginx:1 → nginx:3
-            rename edge.next to edge, because it differs in image nginx:1 → nginx:3
-            start edge, because it differs in image nginx:1 → nginx:3
-            wait: it is starting
-        "#]],
-    );
-}
-
-#[test]
-fn a_third_version_replaces_the_second_once_that_serves() {
-    check(
-        &web3(),
-        &both(old("web.previous"), new("web")),
-        expect![[r#"
-            stop web.previous, because it is left over
-            remove web.previous, because it is left over
-            create web.next from nginx:3, because it differs in image nginx:2 → nginx:3
-            start web.next, because it differs in image nginx:2 → nginx:3
-            wait: it is starting
-        "#]],
-    );
-}
-
-/// Between the renames nobody has the name: the first gets it back before the third is made.
-#[test]
-fn a_third_version_between_the_two_renames() {
-    check(
-        &web3(),
-        &both(old("web.previous"), new("web.next")),
-        expect![[r#"
-            stop web.next, because it is left over
-            remove web.next, because it is left over
-            rename web.previous to web, because that is its declared name
-            create web.next from nginx:3, because it differs in image nginx:1 → nginx:3
-            start web.next, because it differs in image nginx:1 → nginx:3
-            wait: it is starting
-        "#]],
-    );
-}
-
-#[test]
-fn a_third_version_that_cannot_be_made_brings_the_first_back() {
-    let edge3 = edge().image("nginx:3");
-    let world = both(old("edge.previous").exited(0), new("edge").exited(1)).no_value("PASSWORD");
-    check(
-        &edge3,
-        &world,
-        expect![[r#"
-            remove edge, because it is left over
-            rename edge.previous to edge, because that is its declared name
-            start edge, because it exited with 0
-            wait: PASSWORD has no value: it is in no file of Environment/shop
-        "#]],
-    );
-}
-
-#[test]
-fn the_first_version_is_wanted_again_before_the_second_took_over() {
-    check(
-        &web(),
-        &both(old("web"), new("web.next")),
-        expect![[r#"
-            stop web.next, because it is left over
-            remove web.next, because it is left over
-        "#]],
-    );
-    // It was once taken for a new version that had failed, and removed.
-    check(
-        &web(),
-        &both(old("web").exited(1), new("web.next")),
-        expect![[r#"
-        start web, because it exited with 1
-        wait: it is starting
-    "#]],
-    );
-}
-
-/// The first steps back in, by the same way on which it stepped aside. It was once taken for a new
-/// version that had failed, because it was stopped; its name was in the way of the other's.
-#[test]
-fn the_first_version_is_wanted_again_after_it_stepped_aside() {
-    check(
-        &edge(),
-        &both(old("edge.previous").exited(0), new("edge")),
-        expect![[r#"
-            rename edge.previous to edge.next, because the manifest has come back to it
-            stop edge, because it differs in image nginx:2 → nginx:1
-            rename edge to edge.previous, because it differs in image nginx:2 → nginx:1
-            start edge.next, because the manifest has come back to it
-            rename edge.next to edge, because that is its declared name
-            wait: it is starting
-        "#]],
-    );
-    check(
-        &edge(),
-        &both(old("edge.next").exited(0), new("edge").exited(0)),
-        expect![[r#"
-            rename edge to edge.previous, because it differs in image nginx:2 → nginx:1
-            start edge.next, because the manifest has come back to it
-            rename edge.next to edge, because that is its declared name
-            wait: it is starting
-        "#]],
-    );
-    check(
-        &edge(),
-        &both(old("edge.next").started(0), new("edge.previous").exited(0)),
-        expect![[r#"
-        wait: it has just been started and has to stay up for a moment
-    "#]],
-    );
-    check(
-        &edge(),
-        &both(old("edge.next"), new("edge.previous").exited(0)),
-        expect![[r#"
-            rename edge.next to edge, because that is its declared name
-            remove edge.previous, because a new one has taken its place
-        "#]],
-    );
-}
-
-#[test]
-fn the_first_version_is_wanted_again_after_the_second_took_the_name() {
-    check(
-        &web(),
-        &both(old("web.previous"), new("web")),
-        expect![[r#"
-            rename web.previous to web.next, because the manifest has come back to it
-            rename web to web.previous, because a new one has taken its place
-            rename web.next to web, because that is its declared name
-            stop web.previous, because a new one has taken its place
-            remove web.previous, because a new one has taken its place
-        "#]],
-    );
-}
-
-#[test]
-fn a_container_that_has_lost_its_labels_is_no_way_back() {
-    let stranger = container("c9", "web-backup").exited(0);
-    check(
-        &web(),
-        &both(old("web").exited(1), stranger.clone()),
-        expect![[r#"
-        start web, because it exited with 1
-        wait: it is starting
-    "#]],
-    );
-    check(
-        &web(),
-        &both(old("web"), stranger),
-        expect![[r#"
-        note: container web-backup is a leftover that is not removed by itself
-    "#]],
-    );
-}
-
-#[test]
-fn a_dead_or_vanishing_one_is_no_way_back() {
-    check(
-        &web2(),
-        &both(old("web.previous").state(State::Dead), new("web")),
-        expect![[r#"
-            remove web.previous, because it is left over
-        "#]],
-    );
-    check(
-        &web2(),
-        &both(old("web.previous").state(State::Removing), new("web").exited(1)),
-        expect![[r#"
-        start web, because it exited with 1
-        wait: it is starting
-    "#]],
     );
 }

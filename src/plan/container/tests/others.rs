@@ -6,6 +6,7 @@ use super::*;
 use crate::manifest::container::Selector;
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "`expect!` makes a value")]
 fn check_absent(world: &World, expected: Expect) {
     expected.assert_eq(&absent::plan(&world.0).to_string());
 }
@@ -112,6 +113,7 @@ fn redis() -> Seen {
 }
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "`expect!` makes a value")]
 fn check_healed(world: &World, expected: Expect) {
     expected.assert_eq(&heal::plan(&healed(), &world.0).to_string());
 }

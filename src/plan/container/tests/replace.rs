@@ -53,6 +53,18 @@ fn what_claims_a_port_is_replaced_one_after_the_other() {
     );
 }
 
+/// Whichever of the two has the port or the data: caution costs a moment, the opposite may cost the data.
+#[test]
+fn what_will_claim_something_or_has_claimed_it_is_replaced_one_after_the_other() {
+    let with_port = desired("web").env("TZ", "UTC").port(80);
+    for (wish, made) in [(&web(), &with_port), (&with_port, &web())] {
+        let operations: Vec<_> = plan(&wish.desired, &running(made).seen_for(wish)).steps;
+        let operations: Vec<_> = operations.iter().map(|step| step.action.operation()).collect();
+        let one_by_one = ["CreateContainer", "StopContainer", "RenameContainer", "RenameContainer", "StartContainer"];
+        assert_eq!(operations, one_by_one);
+    }
+}
+
 #[test]
 fn a_changed_value_of_a_variable_is_named_by_its_fingerprint() {
     check(

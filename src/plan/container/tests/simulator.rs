@@ -98,8 +98,7 @@ impl Host {
         let missing = |names: Vec<&str>, there: &BTreeSet<String>| {
             names.into_iter().filter(|name| !there.contains(*name)).map(str::to_owned).collect()
         };
-        let images: Vec<&str> =
-            [Some(&shape.image), self.history.good_image.as_ref()].into_iter().flatten().map(|x| x.as_str()).collect();
+        let images = [Some(&shape.image), self.history.good_image.as_ref()].into_iter().flatten().map(String::as_str).collect();
         Observed {
             at: self.at,
             containers: self.containers.clone(),

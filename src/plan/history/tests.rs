@@ -1,0 +1,241 @@
+//! What is remembered after a step, after a pass, and when it is forgotten.
+
+use super::*;
+use crate::plan::{
+    action::{NewContainer, Target},
+    container::{Health, MadeWith},
+    shape::{Limits, Shape},
+};
+
+fn now() -> Timestamp {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+fn seconds_ago(seconds: i64) -> Timestamp {
+    now() - SignedDuration::from_secs(seconds)
+}
+
+const RESET_AFTER: SignedDuration = SignedDuration::from_mins(10);
+
+/// A memory in which everything that can be remembered is.
+fn full() -> History {
+    History {
+        generation: 1,
+        failures: 0,
+        attempts: vec![seconds_ago(9), seconds_ago(3)],
+        crash_loop: Some(seconds_ago(2)),
+        manual_stop: Some(ManualStop { container: "c1".into(), at: seconds_ago(60) }),
+        failed_replacement: Some(FailedReplacement {
+            fields: Vec::new(),
+            count: 1,
+            at: now(),
+            reason: "it exited with 1".into(),
+        }),
+        failed_start: Some(FailedStart { container: "web".into(), reason: "no such program".into() }),
+        failed_pull: Some(FailedPull { image: "nginx:2".into(), count: 1, at: now(), reason: "no such image".into() }),
+        seen_ready: true,
+        good_image: Some("nginx:1".into()),
+        fallback: Some(Fallback { bad: "nginx:2".into(), good: "nginx:1".into() }),
+    }
+}
+
+fn step(action: EngineAction, why: Why) -> Step {
+    Step { action: action.into(), why }
+}
+
+fn web() -> Target {
+    Target::seen("c1", "web")
+}
+
+fn start(why: Why) -> Step {
+    step(EngineAction::StartContainer { container: web() }, why)
+}
+
+fn create(image: &str, why: Why) -> Step {
+    let new = NewContainer {
+        name: "web".into(),
+        object: "Container/web".parse().unwrap(),
+        shape: Shape { image: image.into(), ..Shape::default() },
+        variables: std::collections::BTreeMap::default(),
+        allow_remove: false,
+    };
+    step(EngineAction::CreateContainer(Box::new(new)), why)
+}
+
+fn container(state: State, started: i64) -> Container {
+    let shape = Shape { image: "nginx:3".into(), ..Shape::default() };
+    Container {
+        id: "c1".into(),
+        name: "web".into(),
+        state,
+        health: Health::None,
+        probe: None,
+        started_at: Some(seconds_ago(started)),
+        restarts: 0,
+        made_with: Some(MadeWith { shape, variables: std::collections::BTreeSet::default(), allow_remove: false }),
+        networks: std::collections::BTreeSet::default(),
+        variables: std::collections::BTreeMap::default(),
+        limits: Limits::default(),
+    }
+}
+
+const EXITED: State = State::Exited { exit_code: 1, out_of_memory: false };
+
+fn fell() -> Why {
+    Why::NotRunning { exit_code: 1, out_of_memory: false }
+}
+
+#[test]
+fn the_same_generation_remembers_everything() {
+    assert_eq!(full().for_generation(1), full());
+}
+
+/// Editing a manifest once started what a person had stopped.
+#[test]
+fn another_generation_remembers_what_is_about_the_world() {
+    let History { manual_stop, good_image, .. } = full();
+    let expected = History { generation: 2, manual_stop, good_image, seen_ready: true, ..History::default() };
+    assert_eq!(full().for_generation(2), expected);
+}
+
+#[test]
+fn a_release_forgets_the_stop_by_a_person_as_well() {
+    let expected = History { generation: 1, good_image: full().good_image, seen_ready: true, ..History::default() };
+    assert_eq!(full().released(), expected);
+}
+
+#[test]
+fn only_corrective_steps_are_tries() {
+    let is_try = |step: &Step, seen_ready| {
+        let before = History { seen_ready, ..History::default() };
+        !before.after(step, None, now()).attempts.is_empty()
+    };
+    let restart = step(EngineAction::RestartContainer { container: web() }, Why::Unhealthy);
+    assert!(is_try(&restart, false));
+    assert!(is_try(&start(fell()), false));
+    assert!(is_try(&start(Why::StartFailed { error: String::new() }), false));
+    assert!(is_try(&create("nginx:1", Why::RestartDidNotHelp { attempts: 1 }), false));
+    assert!(is_try(&create("nginx:1", Why::Missing), true));
+    // A remake is one try, not two.
+    assert!(!is_try(&start(Why::RestartDidNotHelp { attempts: 1 }), true));
+    assert!(!is_try(&create("nginx:1", Why::Missing), false));
+    assert!(!is_try(&start(Why::NeverStarted), true));
+    assert!(!is_try(&step(EngineAction::StopContainer { container: web() }, Why::Replaced), true));
+}
+
+#[test]
+fn a_try_that_failed_is_a_try() {
+    assert_eq!(History::default().after(&start(fell()), Some("no space left"), now()).attempts, [now()]);
+}
+
+#[test]
+fn only_so_many_tries_are_kept() {
+    let all = (0..100).fold(History::default(), |history, second| history.after(&start(fell()), None, seconds_ago(100 - second)));
+    assert_eq!(all.attempts.len(), ATTEMPTS_KEPT);
+    assert_eq!(all.attempts.last(), Some(&seconds_ago(1)));
+}
+
+#[test]
+fn a_failed_start_is_remembered_until_a_start_succeeds_or_a_new_container_is_made() {
+    let failed = History::default().after(&start(Why::NeverStarted), Some("no such program"), now());
+    assert_eq!(failed.failed_start, Some(FailedStart { container: "c1".into(), reason: "no such program".into() }));
+    assert_eq!(failed.clone().after(&start(fell()), None, now()).failed_start, None);
+    assert_eq!(failed.clone().after(&create("nginx:1", Why::Missing), None, now()).failed_start, None);
+    assert_ne!(failed.after(&create("nginx:1", Why::Missing), Some("no such image"), now()).failed_start, None);
+}
+
+#[test]
+fn failed_pulls_of_one_image_are_counted() {
+    let pull = |image: &str| step(EngineAction::PullImage { image: image.into() }, Why::Missing);
+    let once = History::default().after(&pull("nginx:2"), Some("timed out"), seconds_ago(5));
+    let twice = once.after(&pull("nginx:2"), Some("refused"), now());
+    let expected = FailedPull { image: "nginx:2".into(), count: 2, at: now(), reason: "refused".into() };
+    assert_eq!(twice.failed_pull, Some(expected));
+    let other = twice.clone().after(&pull("nginx:3"), Some("refused"), now());
+    assert_eq!(other.failed_pull.map(|failed| failed.count), Some(1));
+    assert_eq!(twice.after(&pull("nginx:2"), None, now()).failed_pull, None);
+}
+
+#[test]
+fn failed_replacements_of_one_version_are_counted_once_it_is_removed() {
+    let fields = |to: &str| vec![FieldChange { field: "image".into(), from: None, to: Some(to.into()) }];
+    let remove = |to: &str| {
+        let why = Why::ReplacementFailed { reason: "it exited with 1".into(), fields: fields(to) };
+        step(EngineAction::RemoveContainer { container: web() }, why)
+    };
+    let once = History::default().after(&remove("nginx:2"), None, seconds_ago(5));
+    assert_eq!(once.clone().after(&remove("nginx:2"), Some("device busy"), now()), once, "the removal is tried again");
+    let twice = once.after(&remove("nginx:2"), None, now());
+    let count = |history: &History| history.failed_replacement.as_ref().map(|failed| failed.count);
+    assert_eq!(count(&twice), Some(2));
+    assert_eq!(count(&twice.after(&remove("nginx:3"), None, now())), Some(1));
+}
+
+#[test]
+fn the_last_good_image_stands_in_once_a_container_is_made_of_it() {
+    let suspect = create("nginx:1", Why::ImageSuspect { image: "nginx:2".into(), attempts: 2 });
+    assert_eq!(History::default().after(&suspect, Some("no such image"), now()).fallback, None);
+    let expected = Fallback { bad: "nginx:2".into(), good: "nginx:1".into() };
+    assert_eq!(History::default().after(&suspect, None, now()).fallback, Some(expected));
+}
+
+#[test]
+fn a_spent_budget_is_remembered_from_when_it_was_first_told() {
+    let plan = Plan::waiting(Wait::CrashLoop { attempts: 3, reason: "it exited with 1".into() });
+    let told = History::default().settled(&plan, &[container(EXITED, 9)], seconds_ago(5), RESET_AFTER);
+    assert_eq!(told.crash_loop, Some(seconds_ago(5)));
+    assert_eq!(told.settled(&plan, &[container(EXITED, 9)], now(), RESET_AFTER).crash_loop, Some(seconds_ago(5)));
+}
+
+#[test]
+fn being_as_declared_forgets_the_version_that_failed_and_nothing_else() {
+    let settled =
+        History { manual_stop: None, ..full() }.settled(&Plan::default(), &[container(State::Running, 5)], now(), RESET_AFTER);
+    assert_eq!(settled, History { manual_stop: None, failed_replacement: None, ..full() });
+}
+
+#[test]
+fn staying_up_for_long_cleans_the_slate_and_makes_the_image_a_good_one() {
+    let settled = full().settled(&Plan::default(), &[container(State::Running, 600)], now(), RESET_AFTER);
+    assert_eq!((settled.attempts.as_slice(), settled.crash_loop), (&[][..], None));
+    assert_eq!(settled.good_image.as_deref(), Some("nginx:3"));
+}
+
+/// With something still to wait for it was once never clean again: months later a first fall was the third.
+#[test]
+fn staying_up_for_long_counts_for_one_that_is_not_as_declared_too() {
+    let plan = Plan::waiting(Wait::RecreateForbidden { fields: Vec::new() });
+    assert_eq!(full().settled(&plan, &[container(State::Running, 600)], now(), RESET_AFTER).attempts, []);
+}
+
+#[test]
+fn one_of_several_that_stays_up_does_not_speak_for_the_others() {
+    let both = [container(State::Running, 600), container(EXITED, 600)];
+    assert_eq!(full().settled(&Plan::default(), &both, now(), RESET_AFTER).attempts, full().attempts);
+}
+
+#[test]
+fn a_pass_with_steps_proves_nothing() {
+    let mut plan = Plan::default();
+    plan.step(EngineAction::StopContainer { container: web() }, Why::Replaced);
+    let settled = History { manual_stop: None, ..full() }.settled(&plan, &[container(State::Running, 600)], now(), RESET_AFTER);
+    assert_eq!(settled, History { manual_stop: None, ..full() });
+}
+
+#[test]
+fn a_stop_by_a_person_is_remembered_until_the_container_runs_has_run_or_is_gone() {
+    let after =
+        |containers: &[Container]| full().settled(&Plan::waiting(Wait::Paused), containers, now(), RESET_AFTER).manual_stop;
+    assert_eq!(after(&[container(EXITED, 90)]), full().manual_stop);
+    assert_eq!(after(&[container(State::Running, 5)]), None);
+    assert_eq!(after(&[container(EXITED, 5)]), None, "started, and fallen since");
+    assert_eq!(after(&[]), None);
+}
+
+#[test]
+fn a_memory_survives_its_way_to_the_disk_and_back() {
+    for history in [full(), History::default()] {
+        let text = serde_json::to_string(&history).unwrap();
+        assert_eq!(serde_json::from_str::<History>(&text).unwrap(), history);
+    }
+}
