@@ -109,7 +109,7 @@ struct Act<'a> {
 fn play(script: &str) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let mut stage = Stage::new().await;
+        let mut stage = Stage::new();
         let mut transcript = String::new();
         for act in acts(script) {
             for line in act.prose {

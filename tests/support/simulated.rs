@@ -35,6 +35,7 @@ use tokio::sync::broadcast;
 
 /// What a container made from an image does after its start.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_field_names, reason = "the scripts say `healthy=2s`, which reads as `healthy after 2s`")]
 pub struct Behaviour {
     /// It has a health check, which says healthy after this time.
     pub healthy_after: Option<Duration>,
@@ -237,8 +238,7 @@ impl Simulated {
 
     fn insert(
         &self,
-        name: &str,
-        image: &str,
+        (name, image): (&str, &str),
         labels: BTreeMap<String, String>,
         shape: Shape,
         variables: BTreeMap<String, Secret>,
@@ -358,7 +358,7 @@ impl Simulated {
         labels.insert(SHAPE_LABEL.into(), serde_json::to_string(&new.shape).expect("a shape can be written"));
         labels.insert(VARIABLES_LABEL.into(), serde_json::to_string(&names).expect("names can be written"));
         labels.insert(ALLOW_REMOVE_LABEL.into(), new.allow_remove.to_string());
-        self.insert(&new.name, &new.shape.image, labels, new.shape.clone(), variables.clone());
+        self.insert((&new.name, &new.shape.image), labels, new.shape.clone(), variables.clone());
         Ok(Effect::Done)
     }
 

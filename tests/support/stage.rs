@@ -56,9 +56,9 @@ pub struct Stage {
 
 impl Stage {
     /// An empty desired state and an engine without containers.
-    pub async fn new() -> Self {
-        let (hold, held) = std::sync::mpsc::channel::<()>();
-        tokio::task::spawn_blocking(move || held.recv());
+    pub fn new() -> Self {
+        let (hold, released) = std::sync::mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || released.recv());
         let directory = in_memory();
         fs::create_dir(directory.path().join("desired")).unwrap();
         let clock = Clock::anchored(OPENING.parse::<Timestamp>().unwrap());
@@ -169,7 +169,10 @@ impl Stage {
                 lists => format!("no, {lists}"),
             },
             ["conditions", key] => self.conditions(&key.parse().unwrap()),
-            ["problems"] => self.context().desired.problems().iter().map(|problem| format!("{problem}\n")).collect(),
+            ["problems"] => {
+                let problems = self.context().desired.problems();
+                problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+            }
             ["events", key] => self.events(key).await,
             ["audit"] => self.audit().await,
             ["health"] => self.context().health().not_ready.join("\n"),

@@ -147,7 +147,7 @@ impl Simulated {
     /// Somebody else's container, running.
     pub fn foreign(&self, name: &str, labels: &[(&str, &str)]) {
         let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let id = self.insert(name, "foreign:1", labels, Shape::default(), BTreeMap::new());
+        let id = self.insert((name, "foreign:1"), labels, Shape::default(), BTreeMap::new());
         self.begin(&id);
     }
 }
