@@ -85,8 +85,8 @@ fn every_difference_is_named() {
         &wish,
         &running(&web().label("team", "web")),
         expect![[r#"
-            create web.next from nginx:2, because it differs in image nginx:1 → nginx:2; labels {"team":"web"} → {"team":"shop"}; networks added: [{"name":"front"}]; environment.NEW added: sha256:886687e2952a
-            start web.next, because it differs in image nginx:1 → nginx:2; labels {"team":"web"} → {"team":"shop"}; networks added: [{"name":"front"}]; environment.NEW added: sha256:886687e2952a
+            create web.next from nginx:2, because it differs in image nginx:1 → nginx:2; labels.team web → shop; networks added: [{"name":"front"}]; environment.NEW added: sha256:886687e2952a
+            start web.next, because it differs in image nginx:1 → nginx:2; labels.team web → shop; networks added: [{"name":"front"}]; environment.NEW added: sha256:886687e2952a
             wait: it is starting
         "#]],
     );
