@@ -39,7 +39,7 @@ pub(crate) async fn killed(engine: &Engine, faults: usize) -> Result<[Row; 2]> {
             let started = ears.hear(|heard| heard.is("start", &victim)).await?;
             Ok((died, started))
         };
-        let (_, (died, started)) = tokio::try_join!(engine.kill(&victim), watch)?;
+        let ((), (died, started)) = tokio::try_join!(engine.kill(&victim), watch)?;
         healed.measured.push(millis(started.at - asked));
         let requests = stage.proxy.take();
         let start = requests.iter().find(|request| request.line.starts_with("POST") && request.line.contains("/start"));
@@ -64,7 +64,7 @@ async fn kill_by_hand(engine: &Engine) -> Result<(Instant, Heard, Instant, Heard
         let started = ears.hear(|heard| heard.is("start", BY_HAND)).await?;
         Ok((died, request, started))
     };
-    let (_, (died, request, started)) = tokio::try_join!(engine.kill(BY_HAND), mend)?;
+    let ((), (died, request, started)) = tokio::try_join!(engine.kill(BY_HAND), mend)?;
     Ok((asked, died, request, started))
 }
 
@@ -81,7 +81,7 @@ pub(crate) async fn removed(engine: &Engine, faults: usize) -> Result<Row> {
         let mut ears = engine.listen();
         let asked = Instant::now();
         let watch = ears.hear(|heard| heard.is_of("start", &object));
-        let (_, started) = tokio::try_join!(engine.remove(&victim), watch)?;
+        let ((), started) = tokio::try_join!(engine.remove(&victim), watch)?;
         row.measured.push(millis(started.at - asked));
 
         sleep(REST).await;

@@ -25,7 +25,7 @@ pub(crate) const SOCKET: &str = "/var/run/docker.sock";
 /// On the containers that are mended by hand.
 const BY_HAND: &str = "dev.mooring.bench";
 /// What takes longer is lost.
-const LOST: Duration = Duration::from_secs(60);
+const LOST: Duration = Duration::from_mins(1);
 
 /// The engine and its events.
 pub(crate) struct Engine {
