@@ -43,6 +43,7 @@ async fn the_list_and_the_details_agree_on_what_a_container_is_doing() {
     world.until(&ended, |listed| listed.state == three).await;
     // Soon it spends more time between two tries than in one.
     world.until(&failing, |listed| listed.state == State::Restarting).await;
+    assert!(world.inspected(&failing).await.restarts > 0 && world.inspected(&running).await.restarts == 0);
     for (container, state) in
         [(made, State::Created), (running, State::Running), (paused, State::Paused), (ended, three), (failing, State::Restarting)]
     {
