@@ -65,7 +65,7 @@ async fn idle(stage: &Stage, containers: usize, goal_cpu: &str, goal_rss: &str, 
     let asked = |what: &str| u32::try_from(requests.iter().filter(|request| is(request, what)).count());
     let lists = asked("/containers/json")?;
     let others = u32::try_from(requests.len())? - lists;
-    let used = (after.processor - before.processor).as_secs_f64() / window.as_secs_f64() * 100.0;
+    let used = after.processor.saturating_sub(before.processor).as_secs_f64() / window.as_secs_f64() * 100.0;
     let sleeps = f64::from(u32::try_from(after.sleeps.saturating_sub(before.sleeps))?) / window.as_secs_f64();
     let resyncs = window.as_secs_f64() / 10.0;
     let of = |what: &str| format!("{what}, {containers} containers");
