@@ -69,6 +69,11 @@ async fn until_gone(ctx: &Context) -> Result<(), Error> {
 fn note(ctx: &Context, event: &Event) {
     let now = Instant::now();
     lock(&ctx.world.evidence).note(event, now);
+    // A signal changes nothing yet; if the container dies of it, that is an event of its own. A look now would only be
+    // in the way of the one that finds it dead.
+    if matches!(event.action, EventAction::Signalled { .. }) {
+        return;
+    }
     let Some(id) = &event.container else { return };
     ctx.world.snapshots.distrust(id);
     let owner = ctx.world.owner_of(id).or_else(|| event.object.as_ref()?.parse().ok());

@@ -63,16 +63,17 @@ impl Lens<'_> {
         });
         if !needs_nothing {
             let engine = self.snapshots.engine();
-            let wanted: BTreeSet<String> = desired.shape.networks.iter().map(|network| network.name.clone()).collect();
-            observed.missing_networks = missing(wanted, || engine.networks()).await?;
-            let wanted: BTreeSet<String> = desired.shape.volume_names().map(str::to_owned).collect();
-            observed.missing_volumes = missing(wanted, || engine.volumes()).await?;
+            let networks: BTreeSet<String> = desired.shape.networks.iter().map(|network| network.name.clone()).collect();
+            let volumes: BTreeSet<String> = desired.shape.volume_names().map(str::to_owned).collect();
             let fallback = self.history.fallback.as_ref().map(|fallback| &fallback.good);
-            for image in [Some(&desired.shape.image), self.history.good_image.as_ref(), fallback].into_iter().flatten() {
-                if !engine.has_image(image).await? {
-                    observed.missing_images.insert(image.clone());
-                }
-            }
+            let images = [Some(&desired.shape.image), self.history.good_image.as_ref(), fallback];
+            let images: BTreeSet<String> = images.into_iter().flatten().cloned().collect();
+            // At once, for somebody may be waiting for a container that is down.
+            (observed.missing_networks, observed.missing_volumes, observed.missing_images) = tokio::try_join!(
+                missing(networks, || engine.networks()),
+                missing(volumes, || engine.volumes()),
+                missing_images(engine.as_ref(), images),
+            )?;
         }
         Ok(observed)
     }
@@ -200,6 +201,16 @@ where
     }
     let existing = existing().await?;
     Ok(wanted.into_iter().filter(|name| !existing.contains(name)).collect())
+}
+
+async fn missing_images(engine: &dyn super::engine::Engine, wanted: BTreeSet<String>) -> Result<BTreeSet<String>, Error> {
+    let mut missing = BTreeSet::new();
+    for image in wanted {
+        if !engine.has_image(&image).await? {
+            missing.insert(image);
+        }
+    }
+    Ok(missing)
 }
 
 /// What a container's labels say it was made with; none when they cannot be read.

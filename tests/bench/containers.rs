@@ -27,7 +27,7 @@ pub(crate) async fn killed(engine: &Engine, faults: usize) -> Result<[Row; 2]> {
     let stage = Stage::open(engine, &sleepers(CONTAINERS)).await?;
     by_hand(engine).await?;
     let mut healed = Row::new("docker kill → running again", Unit::Millis, "p50 ≤ 600, p99 ≤ 1200");
-    let mut share = Row::new("die event → our start request", Unit::Millis, "p99 ≤ 25");
+    let mut share = Row::new("die event → our start request", Unit::Millis, "floor + 25");
     for fault in 0..faults {
         let victim = name(fault % CONTAINERS);
         sleep(REST).await;
@@ -46,26 +46,40 @@ pub(crate) async fn killed(engine: &Engine, faults: usize) -> Result<[Row; 2]> {
         share.measured.push(millis(start.ok_or("nobody asked for a start")?.at - died.at));
 
         sleep(REST).await;
-        let (asked, died, request, started) = kill_by_hand(engine).await?;
-        healed.floor.push(millis(started.at - asked));
-        share.floor.push(millis(request - died.at));
+        // In turns: looking first would be in the way of the quickest way to mend it.
+        if fault % 2 == 0 {
+            healed.floor.push(millis(kill_by_hand(engine, false).await?.healed));
+        } else {
+            share.floor.push(millis(kill_by_hand(engine, true).await?.known));
+        }
     }
     stage.close(engine).await?;
     Ok([healed, share])
 }
 
-async fn kill_by_hand(engine: &Engine) -> Result<(Instant, Heard, Instant, Heard)> {
+/// A fault that was mended by hand.
+struct ByHand {
+    /// From the call to kill to the container's running again.
+    healed: Duration,
+    /// From the word of its death to when the engine shows it dead.
+    known: Duration,
+}
+
+async fn kill_by_hand(engine: &Engine, look_first: bool) -> Result<ByHand> {
     let mut ears = engine.listen();
     let asked = Instant::now();
     let mend = async {
         let died = ears.hear(|heard| heard.is("die", BY_HAND)).await?;
-        let request = Instant::now();
+        if look_first {
+            engine.inspect(BY_HAND).await?;
+        }
+        let known = died.at.elapsed();
         engine.start(BY_HAND).await?;
         let started = ears.hear(|heard| heard.is("start", BY_HAND)).await?;
-        Ok((died, request, started))
+        Ok(ByHand { healed: started.at - asked, known })
     };
-    let ((), (died, request, started)) = tokio::try_join!(engine.kill(BY_HAND), mend)?;
-    Ok((asked, died, request, started))
+    let ((), by_hand) = tokio::try_join!(engine.kill(BY_HAND), mend)?;
+    Ok(by_hand)
 }
 
 /// `docker rm -f` → running.

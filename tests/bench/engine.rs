@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use bollard::{
     Docker,
     exec::{CreateExecOptions, StartExecOptions},
-    models::{ContainerCreateBody, EventMessage},
+    models::{ContainerCreateBody, ContainerInspectResponse, EventMessage},
     query_parameters::{
         CreateContainerOptions, EventsOptions, InspectContainerOptions, KillContainerOptions, ListContainersOptions,
         RemoveContainerOptions, RestartContainerOptions, StartContainerOptions,
@@ -121,9 +121,13 @@ impl Engine {
         Ok(())
     }
 
+    pub(crate) async fn inspect(&self, name: &str) -> Result<ContainerInspectResponse> {
+        Ok(self.client.inspect_container(name, None::<InspectContainerOptions>).await?)
+    }
+
     /// What has to be sent to make a container like this one, which is not Mooring's then.
     pub(crate) async fn body_like(&self, name: &str) -> Result<ContainerCreateBody> {
-        let inspected = self.client.inspect_container(name, None::<InspectContainerOptions>).await?;
+        let inspected = self.inspect(name).await?;
         let config = inspected.config.ok_or("a container without a configuration")?;
         Ok(ContainerCreateBody {
             image: config.image,
@@ -142,7 +146,7 @@ impl Engine {
     pub(crate) async fn look(&self) -> Result<usize> {
         let listed = self.labelled(&format!("{OWNER_LABEL}={OWNER}")).await?;
         for id in &listed {
-            self.client.inspect_container(id, None::<InspectContainerOptions>).await?;
+            self.inspect(id).await?;
         }
         Ok(listed.len())
     }
