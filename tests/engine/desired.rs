@@ -27,7 +27,7 @@ fn an_emptied_directory_removes_nothing_and_is_reported() {
 fn a_directory_that_goes_and_comes_back_under_a_running_mooring_removes_nothing() {
     let host = Host::start(&[container("one", "image: web:1"), container("two", "image: web:1")]);
     let ids = [host.id("one"), host.id("two")];
-    let away = host.path("../away");
+    let away = host.path("").with_file_name("away");
     std::fs::rename(host.path(""), &away).unwrap();
     std::fs::create_dir(host.path("")).unwrap();
     host.eventually("it is reported", |host| !host.context().health().not_ready.is_empty());
