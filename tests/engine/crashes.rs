@@ -1,0 +1,171 @@
+//! Death at every point between deciding and having done: a child process dies
+//! there, and the next Mooring has to find its way from what is left.
+//!
+//! The child is this very test binary, told by the environment to be one.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    os::unix::process::ExitStatusExt,
+    process::{Command, Stdio},
+};
+
+use crate::host::{Host, container, environment};
+
+/// Tells the child on which host it is to converge.
+const CHILD: &str = "MOORING_TEST_CHILD";
+/// Points at which a step can be cut short, and whether its intent stays open.
+const POINTS: [(&str, bool); 4] = [
+    ("execute-before-intent", false),
+    ("execute-after-intent", true),
+    ("execute-after-effect", true),
+    ("execute-after-outcome", false),
+];
+/// No story here has more steps; whoever dies more often does not get on.
+const MOST: usize = 30;
+
+#[test]
+fn child_of_the_crash_tests() {
+    if let Ok(handle) = env::var(CHILD) {
+        let outcome = Host::converge_elsewhere(&handle);
+        assert!(outcome.is_converged(), "{:?}", outcome.unresolved);
+    }
+}
+
+/// Whether the child died at the point, the `hit`-th time that it came by; if not, it has converged.
+fn dies(host: &Host, point: &str, hit: usize) -> bool {
+    let child = Command::new(env::current_exe().unwrap())
+        .args(["crashes::child_of_the_crash_tests", "--exact", "--nocapture"])
+        .env(CHILD, host.handle())
+        .env("MOORING_CRASH_AT", format!("{point}:{hit}"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let died = child.status.signal() == Some(nix::sys::signal::Signal::SIGABRT as i32);
+    let said = || format!("{}{}", String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
+    assert!(died || child.status.success(), "at {point}:{hit}: {}\n{}", child.status, said());
+    died
+}
+
+/// How many steps were never concluded, so far.
+fn unknown(host: &Host) -> usize {
+    host.audit().iter().filter(|entry| entry.outcome.as_deref() == Some("unknown")).count()
+}
+
+/// Converges after the child's death, and looks at what has to be so after each.
+fn recovers(host: &mut Host, place: &str, names: &[&str]) {
+    host.run();
+    host.converges();
+    host.eventually(&format!("nothing is left over after {place}"), |host| host.names() == names);
+    let open: Vec<_> = host.audit().into_iter().filter(|entry| entry.outcome.is_none()).collect();
+    assert!(open.is_empty(), "after {place}: {open:?}");
+    assert!(host.leftovers().is_empty(), "after {place}: {:?}", host.leftovers());
+}
+
+#[test]
+fn a_first_creation_survives_every_death() {
+    for (point, leaves_open) in POINTS {
+        for hit in 1..=MOST {
+            let web = "image: web:1\nnetworks: ['@one', '@two']\nvolumes: ['@data:/data']\nenvFrom: [{environment: shop}]";
+            let shop = environment("shop", "secrets: {generate: [{name: ONE}]}\ncomputed: {values: {URL: 'x://${ONE}'}}");
+            let mut host = Host::new(&[shop, container("web", web)]);
+            let died = dies(&host, point, hit);
+            let secret = host.value(".env.secrets", "ONE");
+            recovers(&mut host, &format!("{point}:{hit}"), &["@web"]);
+            let now = host.value(".env.secrets", "ONE").unwrap();
+            assert!(secret.is_none_or(|secret| secret == now), "{point}:{hit} lost a secret");
+            assert_eq!(host.variable("web", "ONE"), Some(now));
+            assert_eq!(host.state("web"), "running healthy");
+            // Another object's step may have been under way as well.
+            assert!(if leaves_open && died { unknown(&host) >= 1 } else { unknown(&host) <= 1 }, "{point}:{hit}");
+            if !died {
+                assert!(hit > 7, "{point} was passed {hit} times only");
+                break;
+            }
+        }
+    }
+}
+
+/// Replaces by one version and back by the other, and dies on the way each time.
+fn a_replacement_survives(more: &str, (point, leaves_open): (&str, bool), steps: usize) {
+    let version = |number: usize| container("web", &format!("image: web:{number}\n{more}"));
+    let mut host = Host::start(&[version(1)]);
+    host.stop();
+    let mut unknown_before = 0;
+    for hit in 1..=MOST {
+        let number = 1 + hit % 2;
+        host.put(version(number));
+        let died = dies(&host, point, hit);
+        recovers(&mut host, &format!("{point}:{hit}"), &["@web"]);
+        assert_eq!((host.image("web"), host.state("web").as_str()), (format!("web:{number}"), "running healthy"));
+        let unknown_now = unknown(&host);
+        assert_eq!(unknown_now - unknown_before, usize::from(leaves_open && died), "{point}:{hit}");
+        unknown_before = unknown_now;
+        host.stop();
+        if !died {
+            assert!(hit > steps, "{point} was passed {hit} times only");
+            return;
+        }
+    }
+    panic!("{point} has no end");
+}
+
+/// What only one can have: the new one comes in the place of the old one.
+const EXCLUSIVE: &str = "networks: [{name: '@net', aliases: [shop]}]";
+
+#[test]
+fn a_replacement_survives_death_before_each_intent() {
+    a_replacement_survives(EXCLUSIVE, POINTS[0], 6);
+}
+
+#[test]
+fn a_replacement_survives_death_after_each_intent() {
+    a_replacement_survives(EXCLUSIVE, POINTS[1], 6);
+}
+
+#[test]
+fn a_replacement_survives_death_after_each_effect() {
+    a_replacement_survives(EXCLUSIVE, POINTS[2], 6);
+}
+
+#[test]
+fn a_replacement_survives_death_after_each_outcome() {
+    a_replacement_survives(EXCLUSIVE, POINTS[3], 6);
+}
+
+#[test]
+fn a_replacement_beside_survives_death_after_each_effect() {
+    a_replacement_survives("", POINTS[2], 6);
+}
+
+#[test]
+fn a_write_of_secrets_survives_every_death() {
+    let shop = "secrets: {generate: [{name: ONE}, {name: TWO}]}\ncomputed: {values: {URL: 'x://${ONE}'}}";
+    let mut host = Host::start(&[environment("shop", shop)]);
+    host.stop();
+    let mut died = BTreeMap::new();
+    for write in ["secrets", "restore", "copy", "computed"] {
+        for stage in ["before-write", "after-temp", "after-rename", "after-sync"] {
+            let point = format!("{write}-{stage}");
+            let before = host.read(".env.secrets");
+            let (one, two) = (host.value(".env.secrets", "ONE"), host.value(".env.secrets", "TWO"));
+            match write {
+                "restore" => host.delete(".env.secrets"),
+                "computed" => host.delete(".env.computed"),
+                "copy" => host.write(".env.secrets", &format!("{before}# {stage}\n")),
+                _ => host.write(".env.secrets", &before.replace(&format!("ONE={}\n", one.as_deref().unwrap()), "")),
+            }
+            let wanted = (write == "copy").then(|| host.read(".env.secrets"));
+            died.insert(point.clone(), dies(&host, &point, 1));
+            recovers(&mut host, &point, &[]);
+            assert_eq!((host.value(".env.secrets", "ONE"), host.value(".env.secrets", "TWO")), (one.clone(), two), "{point}");
+            assert!(host.read(".env.computed").contains(&one.unwrap()), "{point}");
+            if write != "secrets" {
+                assert_eq!(host.read(".env.secrets"), wanted.unwrap_or(before), "{point}");
+            }
+            host.stop();
+        }
+    }
+    let survivors: Vec<_> = died.iter().filter(|(_, died)| !**died).map(|(point, _)| point).collect();
+    assert!(survivors.is_empty(), "nobody came by {survivors:?}");
+}

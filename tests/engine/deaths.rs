@@ -1,0 +1,86 @@
+//! Containers that die, vanish, or live without being well.
+
+use crate::host::{Host, container};
+
+const WEB: &str = "image: web:1";
+
+#[test]
+fn a_killed_container_runs_again() {
+    let host = Host::start(&[container("web", WEB)]);
+    let id = host.id("web");
+    host.docker("kill @web");
+    host.eventually("web runs again", |host| host.state("web") == "running healthy");
+    assert_eq!(host.id("web"), id, "it is the same container");
+    host.eventually("it is on record", |host| {
+        host.steps("Container/web")
+            == [
+                "CreateContainer @web: it is missing [done]",
+                "StartContainer @web: it was made and never started [done]",
+                "StartContainer @web: it exited with 137 [done]",
+            ]
+    });
+}
+
+#[test]
+fn a_removed_container_is_made_again() {
+    let host = Host::start(&[container("web", WEB)]);
+    let id = host.id("web");
+    host.docker("rm --force @web");
+    host.eventually("web is back", |host| host.state("web") == "running healthy");
+    assert_ne!(host.id("web"), id);
+    assert_eq!(host.names(), ["@web"]);
+    assert_eq!(host.count("Container/web", "CreateContainer @web: it is missing"), 2);
+}
+
+#[test]
+fn an_unhealthy_container_is_restarted() {
+    let host = Host::start(&[container("web", WEB)]);
+    let (id, started) = (host.id("web"), host.started("web"));
+    host.docker("exec @web touch /tmp/sick");
+    host.eventually("web is well again", |host| host.started("web") != started && host.state("web") == "running healthy");
+    assert_eq!(host.id("web"), id);
+    host.eventually("it is on record", |host| host.count("Container/web", "RestartContainer @web: it is unhealthy [done]") == 1);
+}
+
+#[test]
+fn an_exit_code_that_a_label_tells_is_not_believed() {
+    let host = Host::start(&[container("web", "image: web:1\nlabels: {exitCode: '0', signal: '15', name: other}")]);
+    host.docker("kill @web");
+    host.eventually("web runs again", |host| host.state("web") == "running healthy");
+    host.eventually("the true code is on record", |host| {
+        host.count("Container/web", "StartContainer @web: it exited with 137 [done]") == 1
+    });
+}
+
+/// A server without a health check that can be made to stop serving while its process lives.
+fn probed(probe: &str) -> String {
+    let command = r#"["sh", "-c", "rm -f /tmp/sick; httpd -p 8080 -h /etc; while sleep 0.2; do [ ! -e /tmp/sick ] || killall httpd; done"]"#;
+    format!(
+        "image: busybox:1\ncommand: {command}\ninit: true\nnetworks: ['@net']\nprobe: {{{probe}, interval: 500ms, retries: 2, startPeriod: 3s}}"
+    )
+}
+
+fn is_restarted_when_its_probe_fails(probe: &str) {
+    let host = Host::start(&[container("web", &probed(probe))]);
+    let (id, started) = (host.id("web"), host.started("web"));
+    host.docker("exec @web touch /tmp/sick");
+    host.eventually("web was restarted", |host| host.started("web") != started);
+    host.eventually("it is on record", |host| host.count("Container/web", "RestartContainer @web: its probe fails") == 1);
+    host.converges();
+    assert_eq!(host.id("web"), id);
+}
+
+#[test]
+fn a_port_that_refuses_connections_has_its_container_restarted() {
+    is_restarted_when_its_probe_fails("tcp: {port: 8080}");
+}
+
+#[test]
+fn a_page_that_is_not_served_has_its_container_restarted() {
+    is_restarted_when_its_probe_fails("http: {port: 8080, path: /passwd}");
+}
+
+#[test]
+fn a_command_that_fails_inside_has_its_container_restarted() {
+    is_restarted_when_its_probe_fails("exec: {command: [sh, -c, '[ ! -e /tmp/sick ]']}");
+}

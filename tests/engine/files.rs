@@ -1,0 +1,104 @@
+//! Secrets and variables: what is lost comes back, what changes reaches those who use it and nobody else.
+
+use std::{fs, path::PathBuf};
+
+use crate::host::{Host, container, environment};
+
+const SHOP: &str = "secrets: {generate: [{name: ONE}, {name: TWO, format: alphanumeric, length: 40}]}\n\
+                    computed: {values: {URL: 'shop://${ONE:urlencode}@db'}}";
+const SECRETS: &str = ".env.secrets";
+
+/// Waits until the secrets file as it is now is the last good one.
+fn is_kept(host: &Host) {
+    host.eventually("the file is the last good one", |host| {
+        fs::read_to_string(copies(host).join(SECRETS)).is_ok_and(|copy| copy == host.read(SECRETS))
+    });
+}
+
+/// Where the last good files are kept.
+fn copies(host: &Host) -> PathBuf {
+    host.path("../state/environments/shop")
+}
+
+#[test]
+fn a_deleted_secret_comes_back_with_its_value_and_nothing_else_changes() {
+    let host = Host::start(&[environment("shop", SHOP)]);
+    let one = host.value(SECRETS, "ONE").unwrap();
+    let two = host.value(SECRETS, "TWO").unwrap();
+    assert_eq!((one.len(), two.len()), (64, 40));
+    let before = format!("# mine\r\n\r\nexport OTHER='a  b' # why\r\nTWO={two}\n");
+    let after = "\n  LAST=\"x\\ty\"\n# the end";
+    host.write(SECRETS, &format!("{before}ONE={one}\n{after}"));
+    is_kept(&host);
+    host.write(SECRETS, &format!("{before}{after}"));
+    host.eventually("ONE is back", |host| host.value(SECRETS, "ONE").as_ref() == Some(&one));
+    let text = host.read(SECRETS);
+    let others: Vec<&str> = text.split_inclusive('\n').filter(|line| !line.starts_with("ONE=")).collect();
+    assert_eq!(others.concat().trim_end_matches('\n'), format!("{before}{after}"), "{text}");
+    assert!(host.read(".env.computed").contains(&one));
+}
+
+#[test]
+fn a_deleted_secrets_file_comes_back_byte_for_byte() {
+    let host = Host::start(&[environment("shop", SHOP)]);
+    let text = format!("# mine\r\n{}\n\n# no newline at the end", host.read(SECRETS).trim_end());
+    host.write(SECRETS, &text);
+    is_kept(&host);
+    host.delete(SECRETS);
+    host.eventually("the file is back", |host| host.path(SECRETS).exists());
+    assert_eq!(host.read(SECRETS), text);
+}
+
+#[test]
+fn a_secret_that_only_a_running_container_knows_is_taken_from_there() {
+    let shop = environment("shop", "secrets: {generate: [{name: ONE}]}");
+    let mut host = Host::start(&[shop, container("web", "image: web:1\nenvFrom: [{environment: shop}]")]);
+    let (one, id) = (host.value(SECRETS, "ONE").unwrap(), host.id("web"));
+    is_kept(&host);
+    host.stop();
+    fs::remove_dir_all(copies(&host)).unwrap();
+    host.delete(SECRETS);
+    host.run();
+    host.eventually("ONE is back", |host| host.value(SECRETS, "ONE").is_some());
+    assert_eq!(host.value(SECRETS, "ONE"), Some(one));
+    host.converges();
+    assert_eq!(host.id("web"), id, "its variables are what they were");
+}
+
+#[test]
+fn a_changed_value_recreates_those_who_use_it_and_nobody_else() {
+    let uses = |keys: &str| format!("image: web:1\nenvFrom: [{{environment: shop, keys: [{keys}]}}]");
+    let mut host = Host::new(&[
+        environment("shop", "files: [.env, .env.local]"),
+        container("one", &uses("GREETING")),
+        container("two", &uses("LOG_LEVEL, GREETING")),
+        container("three", &uses("LOG_LEVEL")),
+    ]);
+    host.write(".env", "GREETING=hello\nLOG_LEVEL=info\n");
+    host.run();
+    host.converges();
+    let ids = ["one", "two", "three"].map(|name| host.id(name));
+    host.write(".env", "GREETING=\"good bye\"\nLOG_LEVEL=info\n");
+    host.eventually("one and two have the new value", |host| {
+        ["one", "two"].iter().all(|name| host.variable(name, "GREETING").as_deref() == Some("good bye"))
+    });
+    host.converges();
+    host.eventually("the old ones are gone", |host| host.names() == ["@one", "@three", "@two"]);
+    assert_ne!(host.id("one"), ids[0]);
+    assert_ne!(host.id("two"), ids[1]);
+    assert_eq!(host.id("three"), ids[2]);
+    assert_eq!(host.steps("Container/three").len(), 2);
+}
+
+#[test]
+fn a_changed_and_a_removed_variable_recreate_their_container() {
+    let host = Host::start(&[container("web", "image: web:1\nenvironment: {GREETING: hello, EXTRA: 1}")]);
+    host.put(container("web", "image: web:1\nenvironment: {GREETING: good day, EXTRA: 1}"));
+    host.eventually("GREETING is new", |host| host.variable("web", "GREETING").as_deref() == Some("good day"));
+    host.eventually("the old one is gone", |host| host.names() == ["@web"]);
+    host.put(container("web", "image: web:1\nenvironment: {GREETING: good day}"));
+    host.eventually("EXTRA is gone", |host| !host.id("web").is_empty() && host.variable("web", "EXTRA").is_none());
+    host.eventually("the old one is gone", |host| host.names() == ["@web"]);
+    assert_eq!(host.variable("web", "VERSION").as_deref(), Some("1"), "the image's own variables are not ours");
+    host.converges();
+}

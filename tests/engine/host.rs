@@ -1,0 +1,388 @@
+//! A Mooring on a real engine, with a desired state of its own.
+//!
+//! In manifests and commands `@` stands for the test's own prefix, so that
+//! `@web` is a container that no other test has; what is read back has the `@`
+//! again. Everything on the engine goes away with the [`Host`].
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use mooring::{
+    clock::Clock,
+    controller::{self, Context, Engines, Open},
+    execute,
+    manifest::{Key, status::ConditionStatus},
+    observe,
+    record::{
+        events::EventFilter,
+        journal::{AuditEntry, AuditFilter},
+    },
+    settings::{Mode, Settings},
+};
+use tokio::{runtime::Runtime, task::JoinHandle};
+
+/// Long enough for a machine that has other things to do; whoever waits this long has failed.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// Between one look and the next.
+const LOOK: Duration = Duration::from_millis(50);
+/// Short, because a test has no time for a resync that comes late; longer than an engine's slow answers.
+const RESYNC: Duration = Duration::from_secs(3);
+
+/// A Mooring and what it is to keep.
+pub struct Host {
+    /// Owner and prefix.
+    pub name: String,
+    /// Where it looks for the engine.
+    pub engine: String,
+    directory: tempfile::TempDir,
+    runtime: Runtime,
+    running: Option<(Arc<Context>, JoinHandle<()>)>,
+}
+
+/// A file with a `Container` of this name; its spec is YAML in one or more lines.
+pub fn container(name: &str, spec: &str) -> (String, String) {
+    manifest("Container", name, spec)
+}
+
+/// A file with an `Environment` of this name.
+pub fn environment(name: &str, spec: &str) -> (String, String) {
+    manifest("Environment", name, spec)
+}
+
+fn manifest(kind: &str, name: &str, spec: &str) -> (String, String) {
+    let mut text = format!("apiVersion: mooring.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec:\n");
+    let named =
+        if kind == "Container" && !spec.contains("management:") { format!("containerName: '@{name}'\n") } else { String::new() };
+    for line in named.lines().chain(spec.lines()) {
+        writeln!(text, "  {}", line.replace("web:", "mooring-demo/web:").replace("busybox:", "mooring-demo/busybox:")).unwrap();
+    }
+    (format!("{name}.yaml"), text)
+}
+
+impl Host {
+    /// With these manifests, and no Mooring yet.
+    pub fn new(manifests: &[(String, String)]) -> Self {
+        static HOSTS: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("mtest-{}-{}", std::process::id(), HOSTS.fetch_add(1, Ordering::Relaxed));
+        let answers = Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output();
+        assert!(answers.is_ok_and(|answer| answer.status.success()), "no Docker Engine: run `make setup`");
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let host = Self { name, engine: Settings::ENGINE.to_owned(), directory, runtime, running: None };
+        fs::create_dir_all(host.path("")).unwrap();
+        manifests.iter().for_each(|(file, text)| host.write(file, text));
+        host
+    }
+
+    /// With these manifests, and converged.
+    pub fn start(manifests: &[(String, String)]) -> Self {
+        let mut host = Self::new(manifests);
+        host.run();
+        host.converges();
+        host
+    }
+
+    // Mooring
+
+    /// Starts Mooring.
+    pub fn run(&mut self) {
+        let Open { ctx, queue } = self.open().unwrap();
+        let task = self.runtime.spawn(controller::run(Arc::clone(&ctx), queue));
+        self.running = Some((ctx, task));
+    }
+
+    /// Opens what Mooring would run with.
+    pub fn open(&self) -> Result<Open, controller::OpenError> {
+        self.runtime.block_on(open(self.directory.path(), &self.name, &self.engine))
+    }
+
+    /// Ends Mooring, as SIGTERM does.
+    pub fn stop(&mut self) {
+        if let Some((ctx, task)) = self.running.take() {
+            ctx.stop();
+            self.runtime.block_on(task).unwrap();
+        }
+    }
+
+    /// The Mooring that runs.
+    pub fn context(&self) -> &Arc<Context> {
+        &self.running.as_ref().expect("Mooring is not running").0
+    }
+
+    /// A person says: try again.
+    pub fn release(&self, key: &str) {
+        self.runtime.block_on(self.context().release(&key.parse().unwrap())).unwrap();
+    }
+
+    /// Waits until every object is as declared.
+    pub fn converges(&self) {
+        self.eventually("everything is as declared", |host| {
+            let objects = host.context().world.reader.objects();
+            let is_ready = |key: &Key, generation| {
+                let status = host.context().record.status.get(key).unwrap_or_default();
+                status.observed_generation == Some(generation) && host.holds(&key.to_string()).starts_with("Ready: ")
+            };
+            !objects.is_empty() && objects.iter().all(|(key, object)| is_ready(key, object.generation()))
+        });
+    }
+
+    /// Waits until this is so.
+    #[track_caller]
+    pub fn eventually(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let begun = Instant::now();
+        while !is_so(self) {
+            assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}\n{}", self.story());
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Sees to it that this stays so for a while.
+    #[track_caller]
+    pub fn stays(&self, seconds: u64, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(seconds) {
+            assert!(is_so(self), "not any more: {what}\n{}", self.story());
+            thread::sleep(LOOK * 4);
+        }
+    }
+
+    /// The conditions that hold, as `Ready: AsDeclared (it is as declared)`, one a line.
+    pub fn holds(&self, key: &str) -> String {
+        let status = self.context().record.status.get(&key.parse::<Key>().unwrap()).unwrap_or_default();
+        let holding = status.conditions.iter().filter(|condition| condition.status == ConditionStatus::True);
+        let lines = holding.map(|condition| format!("{}: {} ({})", condition.kind, condition.reason, condition.message));
+        self.shortened(&lines.collect::<Vec<_>>().join("\n"))
+    }
+
+    /// Everything that was done for the sake of an object, as `StartContainer @web: it exited with 137 [done]`.
+    pub fn steps(&self, key: &str) -> Vec<String> {
+        let entries = self.audit().into_iter().filter(|entry| entry.object == key);
+        let shown = entries.map(|AuditEntry { operation, target, why, outcome, .. }| {
+            self.shortened(&format!("{operation} {target}: {why} [{}]", outcome.as_deref().unwrap_or("open")))
+        });
+        shown.collect()
+    }
+
+    /// How many steps begin like this.
+    pub fn count(&self, key: &str, beginning: &str) -> usize {
+        self.steps(key).iter().filter(|step| step.starts_with(beginning)).count()
+    }
+
+    /// The whole audit log.
+    pub fn audit(&self) -> Vec<AuditEntry> {
+        let filter = AuditFilter { limit: 10_000, ..AuditFilter::default() };
+        self.runtime.block_on(self.context().record.journal.log(&filter)).unwrap()
+    }
+
+    /// The reasons of an object's events, each with its count.
+    pub fn events(&self, key: &str) -> Vec<(String, i64)> {
+        let events = &self.context().record.events;
+        let filter = EventFilter { object: Some(key.parse().unwrap()), ..EventFilter::default() };
+        let listed = self.runtime.block_on(async {
+            events.flush().await.unwrap();
+            events.list(&filter).await.unwrap()
+        });
+        listed.into_iter().map(|event| (event.key.reason, event.count)).collect()
+    }
+
+    // Files
+
+    /// A path in the desired state.
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.directory.path().join("desired").join(file)
+    }
+
+    /// Writes a file at once, as `mooring apply` does.
+    pub fn write(&self, file: &str, text: &str) {
+        // A name that no manifest has, so that nobody reads it half written.
+        let unfinished = self.directory.path().join("unfinished");
+        fs::write(&unfinished, text.replace('@', &format!("{}-", self.name))).unwrap();
+        fs::rename(unfinished, self.path(file)).unwrap();
+    }
+
+    /// Writes a manifest, made by [`container`] or [`environment`].
+    pub fn put(&self, (file, text): (String, String)) {
+        self.write(&file, &text);
+    }
+
+    /// A file's text; empty without a file.
+    pub fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.path(file)).unwrap_or_default()
+    }
+
+    /// Removes a file.
+    pub fn delete(&self, file: &str) {
+        fs::remove_file(self.path(file)).unwrap();
+    }
+
+    /// The value of a variable in a file, as it stands there.
+    pub fn value(&self, file: &str, variable: &str) -> Option<String> {
+        let text = self.read(file);
+        text.lines().rev().find_map(|line| line.strip_prefix(&format!("{variable}="))).map(str::to_owned)
+    }
+
+    // The engine
+
+    /// Runs `docker` with these words and says what it printed.
+    #[track_caller]
+    pub fn docker(&self, command: &str) -> String {
+        let words: Vec<String> = command.split(' ').map(|word| word.replace('@', &format!("{}-", self.name))).collect();
+        let output = Command::new("docker").args(&words).output().unwrap();
+        assert!(output.status.success(), "docker {command}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// One thing about a container, by a template; nothing when there is no container.
+    pub fn inspect(&self, container: &str, template: &str) -> Option<String> {
+        let name = format!("{}-{container}", self.name);
+        let output = Command::new("docker").args(["container", "inspect", "--format", template, &name]).output().unwrap();
+        output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
+    }
+
+    /// What a container is doing, as `running healthy`, `exited`, or `absent`.
+    pub fn state(&self, container: &str) -> String {
+        let template = "{{.State.Status}}{{with .State.Health}} {{.Status}}{{end}}";
+        self.inspect(container, template).unwrap_or_else(|| "absent".to_owned())
+    }
+
+    /// A container's id; empty without a container.
+    pub fn id(&self, container: &str) -> String {
+        self.inspect(container, "{{.Id}}").unwrap_or_default()
+    }
+
+    /// A container's image.
+    pub fn image(&self, container: &str) -> String {
+        self.inspect(container, "{{.Config.Image}}").unwrap_or_default().replace("mooring-demo/", "")
+    }
+
+    /// When a container was last started: another text after each start.
+    pub fn started(&self, container: &str) -> String {
+        self.inspect(container, "{{.State.StartedAt}}").unwrap_or_default()
+    }
+
+    /// The value of a variable in a container.
+    pub fn variable(&self, container: &str, variable: &str) -> Option<String> {
+        let all = self.inspect(container, "{{range .Config.Env}}{{println .}}{{end}}")?;
+        all.lines().find_map(|line| line.strip_prefix(&format!("{variable}="))).map(str::to_owned)
+    }
+
+    /// The names of all containers of ours, in order.
+    pub fn names(&self) -> Vec<String> {
+        let filter = format!("label=dev.mooring.owner={}", self.name);
+        let listed = self.docker(&format!("ps --all --filter {filter} --format {{{{.Names}}}}"));
+        let mut names: Vec<String> = listed.lines().map(|name| self.shortened(name)).collect();
+        names.sort();
+        names
+    }
+
+    fn shortened(&self, text: &str) -> String {
+        text.replace(&format!("{}-", self.name), "@")
+    }
+
+    /// What there is to know when something did not come about.
+    fn story(&self) -> String {
+        let mut story = self
+            .docker(&format!("ps --all --filter name={} --format {{{{.Names}}}}\t{{{{.Image}}}}\t{{{{.Status}}}}", self.name));
+        if let Some((ctx, _)) = &self.running {
+            for key in ctx.world.reader.objects().keys().map(ToString::to_string) {
+                write!(story, "\n{key}\n{}\n  {}", self.holds(&key), self.steps(&key).join("\n  ")).unwrap();
+            }
+        }
+        story
+    }
+
+    // Dying
+
+    /// Name and directory, for another process.
+    pub fn handle(&self) -> String {
+        format!("{} {}", self.name, self.directory.path().display())
+    }
+
+    /// Converges once on the host of another process.
+    pub fn converge_elsewhere(handle: &str) -> controller::once::Outcome {
+        let (name, directory) = handle.split_once(' ').unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let Open { ctx, .. } = open(Path::new(directory), name, Settings::ENGINE).await.unwrap();
+            let outcome = controller::once::once(&ctx, PATIENCE).await;
+            ctx.record.shutdown().await;
+            outcome
+        })
+    }
+
+    /// Files that nobody wanted and a crash left behind.
+    pub fn leftovers(&self) -> Vec<String> {
+        let wanted = [".env", ".env.secrets", ".env.computed"];
+        let files = fs::read_dir(self.path("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        files.filter(|file| !file.ends_with(".yaml") && !wanted.contains(&file.as_str())).collect()
+    }
+
+    fn remove_everything(&self) {
+        let remove = |list: &[&str], remove: &[&str]| {
+            let listed = Command::new("docker").args(list).output().unwrap();
+            let ids = String::from_utf8(listed.stdout).unwrap();
+            let ids: Vec<&str> = ids.split_whitespace().collect();
+            if !ids.is_empty() {
+                // What is gone already is what we want.
+                let _ = Command::new("docker").args(remove).args(ids).output();
+            }
+        };
+        let (owner, name) = (format!("label=dev.mooring.owner={}", self.name), format!("name={}-", self.name));
+        remove(&["ps", "-aq", "--filter", &owner], &["rm", "-fv"]);
+        remove(&["ps", "-aq", "--filter", &name], &["rm", "-fv"]);
+        remove(&["network", "ls", "-q", "--filter", &name], &["network", "rm"]);
+        remove(&["volume", "ls", "-q", "--filter", &name], &["volume", "rm"]);
+    }
+
+    /// Every step has an intent, which the log has by its nature, and an outcome.
+    fn nothing_is_left_open(&self) {
+        let entries = self.audit();
+        let open: Vec<_> = entries.iter().filter(|entry| entry.outcome.is_none()).collect();
+        assert!(open.is_empty(), "steps without an outcome: {open:?}");
+        let unordered = entries.iter().find(|entry| entry.concluded_at.as_ref().is_some_and(|at| *at < entry.created_at));
+        assert!(unordered.is_none(), "an outcome before its intent: {unordered:?}");
+    }
+}
+
+/// Opens a Mooring of this name in a directory.
+async fn open(directory: &Path, name: &str, engine: &str) -> Result<Open, controller::OpenError> {
+    let connection = observe::docker::Connection::new(engine, Arc::new(|_| {})).unwrap();
+    let engines = Engines {
+        observe: Arc::new(observe::docker::Docker::new(connection.clone())),
+        execute: Arc::new(execute::docker::Docker::new(connection, name.to_owned())),
+    };
+    let settings = Settings {
+        desired: directory.join("desired"),
+        state: directory.join("state"),
+        owner: name.to_owned(),
+        engine: engine.to_owned(),
+        http: None,
+        resync: RESYNC,
+        concurrency: Settings::CONCURRENCY,
+        mode: Mode::Act,
+    };
+    Context::open(settings, engines, Clock::system()).await
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let ctx = self.running.as_ref().map(|(ctx, _)| Arc::clone(ctx));
+        if !thread::panicking() && ctx.is_some() {
+            // Whatever is under way gets to its end first.
+            self.eventually("no step is under way", |host| host.audit().iter().all(|entry| entry.outcome.is_some()));
+            self.nothing_is_left_open();
+        }
+        self.stop();
+        self.remove_everything();
+    }
+}

@@ -1,0 +1,22 @@
+//! Every fault, on the real engine of this host: it is brought about with the
+//! means that a person or a program would have, and Mooring corrects it.
+//!
+//! Nothing is simulated and nothing is shared: each test has a desired state, an
+//! owner and names of its own, and removes what it made, also when it fails.
+//! Times are deadlines only; how fast it is, is measured by `make bench`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(unreachable_pub, reason = "the modules of a test target are seen by nobody else")]
+
+#[cfg(feature = "crash-points")]
+mod crashes;
+mod deaths;
+mod desired;
+mod drift;
+mod files;
+mod host;
+mod limits;
+mod others;
+mod outages;
+mod people;
+mod replacements;
