@@ -80,7 +80,9 @@ impl Host {
         let directory = tempfile::tempdir().unwrap();
         let host = Self { name, engine: Settings::ENGINE.to_owned(), directory, runtime, running: None };
         fs::create_dir_all(host.path("")).unwrap();
-        manifests.iter().for_each(|(file, text)| host.write(file, text));
+        for (file, text) in manifests {
+            host.write(file, text);
+        }
         host
     }
 
@@ -324,7 +326,11 @@ impl Host {
     pub fn leftovers(&self) -> Vec<String> {
         let wanted = [".env", ".env.secrets", ".env.computed"];
         let files = fs::read_dir(self.path("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        files.filter(|file| !file.ends_with(".yaml") && !wanted.contains(&file.as_str())).collect()
+        files
+            .filter(|file| {
+                Path::new(file).extension().is_none_or(|extension| extension != "yaml") && !wanted.contains(&file.as_str())
+            })
+            .collect()
     }
 
     fn remove_everything(&self) {

@@ -5,7 +5,7 @@ use crate::host::{Host, container};
 #[test]
 fn somebody_elses_container_is_kept_alive_and_never_made_or_removed() {
     let healed = container("app", "management: heal\nselector: {labels: {app: '@app'}}");
-    let mut host = Host::new(&[healed.clone()]);
+    let mut host = Host::new(std::slice::from_ref(&healed));
     host.docker("run --detach --name @app --label app=@app --pull never mooring-demo/web:1");
     host.run();
     host.converges();
