@@ -16,7 +16,7 @@ use crate::{
     plan::{
         History,
         action::VariableSource,
-        container::{Container, Desired, MadeWith, Observed, ProbeState, Readiness, Variable, Variables, heal},
+        container::{Container, Desired, Health, MadeWith, Observed, ProbeState, Readiness, Variable, Variables, heal},
         shape::Shape,
     },
     secret::{FingerprintKey, Secret},
@@ -124,7 +124,8 @@ impl Lens<'_> {
             name: listed.name.clone(),
             // The list is the younger of the two, but only the details know exit codes.
             state: inspected.state.clone(),
-            health: listed.health,
+            // The same goes for whether a check has failed at all.
+            health: if listed.health == Health::Unhealthy { inspected.health } else { listed.health },
             probe: (self.probes)(listed),
             started_at: inspected.started_at,
             restarts: inspected.restarts,
@@ -182,11 +183,10 @@ impl Lens<'_> {
                     let source = VariableSource::Environment(environment.to_owned());
                     known.insert(name.clone(), Variable { source, fingerprint });
                 }
-                // All of an environment may well have empty ones; one that was asked for by name may not.
-                None if keys.is_some() => {
+                // One that was asked for by name, or one that is to have a value and does not have it yet.
+                None => {
                     missing.insert(name.clone(), format!("Environment/{environment} has none"));
                 }
-                None => {}
             }
         }
     }

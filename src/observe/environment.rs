@@ -62,9 +62,10 @@ pub struct Reading {
     /// What the planner sees.
     pub observed: Observed,
     /// What containers get: the variables of the cascade, and above them the
-    /// computed ones. A wanted secret or a computed variable that has no value
-    /// yet is not among them. Unknown while a file cannot be used: a variable
-    /// that is in that file has not been taken away.
+    /// computed ones. Those that are to have a value, the wanted secrets and the
+    /// computed ones, are among them with an empty one until they do: they have
+    /// not been taken away. Others that are empty are left out. Unknown while a
+    /// file cannot be used, for the same reason.
     pub values: Recall<Values>,
 }
 
@@ -92,7 +93,7 @@ impl EnvironmentReader {
             computed,
             history,
         };
-        let values = values(cascade, rendered);
+        let values = values(desired, cascade, rendered);
         Reading { observed, values }
     }
 
@@ -174,12 +175,17 @@ pub(crate) fn copy_name(file: &str) -> String {
     Path::new(file).file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn values(cascade: Cascade, rendered: Rendered) -> Recall<Values> {
+fn values(desired: &Desired, cascade: Cascade, rendered: Rendered) -> Recall<Values> {
     if let Some((file, reason)) = cascade.unusable() {
         return Recall::Unknown { reason: format!("{file} cannot be used: {reason}") };
     }
     let mut values = cascade.into_values();
     values.extend(rendered.into_values());
+    values.retain(|_, value| !value.is_empty());
+    let computed = desired.computed.iter().flat_map(|computed| computed.templates.keys()).map(String::as_str);
+    for promised in wanted(desired).into_iter().chain(computed) {
+        values.entry(promised.to_owned()).or_insert_with(|| Secret::new(String::new()));
+    }
     Recall::Known(values)
 }
 

@@ -22,6 +22,7 @@ use super::engine::{Engine, Error, Inspected, Listed};
 use crate::{
     clock::Clock,
     manifest::{Key, container::Selector},
+    plan::container::Health,
 };
 
 /// Lists in [`BURST_WINDOW`] after which they are spaced out; a single fault needs two or three.
@@ -151,9 +152,10 @@ impl Snapshots {
     /// The details of a listed container; none when it is gone meanwhile.
     pub async fn details_of(&self, listed: &Listed) -> Result<Option<Arc<Inspected>>, Error> {
         let known = self.details().get(&listed.id).map(|details| Arc::clone(&details.inspected));
-        // Details that tell of another state were fetched before something happened.
+        // Details that tell of another state, or know nothing of a check that has failed, were fetched before it happened.
         if let Some(inspected) = known
             && std::mem::discriminant(&inspected.state) == std::mem::discriminant(&listed.state)
+            && (listed.health != Health::Unhealthy || inspected.health == Health::Unhealthy)
         {
             return Ok(Some(inspected));
         }

@@ -102,3 +102,26 @@ fn a_changed_and_a_removed_variable_recreate_their_container() {
     assert_eq!(host.variable("web", "VERSION").as_deref(), Some("1"), "the image's own variables are not ours");
     host.converges();
 }
+
+#[test]
+fn a_container_that_gets_a_whole_environment_is_made_once_and_with_all_of_it() {
+    let host = Host::start(&[environment("shop", SHOP), container("web", "image: web:1\nenvFrom: [{environment: shop}]")]);
+    assert_eq!(host.variable("web", "ONE"), host.value(SECRETS, "ONE"));
+    assert!(host.variable("web", "URL").unwrap().contains(&host.value(SECRETS, "ONE").unwrap()));
+    assert_eq!(host.count("Container/web", "CreateContainer"), 1);
+}
+
+#[test]
+fn a_lost_secret_is_no_reason_to_recreate_those_who_have_it() {
+    let host = Host::start(&[environment("shop", SHOP), container("web", "image: web:1\nenvFrom: [{environment: shop}]")]);
+    let (id, text) = (host.id("web"), host.read(SECRETS));
+    is_kept(&host);
+    for _ in 0..5 {
+        let lost: Vec<&str> = text.split_inclusive('\n').filter(|line| !line.starts_with("ONE=")).collect();
+        host.write(SECRETS, &lost.concat());
+        host.eventually("ONE is back", |host| host.value(SECRETS, "ONE").is_some());
+    }
+    host.converges();
+    host.stays(2, "nobody is replaced", |host| host.names() == ["@web"] && host.id("web") == id);
+    assert_eq!(host.steps("Container/web").len(), 2);
+}

@@ -98,7 +98,7 @@ pub(super) fn inspected(response: ContainerInspectResponse) -> Inspected {
     let state = response.state.unwrap_or_default();
     let config = response.config.unwrap_or_default();
     Inspected {
-        health: health(&state),
+        health: health(&state, config.healthcheck.as_ref().and_then(|check| check.retries)),
         restarts: response.restart_count.and_then(|count| u32::try_from(count).ok()).unwrap_or_default(),
         started_at: instant(state.started_at.as_deref()),
         finished_at: instant(state.finished_at.as_deref()),
@@ -123,8 +123,16 @@ fn inspected_state(state: &ContainerState) -> State {
     }
 }
 
-fn health(state: &ContainerState) -> Health {
+/// The engine's own number of failures in a row that make a container unhealthy.
+const RETRIES: i64 = 3;
+
+/// While a container is paused, and after that until its next check, the engine calls it unhealthy without any
+/// check having failed. That is no verdict.
+fn health(state: &ContainerState, retries: Option<i64>) -> Health {
+    let retries = retries.filter(|retries| *retries > 0).unwrap_or(RETRIES);
+    let streak = state.health.as_ref().and_then(|health| health.failing_streak);
     match state.health.as_ref().and_then(|health| health.status) {
+        Some(HealthStatusEnum::UNHEALTHY) if streak.is_some_and(|streak| streak < retries) => Health::Starting,
         Some(HealthStatusEnum::STARTING) => Health::Starting,
         Some(HealthStatusEnum::HEALTHY) => Health::Healthy,
         Some(HealthStatusEnum::UNHEALTHY) => Health::Unhealthy,
