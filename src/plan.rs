@@ -9,6 +9,10 @@ pub mod action;
 pub mod container;
 pub mod environment;
 pub mod history;
+pub mod hold;
+pub mod model_provider;
+pub mod plugin;
+pub mod proxy;
 pub mod shape;
 pub mod wait;
 pub mod why;
@@ -34,6 +38,14 @@ pub enum Situation {
     Container(Box<container::Desired>, container::Observed),
     /// Somebody else's container, to be kept alive.
     Healed(Box<container::heal::Desired>, container::Observed),
+    /// An nginx that follows its containers.
+    Proxy(Box<proxy::Desired>, proxy::Observed),
+    /// Which model answers.
+    ModelProvider(Box<model_provider::Desired>, model_provider::Observed),
+    /// A plugin.
+    Plugin(Box<plugin::Desired>, plugin::Observed),
+    /// Objects to be left alone.
+    Hold(hold::Desired, hold::Observed),
     /// An object whose manifest is gone while containers of it are left.
     Absent(Key, container::Observed),
 }
@@ -44,6 +56,10 @@ impl Situation {
     pub fn at(&self) -> Timestamp {
         match self {
             Self::Environment(_, observed) => observed.at,
+            Self::Proxy(_, observed) => observed.at,
+            Self::ModelProvider(_, observed) => observed.at,
+            Self::Plugin(_, observed) => observed.at,
+            Self::Hold(_, observed) => observed.at,
             Self::Container(_, observed) | Self::Healed(_, observed) | Self::Absent(_, observed) => observed.at,
         }
     }
@@ -56,6 +72,10 @@ pub fn plan(situation: &Situation) -> Plan {
         Situation::Environment(desired, observed) => environment::plan(desired, observed),
         Situation::Container(desired, observed) => container::plan(desired, observed),
         Situation::Healed(desired, observed) => container::heal::plan(desired, observed),
+        Situation::Proxy(desired, observed) => proxy::plan(desired, observed),
+        Situation::ModelProvider(desired, observed) => model_provider::plan(desired, observed),
+        Situation::Plugin(desired, observed) => plugin::plan(desired, observed),
+        Situation::Hold(desired, observed) => hold::plan(desired, observed),
         Situation::Absent(_, observed) => container::absent::plan(observed),
     }
 }

@@ -7,6 +7,10 @@
 
 mod container;
 mod environment;
+mod hold;
+mod model_provider;
+mod plugin;
+mod proxy;
 
 use std::{
     fmt,
@@ -15,7 +19,7 @@ use std::{
 };
 
 use crate::{
-    manifest::{Key, Kind, Manifest},
+    manifest::{Key, Kind, Manifest, references::Reference},
     plan,
     store::Object,
 };
@@ -29,6 +33,14 @@ pub enum Desired {
     Container(Box<plan::container::Desired>),
     /// Somebody else's container, to be kept alive.
     Healed(plan::container::heal::Desired),
+    /// An nginx that follows its containers.
+    Proxy(Box<plan::proxy::Desired>),
+    /// Which model answers.
+    ModelProvider(Box<plan::model_provider::Desired>),
+    /// What a plugin's manifest says.
+    Plugin(Box<plan::plugin::Desired>),
+    /// Objects to be left alone.
+    Hold(plan::hold::Desired),
     /// Nothing: the manifest is gone.
     Absent(Key),
 }
@@ -41,23 +53,12 @@ impl Desired {
             Self::Environment(desired) => &desired.key,
             Self::Container(desired) => &desired.key,
             Self::Healed(desired) => &desired.key,
+            Self::Proxy(desired) => &desired.key,
+            Self::ModelProvider(desired) => &desired.key,
+            Self::Plugin(desired) => &desired.key,
+            Self::Hold(desired) => &desired.key,
             Self::Absent(key) => key,
         }
-    }
-
-    /// The objects whose state bears on this one: dependencies and environments.
-    #[must_use]
-    pub fn references(&self) -> Vec<Key> {
-        let (depends_on, variables) = match self {
-            Self::Environment(_) | Self::Absent(_) => return Vec::new(),
-            Self::Container(desired) => (&desired.depends_on, desired.variables.as_slice()),
-            Self::Healed(desired) => (&desired.depends_on, [].as_slice()),
-        };
-        let environments = variables.iter().filter_map(|variables| match variables {
-            plan::container::Variables::Environment { name, .. } => Some(Key::new(Kind::Environment, name)),
-            plan::container::Variables::Literal(_) => None,
-        });
-        depends_on.iter().map(|dependency| dependency.key.clone()).chain(environments).collect()
     }
 }
 
@@ -111,11 +112,46 @@ pub fn resolve(object: &Object, others: &impl Lookup, directory: &Path) -> Resul
         return Ok(Desired::Absent(object.key().clone()));
     };
     let base = base_directory(manifest, directory);
-    match &**manifest {
+    let dangling = dangling(manifest, others);
+    let desired = match &**manifest {
         Manifest::Environment(environment) => {
             environment::resolve(object.key(), object.generation(), &environment.spec, &base).map(Desired::Environment)
         }
         Manifest::Container(container) => container::resolve(object, &container.spec, others, &base),
+        Manifest::Proxy(proxy) => {
+            proxy::resolve(object, &proxy.spec, others, &base).map(|desired| Desired::Proxy(Box::new(desired)))
+        }
+        Manifest::ModelProvider(provider) => model_provider::resolve(object, &provider.spec, others, &base)
+            .map(|desired| Desired::ModelProvider(Box::new(desired))),
+        Manifest::Plugin(plugin) => {
+            plugin::resolve(object, &plugin.spec, others).map(|desired| Desired::Plugin(Box::new(desired)))
+        }
+        Manifest::Hold(hold) => hold::resolve(object, &hold.spec).map(Desired::Hold),
+    };
+    match (desired, dangling.is_empty()) {
+        (desired, true) => desired,
+        (Ok(_), false) => Err(Error(dangling)),
+        (Err(error), false) => Err(Error(dangling.into_iter().chain(error.0).collect())),
+    }
+}
+
+/// References to objects that do not exist.
+fn dangling(manifest: &Manifest, others: &impl Lookup) -> Vec<Refusal> {
+    let references = manifest.references().into_iter().filter(|reference| others.manifest(&reference.key).is_none());
+    references.map(|Reference { path, key }| Refusal { path, message: not_found(&key, &others.names(key.kind)) }).collect()
+}
+
+fn not_found(key: &Key, names: &[String]) -> String {
+    /// Below this likeness a suggestion confuses more than it helps.
+    const ALIKE: f64 = 0.7;
+    let nearest = names
+        .iter()
+        .map(|name| (strsim::jaro_winkler(name, &key.name), name))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other));
+    match nearest {
+        Some((_, name)) => format!("there is no {} named `{}` (did you mean `{name}`?)", key.kind, key.name),
+        None => format!("there is no {} named `{}`", key.kind, key.name),
     }
 }
 

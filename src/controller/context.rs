@@ -285,7 +285,11 @@ impl Context {
             Situation::Container(_, observed) | Situation::Healed(_, observed) | Situation::Absent(_, observed) => {
                 &observed.containers
             }
-            Situation::Environment(..) => return,
+            Situation::Environment(..)
+            | Situation::Proxy(..)
+            | Situation::ModelProvider(..)
+            | Situation::Plugin(..)
+            | Situation::Hold(..) => return,
         };
         let readiness = containers.iter().map(crate::plan::container::Container::readiness).max().unwrap_or(Readiness::Down);
         if lock(&self.readiness).insert(key.clone(), readiness) != Some(readiness) {

@@ -153,8 +153,8 @@ impl Context {
                     inner.writer.bury(&key, self.world.clock.now());
                     self.triggers.trigger(&key);
                 }
-                // Its files are the user's.
-                Kind::Environment => inner.writer.forget(&key),
+                // Its files are the user's, or it has nothing of its own.
+                Kind::Environment | Kind::Proxy | Kind::ModelProvider | Kind::Plugin | Kind::Hold => inner.writer.forget(&key),
             }
             self.look_at_users(&key);
         }

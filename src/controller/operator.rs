@@ -132,6 +132,10 @@ pub fn view(object: &Object) -> ObjectView {
     let summary = match manifest.map(AsRef::as_ref) {
         Some(Manifest::Environment(environment)) => environment.spec.directory.clone(),
         Some(Manifest::Container(container)) => container.spec.image.clone().unwrap_or_else(|| "(somebody else's)".to_owned()),
+        Some(Manifest::Proxy(proxy)) => proxy.spec.directory.clone(),
+        Some(Manifest::ModelProvider(provider)) => provider.spec.ollama.model.clone(),
+        Some(Manifest::Plugin(plugin)) => plugin.spec.directory.clone().unwrap_or_default(),
+        Some(Manifest::Hold(hold)) => format!("until {}: {}", hold.spec.until, hold.spec.reason),
         None => "(its manifest is gone)".to_owned(),
     };
     ObjectView {

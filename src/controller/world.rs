@@ -13,7 +13,7 @@ use crate::{
     clock::Clock,
     dotenv::Values,
     execute::Environments,
-    manifest::{Key, Kind, Manifest},
+    manifest::{Key, Kind},
     observe::{
         container::Lens,
         engine,
@@ -161,6 +161,22 @@ impl World {
                 let observed = lens.healed(healed).await?;
                 Ok(Seen { situation: Situation::Healed(Box::new(healed.clone()), observed), environments })
             }
+            Desired::Proxy(desired) => {
+                let observed = plan::proxy::Observed { at: self.clock.now() };
+                Ok(Seen { situation: Situation::Proxy(desired.clone(), observed), environments: Environments::new() })
+            }
+            Desired::ModelProvider(desired) => {
+                let observed = plan::model_provider::Observed { at: self.clock.now() };
+                Ok(Seen { situation: Situation::ModelProvider(desired.clone(), observed), environments: Environments::new() })
+            }
+            Desired::Plugin(desired) => {
+                let observed = plan::plugin::Observed { at: self.clock.now() };
+                Ok(Seen { situation: Situation::Plugin(desired.clone(), observed), environments: Environments::new() })
+            }
+            Desired::Hold(desired) => {
+                let observed = plan::hold::Observed { at: self.clock.now() };
+                Ok(Seen { situation: Situation::Hold(desired.clone(), observed), environments: Environments::new() })
+            }
             Desired::Absent(key) => {
                 let snapshot = self.snapshot(not_before).await?;
                 let environments = Environments::new();
@@ -218,7 +234,15 @@ impl World {
         let (listed, probe) = match &desired {
             Some(Desired::Healed(healed)) => (snapshot.selected(&healed.selector), healed.probe.as_ref()),
             Some(Desired::Container(container)) => (snapshot.of_object(&self.settings.owner, key), container.probe.as_ref()),
-            Some(Desired::Environment(_) | Desired::Absent(_)) | None => (Vec::new(), None),
+            Some(
+                Desired::Environment(_)
+                | Desired::Proxy(_)
+                | Desired::ModelProvider(_)
+                | Desired::Plugin(_)
+                | Desired::Hold(_)
+                | Desired::Absent(_),
+            )
+            | None => (Vec::new(), None),
         };
         let one = |listed: &&engine::Listed| {
             let probe = self.probe_state(key, probe, listed);
@@ -300,15 +324,11 @@ impl World {
     /// The objects that refer to `key`: dependents of a container, users of an environment.
     #[must_use]
     pub fn users(&self, key: &Key) -> Vec<Key> {
-        let uses = |manifest: &Manifest| match manifest {
-            Manifest::Container(container) => match key.kind {
-                Kind::Environment => container.spec.env_from.iter().any(|from| from.environment == key.name),
-                Kind::Container => container.spec.depends_on.iter().any(|dependency| dependency.container == key.name),
-            },
-            Manifest::Environment(_) => false,
-        };
         let objects = self.reader.objects().into_iter();
-        objects.filter(|(_, object)| object.manifest().is_some_and(|manifest| uses(manifest))).map(|(key, _)| key).collect()
+        objects
+            .filter(|(_, object)| object.manifest().is_some_and(|manifest| manifest.refers_to(key)))
+            .map(|(key, _)| key)
+            .collect()
     }
 }
 

@@ -21,8 +21,7 @@ use crate::{
 const NANO: f64 = 1e9;
 
 pub(super) fn resolve(object: &Object, spec: &ContainerSpec, others: &impl Lookup, base: &Path) -> Result<Desired, Error> {
-    let mut refusals = dangling(spec, others);
-    refusals.extend(cycle(object.key(), others));
+    let mut refusals: Vec<Refusal> = cycle(object.key(), others).into_iter().collect();
     let shape = shape(spec, base).map_err(|refusal| refusals.push(refusal));
     let (Ok(shape), []) = (shape, refusals.as_slice()) else {
         return Err(Error(refusals));
@@ -74,39 +73,6 @@ fn variables(spec: &ContainerSpec) -> Vec<Variables> {
     environments.chain([Variables::Literal(literal)]).collect()
 }
 
-/// References to objects that do not exist.
-fn dangling(spec: &ContainerSpec, others: &impl Lookup) -> Vec<Refusal> {
-    let dependencies = spec
-        .depends_on
-        .iter()
-        .enumerate()
-        .map(|(at, dependency)| (format!("spec.dependsOn.{at}.container"), Key::new(Kind::Container, &dependency.container)));
-    let environments = spec
-        .env_from
-        .iter()
-        .enumerate()
-        .map(|(at, from)| (format!("spec.envFrom.{at}.environment"), Key::new(Kind::Environment, &from.environment)));
-    dependencies
-        .chain(environments)
-        .filter(|(_, key)| others.manifest(key).is_none())
-        .map(|(path, key)| Refusal { path, message: not_found(&key, &others.names(key.kind)) })
-        .collect()
-}
-
-fn not_found(key: &Key, names: &[String]) -> String {
-    /// Below this likeness a suggestion confuses more than it helps.
-    const ALIKE: f64 = 0.7;
-    let nearest = names
-        .iter()
-        .map(|name| (strsim::jaro_winkler(name, &key.name), name))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other));
-    match nearest {
-        Some((_, name)) => format!("there is no {} named `{}` (did you mean `{name}`?)", key.kind, key.name),
-        None => format!("there is no {} named `{}`", key.kind, key.name),
-    }
-}
-
 /// A circle of dependencies that leads back to `key`, if there is one.
 fn cycle(key: &Key, others: &impl Lookup) -> Option<Refusal> {
     fn next(key: &Key, others: &impl Lookup) -> Vec<Key> {
@@ -114,7 +80,7 @@ fn cycle(key: &Key, others: &impl Lookup) -> Option<Refusal> {
             Some(Manifest::Container(container)) => {
                 dependencies(&container.spec).into_iter().map(|dependency| dependency.key).collect()
             }
-            Some(Manifest::Environment(_)) | None => Vec::new(),
+            Some(_) | None => Vec::new(),
         }
     }
     let mut paths: Vec<Vec<Key>> = vec![vec![key.clone()]];

@@ -1,0 +1,10 @@
+//! `Proxy`: references, defaults and paths.
+
+use std::path::Path;
+
+use super::{Error, Lookup};
+use crate::{manifest::ProxySpec, plan::proxy::Desired, store::Object};
+
+pub(super) fn resolve(object: &Object, _spec: &ProxySpec, _others: &impl Lookup, _base: &Path) -> Result<Desired, Error> {
+    Ok(Desired { key: object.key().clone(), generation: object.generation() })
+}
