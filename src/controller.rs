@@ -36,7 +36,7 @@ use crate::{manifest::Key, store};
 pub async fn run(ctx: Arc<Context>, queue: UnboundedReceiver<Key>) {
     let mut tasks = JoinSet::new();
     tasks.spawn(desired::watch(Arc::clone(&ctx)));
-    tasks.spawn(desired::watch_environments(Arc::clone(&ctx)));
+    tasks.spawn(desired::watch_files(Arc::clone(&ctx)));
     tasks.spawn(events::listen(Arc::clone(&ctx)));
     tasks.spawn(resync::tick(Arc::clone(&ctx)));
 

@@ -7,6 +7,7 @@
 pub mod docker;
 pub mod engine;
 pub mod files;
+pub mod proxy;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -99,6 +100,14 @@ pub enum Error {
         /// What stood in the way.
         source: files::Error,
     },
+    /// An nginx was not changed.
+    #[error("could not {step}")]
+    Proxy {
+        /// The step.
+        step: String,
+        /// What stood in the way.
+        source: proxy::Error,
+    },
     /// A value that a new container needs has gone since the decision.
     #[error("could not {step}: {variable} has no value any more")]
     ValueGone {
@@ -170,6 +179,10 @@ async fn perform(hands: &Hands, pass: &Pass<'_>, step: &Step) -> Result<Effect, 
             };
             let performed = hands.files.perform(action, desired, &Asked(&*hands.containers)).await;
             performed.map_err(|source| Error::File { step: action.to_string(), source })
+        }
+        Action::Proxy(action) => {
+            let performed = proxy::perform(action, &*hands.engine).await;
+            performed.map_err(|source| Error::Proxy { step: action.to_string(), source })
         }
     }
 }

@@ -39,7 +39,7 @@ pub enum Situation {
     /// Somebody else's container, to be kept alive.
     Healed(Box<container::heal::Desired>, container::Observed),
     /// An nginx that follows its containers.
-    Proxy(Box<proxy::Desired>, proxy::Observed),
+    Proxy(Box<proxy::Desired>, Box<proxy::Observed>),
     /// Which model answers.
     ModelProvider(Box<model_provider::Desired>, model_provider::Observed),
     /// A plugin.
@@ -185,6 +185,23 @@ pub enum Note {
         /// The container's name.
         container: String,
     },
+    /// A backend runs where nginx cannot reach it.
+    NoSharedNetwork {
+        /// The backend.
+        container: String,
+    },
+    /// A host is served without TLS, although it should have it.
+    NoCertificate {
+        /// The host.
+        host: String,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody has edited a generated file, and the manifest says to keep that.
+    HandEditKept {
+        /// The file.
+        file: String,
+    },
 }
 
 impl Note {
@@ -196,6 +213,9 @@ impl Note {
             Self::PlaceholderValue { .. } => "PlaceholderValue",
             Self::SourcesDisagree { .. } => "SourcesDisagree",
             Self::Leftover { .. } => "Leftover",
+            Self::NoSharedNetwork { .. } => "NoSharedNetwork",
+            Self::NoCertificate { .. } => "NoCertificate",
+            Self::HandEditKept { .. } => "HandEditKept",
         }
     }
 }
@@ -214,6 +234,9 @@ impl fmt::Display for Note {
                 write!(f, "{variable} was lost and its sources disagree; taken was the first of {}", sources.join(", "))
             }
             Self::Leftover { container } => write!(f, "container {container} is a leftover that is not removed by itself"),
+            Self::NoSharedNetwork { container } => write!(f, "{container} runs on no network that nginx is on"),
+            Self::NoCertificate { host, reason } => write!(f, "{host} is served without TLS: {reason}"),
+            Self::HandEditKept { file } => write!(f, "{file} has been edited by hand and is kept so; it is followed no more"),
         }
     }
 }

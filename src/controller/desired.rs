@@ -202,8 +202,8 @@ pub async fn watch(ctx: Arc<Context>) {
     }
 }
 
-/// Looks at environments, and at whoever uses them, whenever something in their directories changes.
-pub async fn watch_environments(ctx: Arc<Context>) {
+/// Looks at environments and proxies, and at whoever uses them, whenever something in their directories changes.
+pub async fn watch_files(ctx: Arc<Context>) {
     loop {
         let directories = directories(&ctx);
         let paths = directories.keys().cloned().collect();
@@ -224,14 +224,21 @@ pub async fn watch_environments(ctx: Arc<Context>) {
     }
 }
 
-/// The directories of all environments, with the objects that they belong to.
+/// The directories in which a change by somebody else matters, with the objects that they belong to.
 fn directories(ctx: &Context) -> BTreeMap<PathBuf, Vec<Key>> {
     let mut directories: BTreeMap<PathBuf, Vec<Key>> = BTreeMap::new();
     for (key, object) in ctx.world.reader.objects() {
-        if key.kind == Kind::Environment
-            && let (Some(Desired::Environment(environment)), _) = ctx.world.resolve(&object)
-        {
-            directories.entry(environment.directory).or_default().push(key);
+        if !matches!(key.kind, Kind::Environment | Kind::Proxy) {
+            continue;
+        }
+        match ctx.world.resolve(&object).0 {
+            Some(Desired::Environment(environment)) => directories.entry(environment.directory).or_default().push(key),
+            Some(Desired::Proxy(proxy)) => {
+                for directory in proxy.directories() {
+                    directories.entry(directory).or_default().push(key.clone());
+                }
+            }
+            _ => {}
         }
     }
     directories

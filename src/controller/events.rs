@@ -78,7 +78,13 @@ fn note(ctx: &Context, event: &Event) {
     ctx.world.snapshots.distrust(id);
     let owner = ctx.world.owner_of(id).or_else(|| event.object.as_ref()?.parse().ok());
     match owner {
-        Some(key) => ctx.triggers.trigger_at(&key, now),
+        Some(key) => {
+            ctx.triggers.trigger_at(&key, now);
+            // It may have another address, and nginx is not to wait for the pass over the container to find that out.
+            for proxy in ctx.world.users(&key).into_iter().filter(|user| user.kind == Kind::Proxy) {
+                ctx.triggers.trigger_at(&proxy, now);
+            }
+        }
         None if event.action == EventAction::Changed || event.action == EventAction::Started => ctx.look_for_strangers(now),
         None => {}
     }

@@ -1,6 +1,8 @@
 //! The side of the controller that looks and changes nothing: what a pass sees,
 //! and what `diff` sees without ever acting.
 
+mod proxy;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -162,7 +164,7 @@ impl World {
                 Ok(Seen { situation: Situation::Healed(Box::new(healed.clone()), observed), environments })
             }
             Desired::Proxy(desired) => {
-                let observed = plan::proxy::Observed { at: self.clock.now() };
+                let observed = Box::new(self.observe_proxy(desired, not_before).await?);
                 Ok(Seen { situation: Situation::Proxy(desired.clone(), observed), environments: Environments::new() })
             }
             Desired::ModelProvider(desired) => {

@@ -27,7 +27,12 @@ pub struct ProxySpec {
     pub host: Option<HostNginx>,
     /// The directory of the generated files, one for each host name, relative to the manifest's own file. nginx has to
     /// include its `*.conf`. Files without Mooring's marker are never touched.
+    #[schemars(length(min = 1))]
     pub directory: String,
+    /// Where nginx sees directories of this host, when that is not what the engine says of its container: the
+    /// directory, relative to the manifest's own file, and the path inside.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mounts: BTreeMap<String, String>,
     /// How backends are named in the files.
     #[serde(default)]
     pub upstreams: Upstreams,
@@ -46,7 +51,7 @@ pub struct ProxySpec {
     /// What those get who ask for a host that has no route. Without it, that is nginx's own first server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_server: Option<DefaultServer>,
-    /// The page of a backend that is down, as HTML. Default: a plain one.
+    /// The page of a backend that is down, as HTML, at most 4000 bytes. Default: a plain one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable_page: Option<String>,
     /// What happens to a generated file that somebody has edited.
@@ -175,13 +180,13 @@ pub struct Route {
     /// How long nginx waits for the backend.
     #[serde(default, skip_serializing_if = "is_default")]
     pub timeouts: Timeouts,
-    /// Headers that the backend gets besides the usual ones.
+    /// Headers that the backend gets besides the usual ones, which they can replace. nginx's variables have their values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub request_headers: BTreeMap<String, String>,
-    /// Headers that the client gets.
+    /// Headers that the client gets. nginx's variables have their values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub response_headers: BTreeMap<String, String>,
-    /// The path that is asked to prove that the route works. Default: `path`.
+    /// The path that is asked to prove that the route leads to its backend, whatever that answers. Default: `path`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<String>,
 }

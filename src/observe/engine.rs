@@ -109,6 +109,8 @@ pub struct Inspected {
     pub limits: Limits,
     /// The signal that asks it to stop.
     pub stop_signal: Option<String>,
+    /// What it sees of this host: paths there, and inside.
+    pub mounts: Vec<(String, String)>,
 }
 
 /// Something that happened on the engine.

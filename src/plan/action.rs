@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use serde::Serialize;
 
-use super::shape::{Limits, Network, Shape};
+use super::{
+    proxy::ProxyAction,
+    shape::{Limits, Network, Shape},
+};
 use crate::manifest::{Key, environment::SecretFormat};
 
 /// One outside effect.
@@ -18,6 +21,8 @@ pub enum Action {
     Engine(EngineAction),
     /// A replacement of one file.
     File(FileAction),
+    /// A step of a change of an nginx.
+    Proxy(ProxyAction),
 }
 
 impl Action {
@@ -27,6 +32,7 @@ impl Action {
         match self {
             Self::Engine(action) => action.operation(),
             Self::File(action) => action.operation(),
+            Self::Proxy(action) => action.operation(),
         }
     }
 
@@ -35,7 +41,7 @@ impl Action {
     pub fn container(&self) -> Option<&Target> {
         match self {
             Self::Engine(action) => action.container(),
-            Self::File(_) => None,
+            Self::File(_) | Self::Proxy(_) => None,
         }
     }
 
@@ -45,6 +51,7 @@ impl Action {
         match self {
             Self::Engine(action) => action.target().to_owned(),
             Self::File(action) => action.path().display().to_string(),
+            Self::Proxy(action) => action.target(),
         }
     }
 }
@@ -54,6 +61,7 @@ impl fmt::Display for Action {
         match self {
             Self::Engine(action) => action.fmt(f),
             Self::File(action) => action.fmt(f),
+            Self::Proxy(action) => action.fmt(f),
         }
     }
 }
@@ -67,6 +75,12 @@ impl From<EngineAction> for Action {
 impl From<FileAction> for Action {
     fn from(action: FileAction) -> Self {
         Self::File(action)
+    }
+}
+
+impl From<ProxyAction> for Action {
+    fn from(action: ProxyAction) -> Self {
+        Self::Proxy(action)
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     EngineAction, Plan, Step, Wait, Why,
     action::Action,
     container::{Container, Readiness, State},
+    proxy::Memory,
     shape::FieldChange,
 };
 
@@ -52,6 +53,9 @@ pub struct History {
     /// The last good image stands in for the wanted one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
+    /// What is known of an nginx.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Box<Memory>>,
 }
 
 /// The last good image stands in for the wanted one.
@@ -126,22 +130,30 @@ impl History {
         if self.generation == generation {
             return self;
         }
-        let Self { manual_stop, seen_ready, good_image, .. } = self;
-        Self { generation, manual_stop, seen_ready, good_image, ..Self::default() }
+        let Self { manual_stop, seen_ready, good_image, proxy, .. } = self;
+        let proxy = proxy.map(|memory| Box::new(memory.without_refusal()));
+        Self { generation, manual_stop, seen_ready, good_image, proxy, ..Self::default() }
     }
 
     /// The memory after a person said: try again.
     #[must_use]
     pub fn released(self) -> Self {
-        let Self { generation, seen_ready, good_image, .. } = self;
-        Self { generation, seen_ready, good_image, ..Self::default() }
+        let Self { generation, seen_ready, good_image, proxy, .. } = self;
+        let proxy = proxy.map(|memory| Box::new(memory.without_refusal()));
+        Self { generation, seen_ready, good_image, proxy, ..Self::default() }
     }
 
     /// The memory after a step was taken, successfully or not.
     #[must_use]
     pub fn after(mut self, step: &Step, failure: Option<&str>, at: Timestamp) -> Self {
-        let Action::Engine(action) = &step.action else {
-            return self;
+        let action = match &step.action {
+            Action::Engine(action) => action,
+            Action::File(_) => return self,
+            Action::Proxy(action) => {
+                let memory = self.proxy.take().unwrap_or_default();
+                self.proxy = Some(Box::new(memory.after(action, failure, at)));
+                return self;
+            }
         };
         if is_corrective(action, &step.why, self.seen_ready) {
             self.attempts.push(at);

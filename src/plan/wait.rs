@@ -131,6 +131,35 @@ pub enum Wait {
         /// Why.
         reason: String,
     },
+    /// nginx was reloaded a moment ago.
+    ReloadsSpaced {
+        /// When the next reload may be.
+        until: Timestamp,
+    },
+    /// nginx refused the new files; what worked before stays in force.
+    ChangeRefused {
+        /// What nginx said.
+        reason: String,
+        /// When it is tried again.
+        until: Timestamp,
+    },
+    /// A route does not work.
+    RouteFails {
+        /// What it does.
+        reason: String,
+        /// When it is asked again.
+        until: Timestamp,
+    },
+    /// nginx does not see a path of this host.
+    OutOfSight {
+        /// The path.
+        path: String,
+    },
+    /// A file that is not ours has the name of one that should be.
+    FileTaken {
+        /// The file.
+        file: String,
+    },
 }
 
 impl Wait {
@@ -160,6 +189,11 @@ impl Wait {
             Self::UnreadableFile { .. } => "UnreadableFile",
             Self::MissingValues { .. } => "MissingValues",
             Self::EngineUnreachable { .. } => "EngineUnreachable",
+            Self::ReloadsSpaced { .. } => "ReloadsSpaced",
+            Self::ChangeRefused { .. } => "ChangeRefused",
+            Self::RouteFails { .. } => "RouteFails",
+            Self::OutOfSight { .. } => "OutOfSight",
+            Self::FileTaken { .. } => "FileTaken",
         }
     }
 
@@ -172,7 +206,8 @@ impl Wait {
             | Self::EngineBusy { .. }
             | Self::Dependency { .. }
             | Self::StopUnderWay { .. }
-            | Self::BackingOff { .. } => ConditionType::Progressing,
+            | Self::BackingOff { .. }
+            | Self::ReloadsSpaced { .. } => ConditionType::Progressing,
             Self::StoppedByHand { .. } | Self::Paused => ConditionType::Held,
             Self::CrashLoop { .. } => ConditionType::CrashLoop,
             Self::MissingVariable { .. }
@@ -187,7 +222,11 @@ impl Wait {
             | Self::HalfRemoved
             | Self::UnreadableFile { .. }
             | Self::MissingValues { .. }
-            | Self::EngineUnreachable { .. } => ConditionType::Degraded,
+            | Self::EngineUnreachable { .. }
+            | Self::ChangeRefused { .. }
+            | Self::RouteFails { .. }
+            | Self::OutOfSight { .. }
+            | Self::FileTaken { .. } => ConditionType::Degraded,
         }
     }
 
@@ -195,7 +234,12 @@ impl Wait {
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {
         match self {
-            Self::Settling { until } | Self::StopUnderWay { until } | Self::BackingOff { until, .. } => Some(*until),
+            Self::Settling { until }
+            | Self::StopUnderWay { until }
+            | Self::BackingOff { until, .. }
+            | Self::ReloadsSpaced { until }
+            | Self::ChangeRefused { until, .. }
+            | Self::RouteFails { until, .. } => Some(*until),
             Self::ReplacementFailed { until, .. } | Self::ImageUnavailable { until, .. } => *until,
             _ => None,
         }
@@ -254,6 +298,15 @@ impl fmt::Display for Wait {
             Self::UnreadableFile { file, reason } => write!(f, "{file} cannot be used: {reason}"),
             Self::MissingValues { variables } => write!(f, "{} has no value in any file", variables.join(", ")),
             Self::EngineUnreachable { reason } => write!(f, "the engine cannot be reached: {reason}"),
+            Self::ReloadsSpaced { .. } => f.write_str("nginx was reloaded a moment ago; what has changed since is collected"),
+            Self::ChangeRefused { reason, .. } => write!(f, "the change was refused, and what worked before stays: {reason}"),
+            Self::RouteFails { reason, .. } => f.write_str(reason),
+            Self::OutOfSight { path } => {
+                write!(f, "nginx does not see {path}: mount it into the container, or say under `mounts` where it is inside")
+            }
+            Self::FileTaken { file } => {
+                write!(f, "{file} exists and was not generated for it; move it away, or remove the route")
+            }
         }
     }
 }

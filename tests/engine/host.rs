@@ -59,6 +59,11 @@ pub fn environment(name: &str, spec: &str) -> (String, String) {
     manifest("Environment", name, spec)
 }
 
+/// A file with a `Proxy` of this name.
+pub fn proxy(name: &str, spec: &str) -> (String, String) {
+    manifest("Proxy", name, spec)
+}
+
 fn manifest(kind: &str, name: &str, spec: &str) -> (String, String) {
     let mut text = format!("apiVersion: mooring.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec:\n");
     let named =

@@ -19,4 +19,5 @@ mod limits;
 mod others;
 mod outages;
 mod people;
+mod proxy;
 mod replacements;

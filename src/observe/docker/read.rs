@@ -106,6 +106,12 @@ pub(super) fn inspected(response: ContainerInspectResponse) -> Inspected {
         variables: variables(config.env.unwrap_or_default()),
         limits: limits(&response.host_config.unwrap_or_default()),
         stop_signal: config.stop_signal,
+        mounts: response
+            .mounts
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|mount| Some((mount.source?, mount.destination?)))
+            .collect(),
     }
 }
 

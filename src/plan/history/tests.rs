@@ -36,6 +36,7 @@ fn full() -> History {
         seen_ready: true,
         good_image: Some("nginx:1".into()),
         fallback: Some(Fallback { bad: "nginx:2".into(), good: "nginx:1".into() }),
+        proxy: None,
     }
 }
 
