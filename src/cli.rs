@@ -21,6 +21,7 @@ mod error;
 mod events;
 mod explain;
 mod get;
+mod hold;
 mod logging;
 mod output;
 mod release;
@@ -123,6 +124,7 @@ enum Command {
     Wait(wait::WaitArgs),
     Events(events::EventsArgs),
     Audit(audit::AuditArgs),
+    Hold(hold::HoldArgs),
     Release(release::ReleaseArgs),
     Validate(validate::ValidateArgs),
     Explain(explain::ExplainArgs),
@@ -186,6 +188,7 @@ impl Cli {
             Command::Wait(args) => wait::run(&settings, args).await,
             Command::Events(args) => events::run(&settings, args).await,
             Command::Audit(args) => audit::run(&settings, args).await,
+            Command::Hold(args) => hold::run(&settings, args).await,
             Command::Release(args) => release::run(&settings, args).await,
             Command::Validate(args) => validate::run(&settings, &args),
             Command::Explain(args) => explain::run(&args),

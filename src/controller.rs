@@ -8,6 +8,7 @@
 mod context;
 pub mod desired;
 pub mod events;
+mod holds;
 pub mod instance;
 pub mod lease;
 pub mod once;

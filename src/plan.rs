@@ -92,6 +92,9 @@ pub struct Plan {
     /// Things a person should know that no step corrects.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+    /// What would be done if the object were not held.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Step>,
 }
 
 impl Plan {
@@ -126,7 +129,7 @@ impl Plan {
     /// Whether the object is as declared: nothing to do and nothing to wait for.
     #[must_use]
     pub fn is_converged(&self) -> bool {
-        self.steps.is_empty() && self.wait.is_none()
+        self.steps.is_empty() && self.withheld.is_empty() && !self.wait.as_ref().is_some_and(Wait::is_in_the_way)
     }
 }
 
@@ -148,6 +151,7 @@ impl fmt::Display for Step {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))?;
+        self.withheld.iter().try_for_each(|step| writeln!(f, "held back: {step}"))?;
         self.wait.iter().try_for_each(|wait| writeln!(f, "wait: {wait}"))?;
         self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))
     }
@@ -185,6 +189,8 @@ pub enum Note {
         /// The container's name.
         container: String,
     },
+    /// A hold names something that is not there.
+    HoldsNothing(hold::Unmatched),
 }
 
 impl Note {
@@ -196,6 +202,7 @@ impl Note {
             Self::PlaceholderValue { .. } => "PlaceholderValue",
             Self::SourcesDisagree { .. } => "SourcesDisagree",
             Self::Leftover { .. } => "Leftover",
+            Self::HoldsNothing(_) => "HoldsNothing",
         }
     }
 }
@@ -214,6 +221,10 @@ impl fmt::Display for Note {
                 write!(f, "{variable} was lost and its sources disagree; taken was the first of {}", sources.join(", "))
             }
             Self::Leftover { container } => write!(f, "container {container} is a leftover that is not removed by itself"),
+            Self::HoldsNothing(hold::Unmatched { target, nearest }) => {
+                write!(f, "{target} means no object, so nothing is held by it")?;
+                nearest.iter().try_for_each(|nearest| write!(f, " (did you mean {nearest}?)"))
+            }
         }
     }
 }

@@ -142,17 +142,25 @@ fn dangling(manifest: &Manifest, others: &impl Lookup) -> Vec<Refusal> {
 }
 
 fn not_found(key: &Key, names: &[String]) -> String {
-    /// Below this likeness a suggestion confuses more than it helps.
-    const ALIKE: f64 = 0.7;
-    let nearest = names
-        .iter()
-        .map(|name| (strsim::jaro_winkler(name, &key.name), name))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other));
-    match nearest {
-        Some((_, name)) => format!("there is no {} named `{}` (did you mean `{name}`?)", key.kind, key.name),
+    match alike(&key.name, names.iter().map(|name| (name.as_str(), name))) {
+        Some(name) => format!("there is no {} named `{}` (did you mean `{name}`?)", key.kind, key.name),
         None => format!("there is no {} named `{}`", key.kind, key.name),
     }
+}
+
+/// The key that one which does not exist was probably meant to be.
+pub(crate) fn nearest<'a>(key: &Key, known: impl Iterator<Item = &'a Key>) -> Option<&'a Key> {
+    alike(&key.name, known.map(|known| (known.name.as_str(), known)))
+}
+
+fn alike<'a, T>(name: &str, known: impl Iterator<Item = (&'a str, T)>) -> Option<T> {
+    /// Below this likeness a suggestion confuses more than it helps.
+    const ALIKE: f64 = 0.7;
+    known
+        .map(|(known, what)| (strsim::jaro_winkler(known, name), what))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, what)| what)
 }
 
 /// Annotation in which `source` leaves a manifest's file and line, as `path:line`.

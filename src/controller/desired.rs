@@ -146,6 +146,7 @@ impl Context {
 
     fn apply(&self, inner: &mut Inner, manifests: BTreeMap<Key, Manifest>) {
         let Changes { touched, gone } = inner.writer.replace(manifests);
+        self.holds_changed();
         for key in gone {
             match key.kind {
                 // Its containers are still there, and have to go first.
@@ -154,7 +155,12 @@ impl Context {
                     self.triggers.trigger(&key);
                 }
                 // Its files are the user's, or it has nothing of its own.
-                Kind::Environment | Kind::Proxy | Kind::ModelProvider | Kind::Plugin | Kind::Hold => inner.writer.forget(&key),
+                Kind::Environment | Kind::Proxy | Kind::ModelProvider | Kind::Plugin => inner.writer.forget(&key),
+                Kind::Hold => {
+                    inner.writer.forget(&key);
+                    self.holds_changed();
+                    self.record.status.forget(&key);
+                }
             }
             self.look_at_users(&key);
         }

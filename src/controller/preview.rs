@@ -81,12 +81,14 @@ impl Preview {
             histories: Mutex::new(record.as_ref().map(|record| record.history.load_all()).unwrap_or_default()),
             resolved: Mutex::default(),
             owners: Mutex::default(),
+            holds: Mutex::default(),
             latest: Mutex::default(),
             clock,
             fingerprints,
             reader,
             settings,
         };
+        world.read_holds();
         Ok(Self { world, record })
     }
 }

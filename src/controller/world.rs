@@ -57,6 +57,8 @@ pub struct World {
     pub resolved: Mutex<BTreeMap<Key, Desired>>,
     /// Whom the containers of the last list belong to, by their ids.
     pub owners: Mutex<HashMap<String, Key>>,
+    /// What is to be left alone, and until when.
+    pub holds: Mutex<Arc<[plan::hold::Desired]>>,
     /// The last list.
     pub latest: Mutex<Option<Arc<Snapshot>>>,
 }
@@ -174,7 +176,7 @@ impl World {
                 Ok(Seen { situation: Situation::Plugin(desired.clone(), observed), environments: Environments::new() })
             }
             Desired::Hold(desired) => {
-                let observed = plan::hold::Observed { at: self.clock.now() };
+                let observed = self.observe_hold(desired);
                 Ok(Seen { situation: Situation::Hold(desired.clone(), observed), environments: Environments::new() })
             }
             Desired::Absent(key) => {

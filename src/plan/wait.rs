@@ -131,6 +131,23 @@ pub enum Wait {
         /// Why.
         reason: String,
     },
+    /// Somebody asked to leave it alone.
+    Held {
+        /// By this.
+        hold: Key,
+        /// When that ends.
+        until: Timestamp,
+        /// Who asked.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// Why.
+        reason: String,
+    },
+    /// The hold itself is over.
+    HoldOver {
+        /// When it ended.
+        since: Timestamp,
+    },
 }
 
 impl Wait {
@@ -160,6 +177,8 @@ impl Wait {
             Self::UnreadableFile { .. } => "UnreadableFile",
             Self::MissingValues { .. } => "MissingValues",
             Self::EngineUnreachable { .. } => "EngineUnreachable",
+            Self::Held { .. } => "Held",
+            Self::HoldOver { .. } => "HoldOver",
         }
     }
 
@@ -173,7 +192,8 @@ impl Wait {
             | Self::Dependency { .. }
             | Self::StopUnderWay { .. }
             | Self::BackingOff { .. } => ConditionType::Progressing,
-            Self::StoppedByHand { .. } | Self::Paused => ConditionType::Held,
+            Self::StoppedByHand { .. } | Self::Paused | Self::Held { .. } => ConditionType::Held,
+            Self::HoldOver { .. } => ConditionType::Ready,
             Self::CrashLoop { .. } => ConditionType::CrashLoop,
             Self::MissingVariable { .. }
             | Self::RecreateForbidden { .. }
@@ -195,10 +215,19 @@ impl Wait {
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {
         match self {
-            Self::Settling { until } | Self::StopUnderWay { until } | Self::BackingOff { until, .. } => Some(*until),
+            Self::Settling { until }
+            | Self::StopUnderWay { until }
+            | Self::BackingOff { until, .. }
+            | Self::Held { until, .. } => Some(*until),
             Self::ReplacementFailed { until, .. } | Self::ImageUnavailable { until, .. } => *until,
             _ => None,
         }
+    }
+
+    /// Whether it keeps something from being as declared. A hold by itself does not: what is held may well be.
+    #[must_use]
+    pub fn is_in_the_way(&self) -> bool {
+        !matches!(self, Self::Held { .. } | Self::HoldOver { .. })
     }
 
     /// Whether `run --once` has to go on: what it waits for comes without a person.
@@ -254,6 +283,11 @@ impl fmt::Display for Wait {
             Self::UnreadableFile { file, reason } => write!(f, "{file} cannot be used: {reason}"),
             Self::MissingValues { variables } => write!(f, "{} has no value in any file", variables.join(", ")),
             Self::EngineUnreachable { reason } => write!(f, "the engine cannot be reached: {reason}"),
+            Self::Held { hold, until, by, reason } => {
+                let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+                write!(f, "held until {until:.0}{by} ({hold}): {reason}")
+            }
+            Self::HoldOver { since } => write!(f, "it ended at {since:.0} and holds nothing any more"),
         }
     }
 }
