@@ -14,6 +14,7 @@ pub mod lease;
 pub mod once;
 pub mod operator;
 pub mod pass;
+pub mod plugins;
 pub mod preview;
 mod resync;
 mod retries;
@@ -38,6 +39,7 @@ pub async fn run(ctx: Arc<Context>, queue: UnboundedReceiver<Key>) {
     let mut tasks = JoinSet::new();
     tasks.spawn(desired::watch(Arc::clone(&ctx)));
     tasks.spawn(desired::watch_environments(Arc::clone(&ctx)));
+    tasks.spawn(plugins::watch(Arc::clone(&ctx)));
     tasks.spawn(events::listen(Arc::clone(&ctx)));
     tasks.spawn(resync::tick(Arc::clone(&ctx)));
 

@@ -9,6 +9,8 @@ pub mod secret;
 
 pub mod source;
 
+pub mod expand;
+
 pub mod store;
 
 pub mod resolve;

@@ -27,7 +27,7 @@ pub use history::History;
 pub use wait::Wait;
 pub use why::Why;
 
-use crate::manifest::Key;
+use crate::{expand::Finding, manifest::Key};
 
 /// One object's two sides, as `resolve` and `observe` have put them together.
 #[derive(Clone, Debug)]
@@ -191,6 +191,8 @@ pub enum Note {
     },
     /// A hold names something that is not there.
     HoldsNothing(hold::Unmatched),
+    /// A plugin's files contradict each other, or something else is worth knowing of them.
+    Plugin(Finding),
 }
 
 impl Note {
@@ -203,7 +205,14 @@ impl Note {
             Self::SourcesDisagree { .. } => "SourcesDisagree",
             Self::Leftover { .. } => "Leftover",
             Self::HoldsNothing(_) => "HoldsNothing",
+            Self::Plugin(finding) => finding.code(),
         }
+    }
+
+    /// Whether something does not work until a person has mended it.
+    #[must_use]
+    pub fn is_defect(&self) -> bool {
+        matches!(self, Self::Plugin(finding) if finding.is_defect())
     }
 }
 
@@ -225,6 +234,7 @@ impl fmt::Display for Note {
                 write!(f, "{target} means no object, so nothing is held by it")?;
                 nearest.iter().try_for_each(|nearest| write!(f, " (did you mean {nearest}?)"))
             }
+            Self::Plugin(finding) => finding.fmt(f),
         }
     }
 }

@@ -123,9 +123,7 @@ pub fn resolve(object: &Object, others: &impl Lookup, directory: &Path) -> Resul
         }
         Manifest::ModelProvider(provider) => model_provider::resolve(object, &provider.spec, others, &base)
             .map(|desired| Desired::ModelProvider(Box::new(desired))),
-        Manifest::Plugin(plugin) => {
-            plugin::resolve(object, &plugin.spec, others).map(|desired| Desired::Plugin(Box::new(desired)))
-        }
+        Manifest::Plugin(plugin) => Ok(Desired::Plugin(Box::new(plugin::resolve(object, &plugin.spec)))),
         Manifest::Hold(hold) => hold::resolve(object, &hold.spec).map(Desired::Hold),
     };
     match (desired, dangling.is_empty()) {
@@ -167,7 +165,7 @@ fn alike<'a, T>(name: &str, known: impl Iterator<Item = (&'a str, T)>) -> Option
 pub const SOURCE_ANNOTATION: &str = "mooring.dev/source";
 
 /// The directory of the manifest's file, to which its paths are relative.
-fn base_directory(manifest: &Manifest, directory: &Path) -> PathBuf {
+pub(crate) fn base_directory(manifest: &Manifest, directory: &Path) -> PathBuf {
     let source = manifest.meta().annotations.as_ref().and_then(|annotations| annotations.get(SOURCE_ANNOTATION));
     let file = source.and_then(|source| source.rsplit_once(':')).map(|(file, _)| Path::new(file));
     let base = file.and_then(Path::parent).map_or_else(|| directory.to_owned(), |parent| directory.join(parent));
@@ -175,7 +173,7 @@ fn base_directory(manifest: &Manifest, directory: &Path) -> PathBuf {
 }
 
 /// Takes `.` and `..` out of a path without asking the file system.
-fn normalize(path: &Path) -> PathBuf {
+pub(crate) fn normalize(path: &Path) -> PathBuf {
     use std::path::Component;
 
     path.components().fold(PathBuf::new(), |mut normal, component| {

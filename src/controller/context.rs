@@ -152,6 +152,8 @@ impl Context {
             resolved: Mutex::default(),
             owners: Mutex::default(),
             holds: Mutex::default(),
+            expansion: Mutex::default(),
+            found: Mutex::default(),
             latest: Mutex::default(),
             clock,
             fingerprints,
@@ -303,6 +305,9 @@ impl Context {
         let readiness = containers.iter().map(crate::plan::container::Container::readiness).max().unwrap_or(Readiness::Down);
         if lock(&self.readiness).insert(key.clone(), readiness) != Some(readiness) {
             self.look_at_users(key);
+            if let Some(parent) = self.world.reader.get(key).and_then(|object| object.expanded_from()) {
+                self.triggers.trigger(&parent);
+            }
         }
     }
 

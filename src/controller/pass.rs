@@ -214,14 +214,13 @@ impl Context {
                 }
                 return Ok(());
             }
-            (
-                Situation::Environment(..)
-                | Situation::Proxy(..)
-                | Situation::ModelProvider(..)
-                | Situation::Plugin(..)
-                | Situation::Hold(..),
-                _,
-            ) => return Ok(()),
+            (Situation::Plugin(_, observed), _) => {
+                self.found(object.key(), &observed.found).await;
+                return Ok(());
+            }
+            (Situation::Environment(..) | Situation::Proxy(..) | Situation::ModelProvider(..) | Situation::Hold(..), _) => {
+                return Ok(());
+            }
         };
         let reset_after = SignedDuration::try_from(reset_after.0).unwrap_or(SignedDuration::MAX);
         let history = self.world.history(object.key(), object.generation());

@@ -101,8 +101,18 @@ fn degraded(findings: &Findings<'_>) -> Claim {
     match (findings.refusal, findings.failure) {
         (Some(refusal), _) => invalid(refusal),
         (None, Some(failure)) => Claim::new(ConditionStatus::True, "StepFailed", failure),
-        (None, None) => waiting(ConditionType::Degraded, findings.plan),
+        (None, None) => defects(findings.plan).unwrap_or_else(|| waiting(ConditionType::Degraded, findings.plan)),
     }
+}
+
+/// What a person has to mend although it stands in the way of nothing.
+fn defects(plan: &Plan) -> Option<Claim> {
+    if plan.wait.as_ref().is_some_and(|wait| wait.condition() == ConditionType::Degraded) {
+        return None;
+    }
+    let defects: Vec<_> = plan.notes.iter().filter(|note| note.is_defect()).collect();
+    let messages: Vec<_> = defects.iter().map(ToString::to_string).collect();
+    Some(Claim::new(ConditionStatus::True, defects.first()?.code(), messages.join("; ")))
 }
 
 /// True when this is what the plan waits for.
