@@ -19,6 +19,7 @@ mod documents;
 mod engine;
 mod error;
 mod events;
+mod expand;
 mod explain;
 mod get;
 mod hold;
@@ -127,6 +128,7 @@ enum Command {
     Hold(hold::HoldArgs),
     Release(release::ReleaseArgs),
     Validate(validate::ValidateArgs),
+    Expand(expand::ExpandArgs),
     Explain(explain::ExplainArgs),
     Crds(crds::CrdsArgs),
     Completions(completions::CompletionsArgs),
@@ -191,6 +193,7 @@ impl Cli {
             Command::Hold(args) => hold::run(&settings, args).await,
             Command::Release(args) => release::run(&settings, args).await,
             Command::Validate(args) => validate::run(&settings, &args),
+            Command::Expand(args) => expand::run(&settings, &args),
             Command::Explain(args) => explain::run(&args),
             Command::Crds(args) => crds::run(&args),
             Command::Completions(args) => completions::run::<Self>(&args),

@@ -154,7 +154,7 @@ fn variables(value: Option<&Value>, names: &dyn Fn(&str) -> Option<String>) -> V
 }
 
 /// `${NAME}`, `$NAME`, `${NAME:-default}`, `${NAME-default}`, `${NAME:?error}` and `$$`, as Compose has them.
-fn interpolate(text: &str, names: &dyn Fn(&str) -> Option<String>) -> String {
+pub(super) fn interpolate(text: &str, names: &dyn Fn(&str) -> Option<String>) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('$') {

@@ -203,7 +203,10 @@ impl<'a> Reader<'a> {
     fn health(&self) -> Option<String> {
         let names = ["health_endpoint", "healthEndpoint", "health_path", "healthPath", "healthcheck", "health"];
         let nested = || names.iter().find_map(|name| self.any(&["service"])?.get(*name));
-        path_in(self.any(&names).or_else(nested)?)
+        let value = self.any(&names).or_else(nested)?;
+        // `health` alone means the path, too.
+        let bare = value.as_str().filter(|text| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '/'));
+        path_in(value).or_else(|| Some(format!("/{}", bare?)))
     }
 
     // Variables
