@@ -19,8 +19,10 @@ mod documents;
 mod engine;
 mod error;
 mod events;
+mod expand;
 mod explain;
 mod get;
+mod hold;
 mod logging;
 mod output;
 mod release;
@@ -123,8 +125,10 @@ enum Command {
     Wait(wait::WaitArgs),
     Events(events::EventsArgs),
     Audit(audit::AuditArgs),
+    Hold(hold::HoldArgs),
     Release(release::ReleaseArgs),
     Validate(validate::ValidateArgs),
+    Expand(expand::ExpandArgs),
     Explain(explain::ExplainArgs),
     Crds(crds::CrdsArgs),
     Completions(completions::CompletionsArgs),
@@ -186,8 +190,10 @@ impl Cli {
             Command::Wait(args) => wait::run(&settings, args).await,
             Command::Events(args) => events::run(&settings, args).await,
             Command::Audit(args) => audit::run(&settings, args).await,
+            Command::Hold(args) => hold::run(&settings, args).await,
             Command::Release(args) => release::run(&settings, args).await,
             Command::Validate(args) => validate::run(&settings, &args),
+            Command::Expand(args) => expand::run(&settings, &args),
             Command::Explain(args) => explain::run(&args),
             Command::Crds(args) => crds::run(&args),
             Command::Completions(args) => completions::run::<Self>(&args),

@@ -8,11 +8,13 @@
 mod context;
 pub mod desired;
 pub mod events;
+mod holds;
 pub mod instance;
 pub mod lease;
 pub mod once;
 pub mod operator;
 pub mod pass;
+pub mod plugins;
 pub mod preview;
 mod resync;
 mod retries;
@@ -37,6 +39,7 @@ pub async fn run(ctx: Arc<Context>, queue: UnboundedReceiver<Key>) {
     let mut tasks = JoinSet::new();
     tasks.spawn(desired::watch(Arc::clone(&ctx)));
     tasks.spawn(desired::watch_files(Arc::clone(&ctx)));
+    tasks.spawn(plugins::watch(Arc::clone(&ctx)));
     tasks.spawn(events::listen(Arc::clone(&ctx)));
     tasks.spawn(resync::tick(Arc::clone(&ctx)));
 

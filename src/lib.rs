@@ -11,6 +11,8 @@ pub mod sites;
 
 pub mod source;
 
+pub mod expand;
+
 pub mod store;
 
 pub mod resolve;

@@ -31,6 +31,9 @@ pub use proxy::{Proxy, ProxySpec};
 /// The API group and version that every manifest names.
 pub const API_VERSION: &str = "mooring.dev/v1alpha1";
 
+/// The annotation of what somebody else's manifest has expanded into: `Plugin/claw`.
+pub const EXPANDED_FROM_ANNOTATION: &str = "mooring.dev/expanded-from";
+
 /// Says all there is to say about the kinds in one place each.
 ///
 /// A new kind is a line here, a file in `manifest`, `resolve` and `plan`, and

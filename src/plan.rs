@@ -27,7 +27,7 @@ pub use history::History;
 pub use wait::Wait;
 pub use why::Why;
 
-use crate::manifest::Key;
+use crate::{expand::Finding, manifest::Key};
 
 /// One object's two sides, as `resolve` and `observe` have put them together.
 #[derive(Clone, Debug)]
@@ -92,6 +92,9 @@ pub struct Plan {
     /// Things a person should know that no step corrects.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+    /// What would be done if the object were not held.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Step>,
 }
 
 impl Plan {
@@ -126,7 +129,7 @@ impl Plan {
     /// Whether the object is as declared: nothing to do and nothing to wait for.
     #[must_use]
     pub fn is_converged(&self) -> bool {
-        self.steps.is_empty() && self.wait.is_none()
+        self.steps.is_empty() && self.withheld.is_empty() && !self.wait.as_ref().is_some_and(Wait::is_in_the_way)
     }
 }
 
@@ -148,6 +151,7 @@ impl fmt::Display for Step {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))?;
+        self.withheld.iter().try_for_each(|step| writeln!(f, "held back: {step}"))?;
         self.wait.iter().try_for_each(|wait| writeln!(f, "wait: {wait}"))?;
         self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))
     }
@@ -202,6 +206,10 @@ pub enum Note {
         /// The file.
         file: String,
     },
+    /// A hold names something that is not there.
+    HoldsNothing(hold::Unmatched),
+    /// A plugin's files contradict each other, or something else is worth knowing of them.
+    Plugin(Finding),
 }
 
 impl Note {
@@ -216,7 +224,15 @@ impl Note {
             Self::NoSharedNetwork { .. } => "NoSharedNetwork",
             Self::NoCertificate { .. } => "NoCertificate",
             Self::HandEditKept { .. } => "HandEditKept",
+            Self::HoldsNothing(_) => "HoldsNothing",
+            Self::Plugin(finding) => finding.code(),
         }
+    }
+
+    /// Whether something does not work until a person has mended it.
+    #[must_use]
+    pub fn is_defect(&self) -> bool {
+        matches!(self, Self::Plugin(finding) if finding.is_defect())
     }
 }
 
@@ -237,6 +253,11 @@ impl fmt::Display for Note {
             Self::NoSharedNetwork { container } => write!(f, "{container} runs on no network that nginx is on"),
             Self::NoCertificate { host, reason } => write!(f, "{host} is served without TLS: {reason}"),
             Self::HandEditKept { file } => write!(f, "{file} has been edited by hand and is kept so; it is followed no more"),
+            Self::HoldsNothing(hold::Unmatched { target, nearest }) => {
+                write!(f, "{target} means no object, so nothing is held by it")?;
+                nearest.iter().try_for_each(|nearest| write!(f, " (did you mean {nearest}?)"))
+            }
+            Self::Plugin(finding) => finding.fmt(f),
         }
     }
 }

@@ -123,9 +123,7 @@ pub fn resolve(object: &Object, others: &impl Lookup, directory: &Path) -> Resul
         }
         Manifest::ModelProvider(provider) => model_provider::resolve(object, &provider.spec, others, &base)
             .map(|desired| Desired::ModelProvider(Box::new(desired))),
-        Manifest::Plugin(plugin) => {
-            plugin::resolve(object, &plugin.spec, others).map(|desired| Desired::Plugin(Box::new(desired)))
-        }
+        Manifest::Plugin(plugin) => Ok(Desired::Plugin(Box::new(plugin::resolve(object, &plugin.spec)))),
         Manifest::Hold(hold) => hold::resolve(object, &hold.spec).map(Desired::Hold),
     };
     match (desired, dangling.is_empty()) {
@@ -142,24 +140,32 @@ fn dangling(manifest: &Manifest, others: &impl Lookup) -> Vec<Refusal> {
 }
 
 fn not_found(key: &Key, names: &[String]) -> String {
-    /// Below this likeness a suggestion confuses more than it helps.
-    const ALIKE: f64 = 0.7;
-    let nearest = names
-        .iter()
-        .map(|name| (strsim::jaro_winkler(name, &key.name), name))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other));
-    match nearest {
-        Some((_, name)) => format!("there is no {} named `{}` (did you mean `{name}`?)", key.kind, key.name),
+    match alike(&key.name, names.iter().map(|name| (name.as_str(), name))) {
+        Some(name) => format!("there is no {} named `{}` (did you mean `{name}`?)", key.kind, key.name),
         None => format!("there is no {} named `{}`", key.kind, key.name),
     }
+}
+
+/// The key that one which does not exist was probably meant to be.
+pub(crate) fn nearest<'a>(key: &Key, known: impl Iterator<Item = &'a Key>) -> Option<&'a Key> {
+    alike(&key.name, known.map(|known| (known.name.as_str(), known)))
+}
+
+fn alike<'a, T>(name: &str, known: impl Iterator<Item = (&'a str, T)>) -> Option<T> {
+    /// Below this likeness a suggestion confuses more than it helps.
+    const ALIKE: f64 = 0.7;
+    known
+        .map(|(known, what)| (strsim::jaro_winkler(known, name), what))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, what)| what)
 }
 
 /// Annotation in which `source` leaves a manifest's file and line, as `path:line`.
 pub const SOURCE_ANNOTATION: &str = "mooring.dev/source";
 
 /// The directory of the manifest's file, to which its paths are relative.
-fn base_directory(manifest: &Manifest, directory: &Path) -> PathBuf {
+pub(crate) fn base_directory(manifest: &Manifest, directory: &Path) -> PathBuf {
     let source = manifest.meta().annotations.as_ref().and_then(|annotations| annotations.get(SOURCE_ANNOTATION));
     let file = source.and_then(|source| source.rsplit_once(':')).map(|(file, _)| Path::new(file));
     let base = file.and_then(Path::parent).map_or_else(|| directory.to_owned(), |parent| directory.join(parent));
@@ -167,7 +173,7 @@ fn base_directory(manifest: &Manifest, directory: &Path) -> PathBuf {
 }
 
 /// Takes `.` and `..` out of a path without asking the file system.
-fn normalize(path: &Path) -> PathBuf {
+pub(crate) fn normalize(path: &Path) -> PathBuf {
     use std::path::Component;
 
     path.components().fold(PathBuf::new(), |mut normal, component| {

@@ -22,7 +22,7 @@ use super::{
     get::name,
     output::{self, FAINT, Format, GOOD, WARN},
 };
-use crate::{settings::Settings, view::PlanView};
+use crate::{settings::Settings, source::parse::parse_located, view::PlanView};
 
 /// Check manifests and put them into the desired-state directory
 #[derive(Debug, Args)]
@@ -62,19 +62,37 @@ struct Applied {
 }
 
 pub(super) async fn run(settings: &Settings, args: ApplyArgs) -> Result<Exit, Error> {
-    let inputs = input::read(&args.files)?;
+    apply(settings, input::read(&args.files)?, args.dry_run, args.output).await
+}
+
+/// Applies documents that a command has written, by the names of their files.
+pub(super) async fn texts(
+    settings: &Settings,
+    texts: Vec<(PathBuf, String)>,
+    dry_run: bool,
+    output: Format,
+) -> Result<Exit, Error> {
+    let input = |(file, text): (PathBuf, String)| {
+        let manifests = parse_located(&file, text.as_bytes()).map_err(Error::Refused)?;
+        Ok(Input { file, bytes: text.into_bytes(), manifests })
+    };
+    let inputs = texts.into_iter().map(input).collect::<Result<_, Error>>()?;
+    apply(settings, inputs, dry_run, output).await
+}
+
+async fn apply(settings: &Settings, inputs: Vec<Input>, dry_run: bool, output: Format) -> Result<Exit, Error> {
     let directory = DesiredDirectory::read(&settings.desired)?;
     let placed = place::place(inputs, &directory)?;
     let applied = applied(&placed, &directory);
-    let uptake = if args.dry_run { Uptake::nobody() } else { Uptake::prepare(settings).await };
-    if !args.dry_run {
+    let uptake = if dry_run { Uptake::nobody() } else { Uptake::prepare(settings).await };
+    if !dry_run {
         write(&placed, &directory)?;
     }
-    if args.output == Format::Text {
-        output::print(&rendered(&applied, args.dry_run))?;
+    if output == Format::Text {
+        output::print(&rendered(&applied, dry_run))?;
     }
     let plans = uptake.plans(applied.iter().map(|applied| &applied.changed)).await?;
-    report(&args, &applied, plans.as_deref())?;
+    report((dry_run, output), &applied, plans.as_deref())?;
     Ok(Exit::Good)
 }
 
@@ -114,9 +132,9 @@ fn rendered(applied: &[Applied], dry_run: bool) -> String {
     output::lines(lines)
 }
 
-fn report(args: &ApplyArgs, applied: &[Applied], plans: Option<&[PlanView]>) -> Result<(), Error> {
-    match (args.output, plans) {
-        (Format::Json, plans) => output::json(&json!({"dryRun": args.dry_run, "items": applied, "plans": plans})),
+fn report((dry_run, output): (bool, Format), applied: &[Applied], plans: Option<&[PlanView]>) -> Result<(), Error> {
+    match (output, plans) {
+        (Format::Json, plans) => output::json(&json!({"dryRun": dry_run, "items": applied, "plans": plans})),
         (Format::Text, Some(plans)) if plans.iter().any(PlanView::differs) => {
             let plans = plans.iter().filter(|plan| plan.differs()).flat_map(diff::plan_lines);
             let heading = [String::new(), "What mooring plans:".to_owned()];

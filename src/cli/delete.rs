@@ -63,6 +63,11 @@ pub(super) fn run(settings: &Settings, args: &DeleteArgs) -> Result<Exit, Error>
     Ok(Exit::Good)
 }
 
+/// Takes a document out of the directory, which is to be read again before the next one.
+pub(super) fn take_out(located: &Located, directory: &DesiredDirectory) -> Result<(), Error> {
+    change(located, directory)?.make(directory)
+}
+
 /// The one place where the object is declared.
 fn only_declaration<'a>(key: &Key, directory: &'a DesiredDirectory) -> Result<&'a Located, Error> {
     match directory.declarations(key).as_slice() {

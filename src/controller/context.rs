@@ -151,6 +151,9 @@ impl Context {
             histories: Mutex::new(record.history.load_all()),
             resolved: Mutex::default(),
             owners: Mutex::default(),
+            holds: Mutex::default(),
+            expansion: Mutex::default(),
+            found: Mutex::default(),
             latest: Mutex::default(),
             clock,
             fingerprints,
@@ -253,10 +256,13 @@ impl Context {
         let findings = Findings { generation: object.generation(), plan, failure, refusal: refusal.as_deref() };
         let previous = self.record.status.get(key).unwrap_or_default();
         let news = self.record.status.set(key, status::conditions(&previous, &findings, self.world.clock.now()));
-        if let (true, Some(wait)) = (news, &plan.wait)
-            && !wait.ends_by_itself()
-        {
-            self.record.events.warning(key.clone(), wait.code(), wait.to_string());
+        match &plan.wait {
+            Some(wait @ Wait::Held { .. }) if news => self.record.events.normal(key.clone(), wait.code(), wait.to_string()),
+            Some(Wait::HoldOver { since }) if news => self.hold_over(key, &previous, *since),
+            Some(wait) if news && !wait.ends_by_itself() => {
+                self.record.events.warning(key.clone(), wait.code(), wait.to_string());
+            }
+            Some(_) | None => {}
         }
         if let (true, Some(Wait::CrashLoop { .. })) = (news, &plan.wait) {
             self.record.metrics.crash_loop(key.kind);
@@ -265,6 +271,11 @@ impl Context {
 
     /// Since when the object has not been as declared, for the time it takes to correct it.
     pub(super) fn fault_since(&self, key: &Key, plan: &Plan, mark: Option<Mark>) -> Option<Instant> {
+        if !plan.withheld.is_empty() {
+            // The time in which we were told to do nothing is not ours.
+            lock(&self.faults).remove(key);
+            return None;
+        }
         if plan.is_converged() {
             return None;
         }
@@ -294,6 +305,9 @@ impl Context {
         let readiness = containers.iter().map(crate::plan::container::Container::readiness).max().unwrap_or(Readiness::Down);
         if lock(&self.readiness).insert(key.clone(), readiness) != Some(readiness) {
             self.look_at_users(key);
+            if let Some(parent) = self.world.reader.get(key).and_then(|object| object.expanded_from()) {
+                self.triggers.trigger(&parent);
+            }
         }
     }
 

@@ -16,11 +16,11 @@ use futures::StreamExt;
 
 use super::{Context, world::lock};
 use crate::{
-    manifest::{Key, Kind, Manifest},
+    manifest::{Key, Kind},
     observe::snapshot::Snapshot,
     resolve::Desired,
     settings::Settings,
-    source::{self, catalogue::Catalogue, directory::Scanner},
+    source::{self, catalogue::Catalogue, directory::Scanner, plugin::Plugins},
     store::{Changes, Writer},
 };
 
@@ -43,6 +43,7 @@ struct Inner {
     writer: Writer,
     scanner: Scanner,
     catalogue: Catalogue,
+    plugins: Plugins,
 }
 
 /// What is wrong with the files.
@@ -64,7 +65,13 @@ impl DesiredState {
     pub fn open(settings: &Settings, writer: Writer) -> Result<Self, Error> {
         let catalogue = Catalogue::load(&settings.state)?;
         let scanner = Scanner::new(&settings.desired);
-        Ok(Self { inner: tokio::sync::Mutex::new(Inner { writer, scanner, catalogue }), report: Mutex::default() })
+        let plugins = Plugins::load(&settings.state).unwrap_or_else(|error| {
+            // Their own directories say it again, unless they are broken just now.
+            tracing::error!(error = crate::error_chain(&error), "what plugins last said is lost");
+            Plugins::default()
+        });
+        let inner = Inner { writer, scanner, catalogue, plugins };
+        Ok(Self { inner: tokio::sync::Mutex::new(inner), report: Mutex::default() })
     }
 
     /// What keeps the directory from being believed.
@@ -102,8 +109,7 @@ impl Context {
                 tracing::error!(reason = message, "the desired state cannot be read");
                 lock(&self.desired.report).directory = Some(message);
                 // On the first scan there may still be the last good state of an earlier run.
-                let manifests = inner.catalogue.manifests();
-                self.apply(&mut inner, manifests);
+                self.apply(&mut inner);
                 return;
             }
         };
@@ -112,26 +118,33 @@ impl Context {
                            (to really want nothing, put a YAML file with only a comment into it)";
             tracing::error!("{message}");
             lock(&self.desired.report).directory = Some(message.to_owned());
-            let manifests = inner.catalogue.manifests();
-            self.apply(&mut inner, manifests);
+            self.apply(&mut inner);
             return;
         }
         inner.catalogue.merge(&scan);
         if let Err(error) = inner.catalogue.save(&self.world.settings.state) {
             tracing::error!(error = crate::error_chain(&error), "the last good desired state could not be kept");
         }
-        self.report(&inner.catalogue);
-        let manifests = inner.catalogue.manifests();
-        self.apply(&mut inner, manifests);
+        self.apply(&mut inner);
+        self.report(&inner);
     }
 
-    fn report(&self, catalogue: &Catalogue) {
-        let problems = catalogue.problems().to_vec();
+    /// Expands plugins again: what was found of their containers has changed.
+    pub(super) async fn expand_again(&self) {
+        self.apply(&mut *self.desired.inner.lock().await);
+    }
+
+    fn report(&self, inner: &Inner) {
+        let Inner { catalogue, plugins, .. } = inner;
+        let problems = [catalogue.problems(), plugins.problems()].concat();
         for problem in &problems {
             tracing::warn!("{problem}");
         }
         self.record.metrics.manifests_refused(problems.len());
-        let refused = catalogue.retained();
+        let mut refused = catalogue.retained();
+        for (key, reason) in plugins.broken() {
+            refused.entry(key.clone()).or_insert_with(|| format!("the last good version stays in force: {reason}"));
+        }
         let report = Report { directory: None, objects: refused.clone(), problems };
         let before = std::mem::replace(&mut *lock(&self.desired.report), report).objects;
         for (key, message) in &refused {
@@ -144,8 +157,10 @@ impl Context {
         touched.for_each(|key| self.triggers.trigger(key));
     }
 
-    fn apply(&self, inner: &mut Inner, manifests: BTreeMap<Key, Manifest>) {
+    fn apply(&self, inner: &mut Inner) {
+        let manifests = self.expanded(inner.catalogue.manifests(), &mut inner.plugins);
         let Changes { touched, gone } = inner.writer.replace(manifests);
+        self.holds_changed();
         for key in gone {
             match key.kind {
                 // Its containers are still there, and have to go first.
@@ -154,7 +169,12 @@ impl Context {
                     self.triggers.trigger(&key);
                 }
                 // Its files are the user's, or it has nothing of its own.
-                Kind::Environment | Kind::Proxy | Kind::ModelProvider | Kind::Plugin | Kind::Hold => inner.writer.forget(&key),
+                Kind::Environment | Kind::Proxy | Kind::ModelProvider | Kind::Plugin => inner.writer.forget(&key),
+                Kind::Hold => {
+                    inner.writer.forget(&key);
+                    self.holds_changed();
+                    self.record.status.forget(&key);
+                }
             }
             self.look_at_users(&key);
         }
@@ -177,6 +197,10 @@ impl Context {
             return;
         }
         let mut inner = self.desired.inner.lock().await;
+        if inner.plugins.has_unknown() {
+            // Any of them may be of a plugin that nobody has ever understood.
+            return;
+        }
         if inner.catalogue.is_empty() && !inner.catalogue.has_files() {
             let message = "the desired-state directory is empty while there are containers of ours, which looks like a missing mount: \
                            nothing is removed (to really want nothing, put a YAML file with only a comment into it)";

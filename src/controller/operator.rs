@@ -9,7 +9,6 @@ use super::Context;
 use crate::{
     http::Operator,
     manifest::{Key, Kind, Manifest},
-    plan::plan,
     record::{
         events::{self, EventFilter, Subject},
         journal::{self, Actor, AuditFilter, Command, Outcome},
@@ -116,7 +115,7 @@ impl super::world::World {
                 continue;
             };
             let seen = self.observe(&desired, now).await.map_err(|error| crate::error_chain(&error))?;
-            plans.push(PlanView::new(key, &plan(&seen.situation), refused));
+            plans.push(PlanView::new(key, &self.plan(&object, &seen.situation), refused));
         }
         // What is to be removed comes first: it is what nobody wants to overlook.
         plans.sort_by_key(|plan| !plan.steps.iter().any(|step| step.why == "NoLongerWanted"));

@@ -12,7 +12,7 @@ use crate::{
     execute::{self, Pass, Report, execute, files},
     manifest::Key,
     observe::engine,
-    plan::{Plan, Situation, Wait, plan},
+    plan::{Plan, Situation, Wait},
     record::{
         journal::{Actor, PassId},
         pass::PassOutcome,
@@ -108,7 +108,8 @@ async fn guarded(object: &Object, ctx: &Context) -> Result<Action, Error> {
             Ok(Action::await_change())
         }
         Looked::Waiting { next, .. } => Ok(next.map_or_else(Action::await_change, Action::requeue)),
-        Looked::Converged | Looked::Refused(_) => Ok(Action::await_change()),
+        Looked::Converged => Ok(ctx.world.hold_ends_in(key).map_or_else(Action::await_change, Action::requeue)),
+        Looked::Refused(_) => Ok(Action::await_change()),
     }
 }
 
@@ -149,7 +150,7 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
             return Err(Error::Observe { key: key.clone(), source });
         }
     };
-    let plan = plan(&seen.situation);
+    let plan = ctx.world.plan(object, &seen.situation);
     ctx.readiness_changed(key, &seen.situation);
     let fault = ctx.fault_since(key, &plan, mark);
     if plan.steps.is_empty() || ctx.world.settings.mode == Mode::Observe {
@@ -213,14 +214,13 @@ impl Context {
                 }
                 return Ok(());
             }
-            (
-                Situation::Environment(..)
-                | Situation::Proxy(..)
-                | Situation::ModelProvider(..)
-                | Situation::Plugin(..)
-                | Situation::Hold(..),
-                _,
-            ) => return Ok(()),
+            (Situation::Plugin(_, observed), _) => {
+                self.found(object.key(), &observed.found).await;
+                return Ok(());
+            }
+            (Situation::Environment(..) | Situation::Proxy(..) | Situation::ModelProvider(..) | Situation::Hold(..), _) => {
+                return Ok(());
+            }
         };
         let reset_after = SignedDuration::try_from(reset_after.0).unwrap_or(SignedDuration::MAX);
         let history = self.world.history(object.key(), object.generation());

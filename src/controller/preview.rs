@@ -22,7 +22,7 @@ use crate::{
     record::{self, Record},
     secret::FingerprintKey,
     settings::Settings,
-    source::{catalogue::Catalogue, directory},
+    source::{catalogue::Catalogue, directory, plugin::Plugins},
     store,
     view::{AuditView, EventView, Health, ObjectView, PlanView},
 };
@@ -63,7 +63,7 @@ impl Preview {
             return Err(Error::Refused(catalogue.problems().to_vec()));
         }
         let (reader, mut writer) = store::store();
-        writer.replace(catalogue.manifests());
+        let mut plugins = Plugins::load(&settings.state).unwrap_or_default();
         let failed = |source| Error::Record { source };
         let (record, fingerprints) = if settings.state.join(record::FILE).exists() {
             let record = Record::join(&settings.state, record::Settings::default()).await.map_err(failed)?;
@@ -81,12 +81,23 @@ impl Preview {
             histories: Mutex::new(record.as_ref().map(|record| record.history.load_all()).unwrap_or_default()),
             resolved: Mutex::default(),
             owners: Mutex::default(),
+            holds: Mutex::default(),
+            expansion: Mutex::default(),
+            found: Mutex::default(),
             latest: Mutex::default(),
             clock,
             fingerprints,
             reader,
             settings,
         };
+        writer.replace(world.expanded(catalogue.manifests(), &mut plugins));
+        if !plugins.problems().is_empty() {
+            return Err(Error::Refused(plugins.problems().to_vec()));
+        }
+        if world.find_all().await {
+            writer.replace(world.expanded(catalogue.manifests(), &mut plugins));
+        }
+        world.read_holds();
         Ok(Self { world, record })
     }
 }

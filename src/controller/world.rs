@@ -11,10 +11,12 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+use super::plugins::Expanded;
 use crate::{
     clock::Clock,
     dotenv::Values,
     execute::Environments,
+    expand::Found,
     manifest::{Key, Kind},
     observe::{
         container::Lens,
@@ -59,6 +61,12 @@ pub struct World {
     pub resolved: Mutex<BTreeMap<Key, Desired>>,
     /// Whom the containers of the last list belong to, by their ids.
     pub owners: Mutex<HashMap<String, Key>>,
+    /// What is to be left alone, and until when.
+    pub holds: Mutex<Arc<[plan::hold::Desired]>>,
+    /// What became of plugins.
+    pub expansion: Mutex<Arc<Expanded>>,
+    /// The containers that Compose has made for plugins.
+    pub found: Mutex<BTreeMap<Key, Vec<Found>>>,
     /// The last list.
     pub latest: Mutex<Option<Arc<Snapshot>>>,
 }
@@ -172,11 +180,11 @@ impl World {
                 Ok(Seen { situation: Situation::ModelProvider(desired.clone(), observed), environments: Environments::new() })
             }
             Desired::Plugin(desired) => {
-                let observed = plan::plugin::Observed { at: self.clock.now() };
+                let observed = self.observe_plugin(desired, not_before).await?;
                 Ok(Seen { situation: Situation::Plugin(desired.clone(), observed), environments: Environments::new() })
             }
             Desired::Hold(desired) => {
-                let observed = plan::hold::Observed { at: self.clock.now() };
+                let observed = self.observe_hold(desired);
                 Ok(Seen { situation: Situation::Hold(desired.clone(), observed), environments: Environments::new() })
             }
             Desired::Absent(key) => {

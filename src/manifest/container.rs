@@ -215,6 +215,9 @@ pub struct EnvFrom {
     /// The variables to take. Without it: all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<Vec<String>>,
+    /// Variables to take besides `keys` when they have a value; nothing waits for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub optional_keys: Vec<String>,
 }
 
 /// A network that is not a user-defined one.

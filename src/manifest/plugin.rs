@@ -27,11 +27,13 @@ pub struct PluginSpec {
     #[serde(default = "yes")]
     pub enabled: bool,
     /// The name of the stack, which stands before the names of its containers and networks, as in `shop_claw`.
+    #[schemars(regex(pattern = r"^[a-z0-9][a-z0-9_-]*$"))]
+    #[schemars(extend("x-mooring-words" = "the name of a stack: lower-case letters, digits, `_` and `-`"))]
     pub project: String,
     /// The `Environment` whose secrets file gets the secrets that the plugin needs, and whose values its container gets.
     pub environment: String,
-    /// The image of the plugin's container. Default: what the fragment says. Without either, the container is one
-    /// that somebody else makes.
+    /// The image of the plugin's container, which Mooring makes then. Default: what the plugin's manifest says, unless
+    /// it brings a Compose file. Without an image the container is one that Compose makes; it is found by Compose's labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// The network of the plugin's container. Default: `PROJECT_network`.
@@ -56,8 +58,12 @@ pub struct PluginRoute {
     /// The `Proxy` that gets the route.
     pub proxy: String,
     /// The host name.
+    #[schemars(regex(pattern = r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$"))]
+    #[schemars(extend("x-mooring-words" = "a host name such as api.example.com or *.example.com"))]
     pub host: String,
-    /// The path. Default: what the plugin's manifest says, else `/NAME/`.
+    /// The beginning of the path. Default: what the plugin's manifest says, else `/NAME/`. Webhooks are reached at their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^/[A-Za-z0-9._~%!&'()*+,=:@/-]*$"))]
+    #[schemars(extend("x-mooring-words" = "a path that begins with / and has no spaces, quotes, braces or semicolons"))]
     pub path: Option<String>,
 }

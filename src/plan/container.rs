@@ -60,6 +60,8 @@ pub enum Variables {
         name: String,
         /// The variables; all, without a list.
         keys: Option<Vec<String>>,
+        /// Variables besides, if they have a value.
+        optional: Vec<String>,
     },
 }
 

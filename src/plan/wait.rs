@@ -160,6 +160,23 @@ pub enum Wait {
         /// The file.
         file: String,
     },
+    /// Somebody asked to leave it alone.
+    Held {
+        /// By this.
+        hold: Key,
+        /// When that ends.
+        until: Timestamp,
+        /// Who asked.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// Why.
+        reason: String,
+    },
+    /// The hold itself is over.
+    HoldOver {
+        /// When it ended.
+        since: Timestamp,
+    },
 }
 
 impl Wait {
@@ -194,6 +211,8 @@ impl Wait {
             Self::RouteFails { .. } => "RouteFails",
             Self::OutOfSight { .. } => "OutOfSight",
             Self::FileTaken { .. } => "FileTaken",
+            Self::Held { .. } => "Held",
+            Self::HoldOver { .. } => "HoldOver",
         }
     }
 
@@ -208,7 +227,8 @@ impl Wait {
             | Self::StopUnderWay { .. }
             | Self::BackingOff { .. }
             | Self::ReloadsSpaced { .. } => ConditionType::Progressing,
-            Self::StoppedByHand { .. } | Self::Paused => ConditionType::Held,
+            Self::StoppedByHand { .. } | Self::Paused | Self::Held { .. } => ConditionType::Held,
+            Self::HoldOver { .. } => ConditionType::Ready,
             Self::CrashLoop { .. } => ConditionType::CrashLoop,
             Self::MissingVariable { .. }
             | Self::RecreateForbidden { .. }
@@ -239,10 +259,17 @@ impl Wait {
             | Self::BackingOff { until, .. }
             | Self::ReloadsSpaced { until }
             | Self::ChangeRefused { until, .. }
-            | Self::RouteFails { until, .. } => Some(*until),
+            | Self::RouteFails { until, .. }
+            | Self::Held { until, .. } => Some(*until),
             Self::ReplacementFailed { until, .. } | Self::ImageUnavailable { until, .. } => *until,
             _ => None,
         }
+    }
+
+    /// Whether it keeps something from being as declared. A hold by itself does not: what is held may well be.
+    #[must_use]
+    pub fn is_in_the_way(&self) -> bool {
+        !matches!(self, Self::Held { .. } | Self::HoldOver { .. })
     }
 
     /// Whether `run --once` has to go on: what it waits for comes without a person.
@@ -307,6 +334,11 @@ impl fmt::Display for Wait {
             Self::FileTaken { file } => {
                 write!(f, "{file} exists and was not generated for it; move it away, or remove the route")
             }
+            Self::Held { hold, until, by, reason } => {
+                let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+                write!(f, "held until {until:.0}{by} ({hold}): {reason}")
+            }
+            Self::HoldOver { since } => write!(f, "it ended at {since:.0} and holds nothing any more"),
         }
     }
 }

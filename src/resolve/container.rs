@@ -67,8 +67,11 @@ fn dependencies(spec: &ContainerSpec) -> Vec<Dependency> {
 
 /// The sources of variables in ascending precedence: what is written out wins.
 fn variables(spec: &ContainerSpec) -> Vec<Variables> {
-    let environments =
-        spec.env_from.iter().map(|from| Variables::Environment { name: from.environment.clone(), keys: from.keys.clone() });
+    let environments = spec.env_from.iter().map(|from| Variables::Environment {
+        name: from.environment.clone(),
+        keys: from.keys.clone(),
+        optional: from.optional_keys.clone(),
+    });
     let literal = spec.environment.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect();
     environments.chain([Variables::Literal(literal)]).collect()
 }

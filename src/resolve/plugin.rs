@@ -1,8 +1,7 @@
-//! `Plugin`: what it has expanded into.
+//! `Plugin`: whether it is wanted. What it expands into is resolved by itself.
 
-use super::{Error, Lookup};
 use crate::{manifest::PluginSpec, plan::plugin::Desired, store::Object};
 
-pub(super) fn resolve(object: &Object, _spec: &PluginSpec, _others: &impl Lookup) -> Result<Desired, Error> {
-    Ok(Desired { key: object.key().clone(), generation: object.generation() })
+pub(super) fn resolve(object: &Object, spec: &PluginSpec) -> Desired {
+    Desired { key: object.key().clone(), generation: object.generation(), spec: spec.clone() }
 }

@@ -28,6 +28,7 @@ use mooring::{
         journal::{AuditEntry, AuditFilter},
     },
     settings::{Mode, Settings},
+    view::PlanView,
 };
 use tokio::{runtime::Runtime, task::JoinHandle};
 
@@ -200,6 +201,11 @@ impl Host {
             events.list(&filter).await.unwrap()
         });
         listed.into_iter().map(|event| (event.key.reason, event.count)).collect()
+    }
+
+    /// What would be done for an object now.
+    pub fn plans(&self, key: &str) -> Vec<PlanView> {
+        self.runtime.block_on(self.context().world.plans(Some(&key.parse().unwrap()))).unwrap_or_default()
     }
 
     // Files

@@ -14,6 +14,7 @@ mod deaths;
 mod desired;
 mod drift;
 mod files;
+mod holds;
 mod host;
 mod limits;
 mod others;

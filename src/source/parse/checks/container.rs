@@ -111,7 +111,8 @@ fn variables(draft: &mut Draft<'_>) {
     }
     let sources = draft.value("/spec/envFrom").and_then(Value::as_array).map_or(0, Vec::len);
     for source in 0..sources {
-        for (pointer, name) in entries(draft, &format!("/spec/envFrom/{source}/keys")) {
+        let lists = ["keys", "optionalKeys"].map(|list| entries(draft, &format!("/spec/envFrom/{source}/{list}")));
+        for (pointer, name) in lists.into_iter().flatten() {
             if !is_valid(&name) {
                 wrong(draft, &pointer, "expected the name of a variable", None);
             }
