@@ -44,6 +44,8 @@ pub struct Host {
     pub name: String,
     /// Where it looks for the engine.
     pub engine: String,
+    /// Where everybody else finds the engine.
+    pub outside: String,
     directory: tempfile::TempDir,
     runtime: Runtime,
     running: Option<(Arc<Context>, JoinHandle<()>)>,
@@ -78,7 +80,8 @@ impl Host {
         assert!(answers.is_ok_and(|answer| answer.status.success()), "no Docker Engine: run `make setup`");
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let host = Self { name, engine: Settings::ENGINE.to_owned(), directory, runtime, running: None };
+        let (engine, outside) = (Settings::ENGINE.to_owned(), Settings::ENGINE.to_owned());
+        let host = Self { name, engine, outside, directory, runtime, running: None };
         fs::create_dir_all(host.path("")).unwrap();
         for (file, text) in manifests {
             host.write(file, text);
@@ -235,11 +238,17 @@ impl Host {
 
     // The engine
 
+    fn client(&self) -> Command {
+        let mut command = Command::new("docker");
+        command.env("DOCKER_HOST", &self.outside);
+        command
+    }
+
     /// Runs `docker` with these words and says what it printed.
     #[track_caller]
     pub fn docker(&self, command: &str) -> String {
         let words: Vec<String> = command.split(' ').map(|word| word.replace('@', &format!("{}-", self.name))).collect();
-        let output = Command::new("docker").args(&words).output().unwrap();
+        let output = self.client().args(&words).output().unwrap();
         assert!(output.status.success(), "docker {command}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
@@ -247,7 +256,7 @@ impl Host {
     /// One thing about a container, by a template; nothing when there is no container.
     pub fn inspect(&self, container: &str, template: &str) -> Option<String> {
         let name = format!("{}-{container}", self.name);
-        let output = Command::new("docker").args(["container", "inspect", "--format", template, &name]).output().unwrap();
+        let output = self.client().args(["container", "inspect", "--format", template, &name]).output().unwrap();
         output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
     }
 
@@ -305,17 +314,17 @@ impl Host {
 
     // Dying
 
-    /// Name and directory, for another process.
+    /// Name, engine and directory, for another process.
     pub fn handle(&self) -> String {
-        format!("{} {}", self.name, self.directory.path().display())
+        format!("{} {} {}", self.name, self.engine, self.directory.path().display())
     }
 
     /// Converges once on the host of another process.
     pub fn converge_elsewhere(handle: &str) -> controller::once::Outcome {
-        let (name, directory) = handle.split_once(' ').unwrap();
+        let [name, engine, directory] = handle.split(' ').collect::<Vec<_>>().try_into().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
-            let Open { ctx, .. } = open(Path::new(directory), name, Settings::ENGINE).await.unwrap();
+            let Open { ctx, .. } = open(Path::new(directory), name, engine).await.unwrap();
             let outcome = controller::once::once(&ctx, PATIENCE).await;
             ctx.record.shutdown().await;
             outcome
@@ -335,12 +344,12 @@ impl Host {
 
     fn remove_everything(&self) {
         let remove = |list: &[&str], remove: &[&str]| {
-            let listed = Command::new("docker").args(list).output().unwrap();
+            let listed = self.client().args(list).output().unwrap();
             let ids = String::from_utf8(listed.stdout).unwrap();
             let ids: Vec<&str> = ids.split_whitespace().collect();
             if !ids.is_empty() {
                 // What is gone already is what we want.
-                let _ = Command::new("docker").args(remove).args(ids).output();
+                let _ = self.client().args(remove).args(ids).output();
             }
         };
         let (owner, name) = (format!("label=dev.mooring.owner={}", self.name), format!("name={}-", self.name));

@@ -20,3 +20,4 @@ mod others;
 mod outages;
 mod people;
 mod replacements;
+mod restarts;

@@ -53,10 +53,14 @@ impl Docker {
 
     /// Gives the text of the marker that is there, which is this one only if there was none.
     pub(super) async fn make_marker(&self, name: &str, text: &str) -> Result<String, Error> {
+        const CALL: &str = "inspect-volume";
+        let path = in_path(CALL, name)?;
         let mut labels = self.owner_label();
         labels.insert(MARKER_LABEL.to_owned(), text.to_owned());
-        // Making a volume that exists gives back the one that is there, labels included.
-        let mut volume = self.make_volume(name, labels).await?;
+        // Making a volume that exists changes nothing. The answer may lack the labels of the one that is there: an engine
+        // that has been started anew does not know them before it is asked for the volume itself.
+        self.make_volume(name, labels).await?;
+        let mut volume = self.connection.ask(CALL, async |client| client.inspect_volume(path).await).await?;
         Ok(volume.labels.remove(MARKER_LABEL).unwrap_or_default())
     }
 
