@@ -29,19 +29,17 @@ impl PrivateEngine {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         let config = format!(
-            "version = 2\nroot = {:?}\nstate = {:?}\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\n  address = {:?}\n",
-            at("containerd"),
-            at("containerd-state"),
-            at("c.sock")
+            "version = 2\nroot = '{0}/containerd'\nstate = '{0}/containerd-state'\n\
+             disabled_plugins = ['io.containerd.grpc.v1.cri']\n[grpc]\n  address = '{0}/c.sock'\n",
+            directory.path().display()
         );
         fs::write(at("containerd.toml"), config).unwrap();
         let containerd = daemon(Command::new("containerd").arg("--config").arg(at("containerd.toml")), &at("containerd.log"));
         let mut engine = Self { directory, containerd, dockerd: None };
         engine.eventually("containerd answers", |engine| engine.at("c.sock").exists());
         engine.comes_back();
-        let images = Command::new("docker").args(["save", "mooring-demo/web:1"]).stdout(Stdio::piped()).spawn().unwrap();
-        let load = Command::new("docker").args(["--host", &engine.address(), "load"]).stdin(images.stdout.unwrap()).output();
-        assert!(load.unwrap().status.success());
+        let copy = format!("docker save mooring-demo/web:1 | docker --host {} load", engine.address());
+        assert!(Command::new("sh").args(["-c", &copy]).output().unwrap().status.success(), "no image: run `make setup`");
         engine
     }
 
