@@ -21,6 +21,7 @@ mod error;
 mod events;
 mod explain;
 mod get;
+mod health;
 mod logging;
 mod output;
 mod release;
@@ -124,6 +125,7 @@ enum Command {
     Events(events::EventsArgs),
     Audit(audit::AuditArgs),
     Release(release::ReleaseArgs),
+    Health(health::HealthArgs),
     Validate(validate::ValidateArgs),
     Explain(explain::ExplainArgs),
     Crds(crds::CrdsArgs),
@@ -187,6 +189,7 @@ impl Cli {
             Command::Events(args) => events::run(&settings, args).await,
             Command::Audit(args) => audit::run(&settings, args).await,
             Command::Release(args) => release::run(&settings, args).await,
+            Command::Health(args) => health::run(&settings, args).await,
             Command::Validate(args) => validate::run(&settings, &args),
             Command::Explain(args) => explain::run(&args),
             Command::Crds(args) => crds::run(&args),
