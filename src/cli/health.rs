@@ -12,16 +12,16 @@ use crate::{settings::Settings, view::Health};
 /// Say whether the mooring that runs here is alive, or ready
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Examples:
+  mooring health
+  mooring health --ready -o json
+
 Alive: its loop has turned lately. Ready: it has seen the whole host, the engine answers, and the journal can be written.
 
 Exit codes:
   0  it is
   1  it is not, and the answer says why
-  2  no mooring runs here
-
-Examples:
-  mooring health
-  mooring health --ready -o json")]
+  2  no mooring runs here")]
 pub(super) struct HealthArgs {
     /// Ask whether it is ready, which is more than alive
     #[arg(long)]
