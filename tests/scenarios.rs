@@ -58,6 +58,7 @@ scenarios! {
     last_good_image,
     manifest_broken,
     name_taken,
+    network_doubled,
     observe_only,
     paused,
     references,

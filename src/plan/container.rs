@@ -3,6 +3,7 @@
 pub mod absent;
 mod create;
 mod differences;
+mod doubles;
 pub mod heal;
 mod recover;
 mod replace;
@@ -96,6 +97,8 @@ pub struct Observed {
     pub taken_names: BTreeSet<String>,
     /// Networks that the shape names and that do not exist.
     pub missing_networks: BTreeSet<String>,
+    /// Networks that the shape names and of which there are several: all that have the name.
+    pub doubles: BTreeMap<String, Vec<Double>>,
     /// Volumes that the shape names and that do not exist.
     pub missing_volumes: BTreeSet<String>,
     /// Images that a new container may need, the wanted one and the last good one, and that the
@@ -112,6 +115,21 @@ pub struct Observed {
     pub stop_suspected_until: Option<Timestamp>,
     /// What is remembered.
     pub history: History,
+}
+
+/// One of several networks with the same name.
+///
+/// Engines before API 1.44 permit them, and then refuse to start whatever is to be on one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Double {
+    /// The engine's id.
+    pub id: String,
+    /// Whether we made it.
+    pub ours: bool,
+    /// Whether some container is on it, or was when it last ran.
+    pub in_use: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
 /// A variable that the container should have.
@@ -295,6 +313,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     if let (true, Some(fallback)) = (plan.is_converged(), &observed.history.fallback) {
         plan.wait = Some(Wait::OnLastGoodImage { image: fallback.good.clone(), wanted: fallback.bad.clone() });
     }
+    doubles::clear(&mut plan, observed);
     plan
 }
 

@@ -7,6 +7,7 @@
 use std::{
     fmt::Write as _,
     fs,
+    io::{Read, Write as _},
     path::{Path, PathBuf},
     process::Command,
     sync::{
@@ -242,6 +243,31 @@ impl Host {
         let output = Command::new("docker").args(&words).output().unwrap();
         assert!(output.status.success(), "docker {command}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Makes a network as a Mooring of this owner does, whether or not there is one; its id. None where names are unique.
+    pub fn another_network(&self, name: &str, owner: &str) -> Option<String> {
+        let body =
+            format!(r#"{{"Name": "{}-{name}", "Driver": "bridge", "Labels": {{"dev.mooring.owner": "{owner}"}}}}"#, self.name);
+        let mut socket = std::os::unix::net::UnixStream::connect("/var/run/docker.sock").unwrap();
+        let head = format!("Host: docker\r\nContent-Type: application/json\r\nContent-Length: {}", body.len());
+        write!(socket, "POST /networks/create HTTP/1.0\r\n{head}\r\n\r\n{body}").unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        if answer.contains(" 409 ") {
+            return None;
+        }
+        let (_, id) = answer.split_once(r#""Id":""#).unwrap_or_else(|| panic!("{answer}"));
+        Some(id.split('"').next().unwrap().to_owned())
+    }
+
+    /// The ids of the networks of this name, oldest first.
+    pub fn networks(&self, name: &str) -> Vec<String> {
+        let filter = format!("name=^{}-{name}$", self.name);
+        let listed = self.docker(&format!("network ls --no-trunc --filter {filter} --format {{{{.CreatedAt}}}}\t{{{{.ID}}}}"));
+        let mut lines: Vec<&str> = listed.lines().collect();
+        lines.sort_unstable();
+        lines.into_iter().map(|line| line.split('\t').nth(1).unwrap().to_owned()).collect()
     }
 
     /// One thing about a container, by a template; nothing when there is no container.

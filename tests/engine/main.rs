@@ -16,6 +16,7 @@ mod drift;
 mod files;
 mod host;
 mod limits;
+mod networks;
 mod others;
 mod outages;
 mod people;

@@ -5,6 +5,7 @@
 
 mod changed_again;
 mod create;
+mod doubles;
 mod in_place;
 mod interrupted;
 mod others;
@@ -236,6 +237,7 @@ fn world() -> World {
         containers: Vec::new(),
         taken_names: BTreeSet::new(),
         missing_networks: BTreeSet::new(),
+        doubles: BTreeMap::new(),
         missing_volumes: BTreeSet::new(),
         missing_images: BTreeSet::new(),
         variables: BTreeMap::new(),
@@ -263,6 +265,13 @@ impl World {
 
     fn no_network(mut self, name: &str) -> Self {
         self.0.missing_networks.insert(name.to_owned());
+        self
+    }
+
+    /// One of several networks of this name: whose it is, whether it is used, when it was made.
+    fn double(mut self, name: &str, (id, ours, in_use): (&str, bool, bool), seconds: i64) -> Self {
+        let double = Double { id: id.to_owned(), ours, in_use, created_at: seconds_ago(seconds) };
+        self.0.doubles.entry(name.to_owned()).or_default().push(double);
         self
     }
 
