@@ -67,6 +67,7 @@ scenarios! {
     replacement_fails_beside,
     replacement_fails_exclusive,
     secret_changed,
+    secret_changed_in_order,
     secret_known_to_a_container_only,
     secret_lost_while_engine_away,
     secrets,

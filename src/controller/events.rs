@@ -55,7 +55,7 @@ async fn until_gone(ctx: &Context) -> Result<(), Error> {
     }
     ctx.engine_reached(&description);
     ctx.world.snapshots.distrust_all();
-    ctx.retries.clear_all();
+    ctx.world.retries.clear_all();
     ctx.look_at_everything(Instant::now());
     while let Some(event) = events.next().await.transpose()? {
         note(ctx, &event);

@@ -145,6 +145,7 @@ impl Lens<'_> {
             variables: BTreeMap::new(),
             missing_variables: BTreeMap::new(),
             dependencies: self.dependencies.clone(),
+            changing: BTreeSet::new(),
             stop_suspected_until: suspected,
             history: self.history.clone(),
         })

@@ -322,6 +322,9 @@ impl Host {
         let mut story = self
             .docker(&format!("ps --all --filter name={} --format {{{{.Names}}}}\t{{{{.Image}}}}\t{{{{.Status}}}}", self.name));
         if let Some((ctx, _)) = &self.running {
+            for problem in ctx.desired.problems() {
+                write!(story, "\n{problem}").unwrap();
+            }
             for key in ctx.world.reader.objects().keys().map(ToString::to_string) {
                 write!(story, "\n{key}\n{}\n  {}", self.holds(&key), self.steps(&key).join("\n  ")).unwrap();
             }

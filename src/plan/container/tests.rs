@@ -5,6 +5,7 @@
 
 mod changed_again;
 mod create;
+mod dependencies;
 mod doubles;
 mod in_place;
 mod interrupted;
@@ -243,6 +244,7 @@ fn world() -> World {
         variables: BTreeMap::new(),
         missing_variables: BTreeMap::new(),
         dependencies: BTreeMap::new(),
+        changing: BTreeSet::new(),
         stop_suspected_until: None,
         history: History { generation: 1, ..History::default() },
     })
@@ -292,6 +294,12 @@ impl World {
 
     fn dependency(mut self, name: &str, readiness: Readiness) -> Self {
         self.0.dependencies.insert(Key::new(Kind::Container, name), readiness);
+        self
+    }
+
+    /// Another version of a dependency is on its way.
+    fn changing(mut self, name: &str) -> Self {
+        self.0.changing.insert(Key::new(Kind::Container, name));
         self
     }
 
