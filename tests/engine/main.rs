@@ -15,6 +15,7 @@ mod desired;
 mod drift;
 mod files;
 mod host;
+mod journal;
 mod limits;
 mod networks;
 mod others;
