@@ -54,14 +54,13 @@ pub struct Context {
     pub record: Record,
     /// What has to be looked at.
     pub triggers: Arc<Triggers>,
-    /// What failed and when it is tried again.
-    pub retries: Retries,
     /// The files that say what is wanted.
     pub desired: DesiredState,
     stopping: watch::Sender<bool>,
     /// Since when each object has not been as declared.
     faults: Mutex<BTreeMap<Key, Instant>>,
-    readiness: Mutex<BTreeMap<Key, Readiness>>,
+    /// How far each object has come, and whether another version of it is.
+    readiness: Mutex<BTreeMap<Key, (Readiness, bool)>>,
     engine: Mutex<EngineState>,
     observed: AtomicBool,
     turned: Mutex<Instant>,
@@ -145,6 +144,7 @@ impl Context {
         let evidence = Arc::new(Mutex::new(Evidence::default()));
         let world = World {
             snapshots: Snapshots::new(Arc::clone(&engines.observe), clock),
+            retries: Retries::default(),
             probes: Some(Probes::new(Arc::clone(&engines.observe), on_change)),
             files: EnvironmentReader::new(fingerprints.clone(), settings.state.clone()),
             evidence: Arc::clone(&evidence),
@@ -172,7 +172,6 @@ impl Context {
             hands,
             record,
             triggers,
-            retries: Retries::default(),
             desired,
             stopping,
             faults: Mutex::default(),
@@ -279,8 +278,8 @@ impl Context {
         }
     }
 
-    /// Lets those that depend on an object look again when it came up or went down.
-    pub(super) fn readiness_changed(&self, key: &Key, situation: &Situation) {
+    /// Lets those that depend on an object look again when it came up or went down, or is or is not to be replaced any more.
+    pub(super) fn readiness_changed(&self, key: &Key, situation: &Situation, plan: &Plan) {
         let containers = match situation {
             Situation::Container(_, observed) | Situation::Healed(_, observed) | Situation::Absent(_, observed) => {
                 &observed.containers
@@ -288,6 +287,7 @@ impl Context {
             Situation::Environment(..) => return,
         };
         let readiness = containers.iter().map(crate::plan::container::Container::readiness).max().unwrap_or(Readiness::Down);
+        let readiness = (readiness, situation.is_on_its_way(plan) && !self.world.retries.is_failing(key));
         if lock(&self.readiness).insert(key.clone(), readiness) != Some(readiness) {
             self.look_at_users(key);
         }
@@ -313,7 +313,7 @@ impl Context {
         let object = self.world.reader.get(key).ok_or_else(|| format!("there is no {key}"))?;
         let history = self.world.history(key, object.generation()).released();
         self.keep(key, history).await;
-        self.retries.clear(key);
+        self.world.retries.clear(key);
         self.triggers.trigger(key);
         Ok(())
     }

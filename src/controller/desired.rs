@@ -159,7 +159,7 @@ impl Context {
             self.look_at_users(&key);
         }
         for key in touched {
-            self.retries.clear(&key);
+            self.world.retries.clear(&key);
             self.triggers.trigger(&key);
             self.look_at_users(&key);
         }

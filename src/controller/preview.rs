@@ -12,6 +12,7 @@ use futures::{StreamExt, stream, stream::BoxStream};
 use super::{
     context::Engines,
     operator::{list_audit, list_events, view},
+    retries::Retries,
     world::World,
 };
 use crate::{
@@ -75,6 +76,7 @@ impl Preview {
         let clock = Clock::system();
         let world = World {
             snapshots: Snapshots::new(Arc::clone(&engines.observe), clock),
+            retries: Retries::default(),
             probes: None,
             files: EnvironmentReader::new(fingerprints.clone(), settings.state.clone()),
             evidence: Arc::default(),

@@ -2,13 +2,14 @@
 //! and what `diff` sees without ever acting.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+use super::retries::Retries;
 use crate::{
     clock::Clock,
     dotenv::Values,
@@ -43,6 +44,8 @@ pub struct World {
     pub reader: Reader,
     /// The engine, as seen.
     pub snapshots: Snapshots,
+    /// What failed and when it is tried again.
+    pub retries: Retries,
     /// Our own checks; none when we only have a look.
     pub probes: Option<Probes>,
     /// For public names of values.
@@ -132,6 +135,11 @@ impl World {
 
     /// Looks at the object's world, which has to be no older than `not_before`.
     pub async fn observe(&self, desired: &Desired, not_before: Instant) -> Result<Seen, engine::Error> {
+        self.observe_for(desired, not_before, &[]).await
+    }
+
+    /// Looks at the object's world for the sake of those on the path, each of which depends on the one after it.
+    async fn observe_for(&self, desired: &Desired, not_before: Instant, path: &[Key]) -> Result<Seen, engine::Error> {
         match desired {
             Desired::Environment(desired) => {
                 let observed = self.observe_environment(desired, not_before).await;
@@ -146,7 +154,10 @@ impl World {
                 let dependencies = self.readiness(&container.depends_on, &snapshot);
                 let suspected = |id: &str| self.stop_suspected_until(id, snapshot.at);
                 let lens = self.lens(&snapshot, &environments, (&probes, &suspected), (dependencies, history));
-                let observed = lens.own(container).await?;
+                let mut observed = lens.own(container).await?;
+                if !container.depends_on.is_empty() && plan::container::has_to_be_made(container, &observed) {
+                    observed.changing = self.changing(container, not_before, path).await?;
+                }
                 Ok(Seen { situation: Situation::Container(container.clone(), observed), environments })
             }
             Desired::Healed(healed) => {
@@ -225,6 +236,36 @@ impl World {
             plan::container::readiness(&listed.state, listed.health, probe.as_ref())
         };
         listed.iter().map(one).max().unwrap_or(Readiness::Down)
+    }
+
+    /// The dependencies of which another version is on its way.
+    ///
+    /// They are looked at just now, in all depth: their own passes may not have come to it yet. This costs something,
+    /// but only while a container has to be made.
+    async fn changing(
+        &self,
+        container: &plan::container::Desired,
+        not_before: Instant,
+        path: &[Key],
+    ) -> Result<BTreeSet<Key>, engine::Error> {
+        let path = [path, std::slice::from_ref(&container.key)].concat();
+        let mut changing = BTreeSet::new();
+        // References are free of circles, except perhaps while several manifests with errors are replaced.
+        for dependency in container.depends_on.iter().filter(|dependency| !path.contains(&dependency.key)) {
+            let Some(Desired::Container(desired)) = self.reader.get(&dependency.key).and_then(|object| self.resolve(&object).0)
+            else {
+                continue;
+            };
+            // What fails for reasons that nobody here knows may fail for ever.
+            if self.retries.is_failing(&dependency.key) {
+                continue;
+            }
+            let seen = Box::pin(self.observe_for(&Desired::Container(desired), not_before, &path)).await?;
+            if seen.situation.is_on_its_way(&plan::plan(&seen.situation)) {
+                changing.insert(dependency.key.clone());
+            }
+        }
+        Ok(changing)
     }
 
     /// The values of the environments that a container takes variables from.

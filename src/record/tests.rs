@@ -366,8 +366,8 @@ async fn repeated_events_fold_also_across_runs() {
         record.events.warning(redis(), "Unhealthy", "its health check fails");
     }
     record.events.normal(redis(), "Started", "start redis");
-    assert_eq!(watch.recv().await.unwrap().key.reason, "Started");
     assert_eq!(watch.recv().await.unwrap().count, 3);
+    assert_eq!(watch.recv().await.unwrap().key.reason, "Started");
     record.shutdown().await;
 
     let (record, _) = open(&state).await;
@@ -378,6 +378,21 @@ async fn repeated_events_fold_also_across_runs() {
     let told: Vec<_> = events.iter().map(|event| (event.key.kind, event.key.reason.as_str(), event.count)).collect();
     assert_eq!(told, [(EventType::Normal, "Started", 1), (EventType::Warning, "Unhealthy", 4)]);
     assert!(events[1].first_at < events[1].last_at);
+}
+
+/// The steps of one pass are told within a millisecond, and used to be listed by their names.
+#[tokio::test]
+async fn what_happened_in_one_moment_is_listed_in_the_order_in_which_it_was_told() {
+    let state = tempfile::tempdir().unwrap();
+    let (record, _) = open(&state).await;
+    let told = ["StopContainer", "RemoveContainer", "CreateContainer", "StartContainer"];
+    for reason in told {
+        record.events.normal(redis(), reason, "because an earlier try did not help");
+    }
+    record.events.flush().await.unwrap();
+    let events = record.events.list(&EventFilter::default()).await.unwrap();
+    let listed: Vec<&str> = events.iter().map(|event| event.key.reason.as_str()).collect();
+    assert_eq!(listed, told);
 }
 
 #[tokio::test]

@@ -41,6 +41,14 @@ impl Docker {
         done_unless(made, |status, _| status == 409)
     }
 
+    /// The engine refuses as long as anybody is on it.
+    pub(super) async fn remove_network(&self, id: &str) -> Result<Effect, Error> {
+        const CALL: &str = "remove-network";
+        let id = in_path(CALL, id)?;
+        let removed = self.act(CALL, async |client| client.remove_network(id).await).await;
+        done_unless(removed, |status, _| status == 404)
+    }
+
     pub(super) async fn create_volume(&self, name: &str) -> Result<Effect, Error> {
         const CALL: &str = "inspect-volume";
         let path = in_path(CALL, name)?;
