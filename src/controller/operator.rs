@@ -182,7 +182,7 @@ fn audit_view(entry: journal::AuditEntry) -> AuditView {
         actor: entry.actor,
         pass: entry.pass.unwrap_or_default(),
         object: entry.object,
-        action: format!("{} {}", entry.operation, entry.target),
+        action: entry.action,
         operation: entry.operation,
         target: entry.target,
         why: entry.why_code,
