@@ -34,6 +34,10 @@ impl Operator for Context {
         self.world.plans(key).await
     }
 
+    async fn plans_if(&self, manifests: Vec<Manifest>) -> Result<Vec<PlanView>, String> {
+        self.world.plans_if(manifests).await
+    }
+
     async fn events(&self, object: Option<&Key>, limit: usize) -> Result<Vec<EventView>, String> {
         list_events(&self.record.events, object, limit).await
     }
