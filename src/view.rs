@@ -220,6 +220,12 @@ pub struct Health {
     pub alive: bool,
     /// Why it is of no use right now; nothing when it is.
     pub not_ready: Vec<String>,
+    /// What is wrong with files of the desired state, each with its place. The last good versions stay in force.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub refused: Vec<String>,
+    /// Since when the engine has been away, RFC 3339: what is known of containers is from then.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub engine_lost_since: Option<String>,
 }
 
 #[cfg(test)]

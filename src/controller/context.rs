@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use jiff::Timestamp;
 use tokio::{
     sync::{mpsc::UnboundedReceiver, watch},
     time::Instant,
@@ -21,7 +22,7 @@ use super::{
     lease,
     retries::Retries,
     triggers::Mark,
-    world::{World, lock},
+    world::{World, lock, out_of_reach},
 };
 use crate::{
     clock::Clock,
@@ -71,7 +72,16 @@ pub struct Context {
 #[derive(Debug, Default)]
 struct EngineState {
     reached: Option<Description>,
-    lost_because: Option<String>,
+    lost: Option<Loss>,
+}
+
+/// The engine is away.
+#[derive(Debug)]
+struct Loss {
+    since: Timestamp,
+    reason: String,
+    /// Whether an attempt to reach it again has failed, so that it is more than a broken connection.
+    is_confirmed: bool,
 }
 
 /// A context, and the queue that its triggers fill.
@@ -238,7 +248,7 @@ impl Context {
 
     /// Reports that the world could not be seen.
     pub(super) fn unreachable(&self, object: &Object, error: &engine::Error) {
-        let wait = Wait::EngineUnreachable { reason: crate::error_chain(error) };
+        let wait = Wait::EngineUnreachable { reason: out_of_reach(error) };
         self.decided(object, &Plan::waiting(wait), None, None);
     }
 
@@ -341,19 +351,31 @@ impl Context {
     /// The engine answers.
     pub(super) fn engine_reached(&self, description: &Description) {
         tracing::info!(version = description.version, api = description.api_version, "connected to the engine");
-        *lock(&self.engine) = EngineState { reached: Some(description.clone()), lost_because: None };
+        *lock(&self.engine) = EngineState { reached: Some(description.clone()), lost: None };
     }
 
     /// The engine does not answer any more.
     pub(super) fn engine_gone(&self, error: Option<&engine::Error>) {
-        let reason = error.map_or_else(|| "it closed the connection".to_owned(), |error| crate::error_chain(error));
+        let reason = error.map_or_else(|| "it closed the connection".to_owned(), out_of_reach);
         self.record.metrics.engine_reconnected();
-        let mut engine = lock(&self.engine);
-        // Said once for each loss, not for each attempt.
-        if engine.reached.take().is_some() || engine.lost_because.is_none() {
-            tracing::warn!(reason, "the engine is away");
+        let is_confirmed = matches!(error, Some(engine::Error::Unreachable { .. }));
+        let was_confirmed = {
+            let mut engine = lock(&self.engine);
+            engine.reached = None;
+            let known = engine.lost.take();
+            // Said once for each loss, not for each attempt.
+            if known.is_none() {
+                tracing::warn!(reason, "the engine is away");
+            }
+            let since = known.as_ref().map_or_else(|| self.world.clock.now(), |loss| loss.since);
+            let was_confirmed = known.is_some_and(|loss| loss.is_confirmed);
+            engine.lost = Some(Loss { since, reason, is_confirmed: is_confirmed || was_confirmed });
+            was_confirmed
+        };
+        if is_confirmed && !was_confirmed {
+            // What cannot be seen is not to be called ready until the next resync.
+            self.look_at_everything(Instant::now());
         }
-        engine.lost_because = Some(reason);
     }
 
     /// The whole world has been looked at.
@@ -372,9 +394,11 @@ impl Context {
     pub fn health(&self) -> crate::view::Health {
         let patience = self.world.settings.resync * 3 + std::time::Duration::from_secs(30);
         let mut not_ready = Vec::new();
-        if let Some(reason) = &lock(&self.engine).lost_because {
-            not_ready.push(format!("the engine cannot be reached: {reason}"));
-        }
+        let engine_lost_since = lock(&self.engine).lost.as_ref().map(|loss| {
+            let since = record::clock::text(loss.since);
+            not_ready.push(format!("the engine cannot be reached since {since}: {}", loss.reason));
+            since
+        });
         if !self.observed.load(Ordering::Relaxed) {
             not_ready.push("the first full observation is not done yet".to_owned());
         }
@@ -382,7 +406,8 @@ impl Context {
             not_ready.push("the journal cannot be written, so nothing is corrected".to_owned());
         }
         not_ready.extend(self.desired.trouble());
-        crate::view::Health { alive: lock(&self.turned).elapsed() < patience, not_ready }
+        let refused = self.desired.problems().iter().map(ToString::to_string).collect();
+        crate::view::Health { alive: lock(&self.turned).elapsed() < patience, not_ready, refused, engine_lost_since }
     }
 }
 

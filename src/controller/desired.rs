@@ -18,9 +18,15 @@ use super::{Context, world::lock};
 use crate::{
     manifest::{Key, Kind, Manifest},
     observe::snapshot::Snapshot,
+    record::events::Subject,
     resolve::Desired,
     settings::Settings,
-    source::{self, catalogue::Catalogue, directory::Scanner},
+    source::{
+        self,
+        catalogue::Catalogue,
+        directory::Scanner,
+        problem::{Code, Problem},
+    },
     store::{Changes, Writer},
 };
 
@@ -53,7 +59,7 @@ struct Report {
     /// With the file of an object whose last good version stays in force.
     objects: BTreeMap<Key, String>,
     /// Everything that is wrong with any file.
-    problems: Vec<source::problem::Problem>,
+    problems: Vec<Problem>,
 }
 
 /// The desired state cannot be read.
@@ -81,7 +87,7 @@ impl DesiredState {
 
     /// Everything that is wrong with any file.
     #[must_use]
-    pub fn problems(&self) -> Vec<source::problem::Problem> {
+    pub fn problems(&self) -> Vec<Problem> {
         lock(&self.report).problems.clone()
     }
 
@@ -99,8 +105,7 @@ impl Context {
             Ok(scan) => scan,
             Err(error) => {
                 let message = format!("{}; what was last known stays in force", crate::error_chain(&error));
-                tracing::error!(reason = message, "the desired state cannot be read");
-                lock(&self.desired.report).directory = Some(message);
+                self.disbelieve("DirectoryUnreadable", &message);
                 // On the first scan there may still be the last good state of an earlier run.
                 let manifests = inner.catalogue.manifests();
                 self.apply(&mut inner, manifests);
@@ -110,8 +115,7 @@ impl Context {
         if scan.is_empty() && !inner.catalogue.is_empty() {
             let message = "the desired-state directory is empty, which looks like a missing mount: everything stays as it was \
                            (to really want nothing, put a YAML file with only a comment into it)";
-            tracing::error!("{message}");
-            lock(&self.desired.report).directory = Some(message.to_owned());
+            self.disbelieve("DirectoryEmpty", message);
             let manifests = inner.catalogue.manifests();
             self.apply(&mut inner, manifests);
             return;
@@ -125,6 +129,15 @@ impl Context {
         self.apply(&mut inner, manifests);
     }
 
+    /// Holds on to what was last known, and tells so once.
+    fn disbelieve(&self, reason: &str, message: &str) {
+        let before = lock(&self.desired.report).directory.replace(message.to_owned());
+        if before.as_deref() != Some(message) {
+            tracing::error!("{message}");
+            self.record.events.warning(Subject::Host, reason, message);
+        }
+    }
+
     fn report(&self, catalogue: &Catalogue) {
         let problems = catalogue.problems().to_vec();
         for problem in &problems {
@@ -132,8 +145,18 @@ impl Context {
         }
         self.record.metrics.manifests_refused(problems.len());
         let refused = catalogue.retained();
+        let homeless: Vec<String> =
+            problems.iter().filter(|problem| is_homeless(problem, catalogue)).map(ToString::to_string).collect();
         let report = Report { directory: None, objects: refused.clone(), problems };
-        let before = std::mem::replace(&mut *lock(&self.desired.report), report).objects;
+        let Report { directory, objects: before, problems: told } = std::mem::replace(&mut *lock(&self.desired.report), report);
+        if directory.is_some() {
+            self.record.events.normal(Subject::Host, "DirectoryBack", "the desired-state directory is believed again");
+        }
+        for message in homeless {
+            if told.iter().all(|problem| problem.to_string() != message) {
+                self.record.events.warning(Subject::Host, "InvalidManifest", message);
+            }
+        }
         for (key, message) in &refused {
             if before.get(key) != Some(message) {
                 self.record.events.warning(key.clone(), "InvalidManifest", message.clone());
@@ -191,6 +214,12 @@ impl Context {
             self.triggers.trigger(&key);
         }
     }
+}
+
+/// Whether a problem is one of a file that never was good: no object can tell of it.
+fn is_homeless(problem: &Problem, catalogue: &Catalogue) -> bool {
+    let is_shown = catalogue.retained_files().contains(problem.file.as_path());
+    !is_shown && problem.code != Code::DuplicateName
 }
 
 /// Rescans whenever something in the directory changes.

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     clock::Clock,
     http::Operator,
-    manifest::{Key, Kind},
+    manifest::{Key, Kind, Manifest},
     observe::{environment::EnvironmentReader, snapshot::Snapshots},
     record::{self, Record},
     secret::FingerprintKey,
@@ -89,6 +89,7 @@ impl Preview {
             reader,
             settings,
         };
+        world.resolve_all();
         Ok(Self { world, record })
     }
 }
@@ -108,6 +109,10 @@ impl Operator for Preview {
 
     async fn plans(&self, key: Option<&Key>) -> Result<Vec<PlanView>, String> {
         self.world.plans(key).await
+    }
+
+    async fn plans_if(&self, manifests: Vec<Manifest>) -> Result<Vec<PlanView>, String> {
+        self.world.plans_if(manifests).await
     }
 
     async fn events(&self, object: Option<&Key>, limit: usize) -> Result<Vec<EventView>, String> {
@@ -137,7 +142,12 @@ impl Operator for Preview {
     }
 
     fn health(&self) -> Health {
-        Health { alive: false, not_ready: vec!["no operator is running".to_owned()] }
+        Health {
+            alive: false,
+            not_ready: vec!["no operator is running".to_owned()],
+            refused: Vec::new(),
+            engine_lost_since: None,
+        }
     }
 
     fn metrics(&self) -> String {

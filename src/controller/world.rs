@@ -314,7 +314,7 @@ impl World {
         // Files can be put right without an engine, but without one nobody knows what runs: the planner is told so.
         let running = match self.running(desired, not_before).await {
             Ok(running) => Recall::Known(running),
-            Err(error) => Recall::Unknown { reason: crate::error_chain(&error) },
+            Err(error) => Recall::Unknown { reason: out_of_reach(&error) },
         };
         self.files.read(desired, &running, history, self.clock.now()).observed
     }
@@ -362,6 +362,14 @@ fn lacks_a_secret(desired: &plan::environment::Desired, observed: &plan::environ
         })
     };
     desired.secrets.iter().flat_map(|secrets| &secrets.generate).any(|secret| !has(&secret.variable))
+}
+
+/// Why the engine cannot be reached, for a sentence that says so already.
+pub(super) fn out_of_reach(error: &engine::Error) -> String {
+    match error {
+        engine::Error::Unreachable { address, source } => format!("{address}: {}", crate::error_chain(&**source)),
+        engine::Error::Refused { .. } | engine::Error::Unreadable { .. } => crate::error_chain(error),
+    }
 }
 
 /// Locks; whoever panicked while holding the lock had put in or taken out whole values.

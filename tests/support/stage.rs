@@ -289,8 +289,13 @@ impl Stage {
             return "(unknown)".to_owned();
         };
         let told = status.conditions.iter().filter(|condition| condition.status != ConditionStatus::False);
-        let told: Vec<String> =
-            told.map(|condition| format!("{}: {} ({})", condition.kind, condition.reason, condition.message)).collect();
+        let told: Vec<String> = told
+            .map(|condition| {
+                // What nobody knows must not be read as what is true.
+                let unknown = if condition.status == ConditionStatus::Unknown { "?" } else { "" };
+                format!("{}{unknown}: {} ({})", condition.kind, condition.reason, condition.message)
+            })
+            .collect();
         if told.is_empty() { "(nothing holds)".to_owned() } else { told.join("\n") }
     }
 
