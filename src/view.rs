@@ -213,7 +213,7 @@ pub struct EventView {
 }
 
 /// Whether the operator lives and is of use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// The loop turned lately.

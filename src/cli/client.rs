@@ -165,13 +165,6 @@ impl Client {
         self.list("audit", &[("object", object.map(ToString::to_string)), ("limit", Some(limit.to_string()))]).await
     }
 
-    /// Whether it lives and is of use. One that is not answers as well.
-    pub async fn health(&self) -> Result<Health, Error> {
-        let answer = self.send(Method::GET, "/readyz").await?;
-        let bytes = answer.bytes().await?.1;
-        serde_json::from_slice(&bytes).map_err(|source| Error::Answer { source })
-    }
-
     /// Lets Mooring try again with an object.
     pub async fn release(&self, key: &Key) -> Result<(), Error> {
         let answer = self.send(Method::POST, &format!("{}/release", object_path(key))).await?;
@@ -246,17 +239,12 @@ struct Answer {
 }
 
 impl Answer {
-    async fn bytes(self) -> Result<(StatusCode, Bytes), Error> {
+    async fn whole<T: DeserializeOwned>(self) -> Result<T, Error> {
         let Self { status, body, connection } = self;
         let bytes =
             tokio::time::timeout(TIMEOUT, Limited::new(body, MAX_ANSWER_BYTES).collect()).await.map_err(|_| Error::Late)?;
         let bytes = bytes.map_err(Error::transport)?.to_bytes();
         drop(connection);
-        Ok((status, bytes))
-    }
-
-    async fn whole<T: DeserializeOwned>(self) -> Result<T, Error> {
-        let (status, bytes) = self.bytes().await?;
         if status.is_success() {
             return serde_json::from_slice(&bytes).map_err(|source| Error::Answer { source });
         }

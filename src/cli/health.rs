@@ -54,9 +54,9 @@ mod tests {
 
     #[test]
     fn every_reason_is_told() {
-        let well = Health { alive: true, not_ready: Vec::new() };
+        let well = Health { alive: true, ..Health::default() };
         assert_eq!(words(&well), "alive and ready");
-        let ill = Health { alive: false, not_ready: vec!["the engine cannot be reached".to_owned()] };
+        let ill = Health { alive: false, not_ready: vec!["the engine cannot be reached".to_owned()], ..Health::default() };
         assert_eq!(words(&ill), "not alive: the loop has not turned for a while\nnot ready: the engine cannot be reached");
     }
 }

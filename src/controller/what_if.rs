@@ -8,7 +8,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::world::{World, lock};
+use super::{
+    retries::Retries,
+    world::{World, lock},
+};
 use crate::{
     manifest::{Key, Manifest},
     observe::snapshot::Snapshots,
@@ -53,6 +56,7 @@ impl World {
             resolved: Mutex::new(lock(&self.resolved).clone()),
             owners: Mutex::default(),
             latest: Mutex::default(),
+            retries: Retries::default(),
         };
         world.resolve_all();
         world
