@@ -1,6 +1,6 @@
 # `make` alone lists the targets. What is more than a line lives in manifests/dev.
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test check deny bench crds build down clean-demo
+.PHONY: help demo setup test check deny bench crds build image down clean-demo
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
@@ -33,6 +33,9 @@ crds: ## Write crds/ from the resource types
 
 build: ## Build target/release/mooring
 	cargo build --release --locked
+
+image: build ## Build the sidecar's image, mooring:VERSION
+	@MOORING=target/release/mooring manifests/image/build.sh
 
 down: ## End the engines that setup or demo started
 	@manifests/dev/engine.sh down

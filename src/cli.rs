@@ -22,6 +22,7 @@ mod events;
 mod expand;
 mod explain;
 mod get;
+mod health;
 mod hold;
 mod logging;
 mod output;
@@ -127,6 +128,7 @@ enum Command {
     Audit(audit::AuditArgs),
     Hold(hold::HoldArgs),
     Release(release::ReleaseArgs),
+    Health(health::HealthArgs),
     Validate(validate::ValidateArgs),
     Expand(expand::ExpandArgs),
     Explain(explain::ExplainArgs),
@@ -192,6 +194,7 @@ impl Cli {
             Command::Audit(args) => audit::run(&settings, args).await,
             Command::Hold(args) => hold::run(&settings, args).await,
             Command::Release(args) => release::run(&settings, args).await,
+            Command::Health(args) => health::run(&settings, args).await,
             Command::Validate(args) => validate::run(&settings, &args),
             Command::Expand(args) => expand::run(&settings, &args),
             Command::Explain(args) => explain::run(&args),

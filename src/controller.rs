@@ -19,6 +19,7 @@ pub mod preview;
 mod resync;
 mod retries;
 pub mod triggers;
+mod what_if;
 pub mod world;
 
 use std::sync::Arc;

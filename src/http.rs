@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 pub use socket::ControlSocket;
 
 use crate::{
-    manifest::{Key, Kind},
+    manifest::{Key, Kind, Manifest},
     view::{AuditView, EventView, Health, ObjectView, PlanView},
 };
 
@@ -45,6 +45,9 @@ pub trait Operator: Send + Sync + 'static {
 
     /// What would be done now, for one object or for all: a fresh look, and not a single write.
     async fn plans(&self, key: Option<&Key>) -> Result<Vec<PlanView>, String>;
+
+    /// What would be done with the objects of these manifests, if they were declared. Nothing is kept of them.
+    async fn plans_if(&self, manifests: Vec<Manifest>) -> Result<Vec<PlanView>, String>;
 
     /// The last `limit` events, oldest first.
     async fn events(&self, object: Option<&Key>, limit: usize) -> Result<Vec<EventView>, String>;

@@ -63,6 +63,21 @@ impl Situation {
             Self::Container(_, observed) | Self::Healed(_, observed) | Self::Absent(_, observed) => observed.at,
         }
     }
+
+    /// Whether another version of the object is coming, seeing what was decided about it.
+    #[must_use]
+    pub fn is_on_its_way(&self, plan: &Plan) -> bool {
+        match self {
+            Self::Container(desired, observed) => container::is_on_its_way(desired, observed, plan),
+            Self::Environment(..)
+            | Self::Healed(..)
+            | Self::Proxy(..)
+            | Self::ModelProvider(..)
+            | Self::Plugin(..)
+            | Self::Hold(..)
+            | Self::Absent(..) => false,
+        }
+    }
 }
 
 /// Compares what should be with what is, and says how to close the gap.

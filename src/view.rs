@@ -237,13 +237,19 @@ pub struct EventView {
 }
 
 /// Whether the operator lives and is of use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// The loop turned lately.
     pub alive: bool,
     /// Why it is of no use right now; nothing when it is.
     pub not_ready: Vec<String>,
+    /// What is wrong with files of the desired state, each with its place. The last good versions stay in force.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub refused: Vec<String>,
+    /// Since when the engine has been away, RFC 3339: what is known of containers is from then.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub engine_lost_since: Option<String>,
 }
 
 #[cfg(test)]

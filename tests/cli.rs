@@ -251,12 +251,14 @@ fn a_dry_run_of_apply_shows_what_would_change_and_writes_nothing() {
     stage.expect(
         &["apply", "--dry-run", "-f", &file],
         &expect![[r#"
-        exit 0
-        container/web configured in web.yaml (dry run)
-            environment.PASSWORD: (not shown) → (not shown)
-            image: nginx:1.26 → nginx:1.27
-        container/api created in web.yaml (dry run)
-    "#]],
+            exit 0
+            container/web configured in web.yaml (dry run)
+                environment.PASSWORD: (not shown) → (not shown)
+                image: nginx:1.26 → nginx:1.27
+            container/api created in web.yaml (dry run)
+            note: no mooring runs here; this is what a look by ourselves shows
+            note: what would be done cannot be said: the engine cannot be reached at unix:///nowhere/docker.sock: Socket not found: /nowhere/docker.sock
+        "#]],
     );
     assert_eq!(stage.read("web.yaml"), WEB);
     let output = stage.run(&["apply", "--dry-run", "-f", &file, "-o", "json"]);

@@ -17,12 +17,13 @@ use serde_json::json;
 use self::{changes::Changed, input::Input, uptake::Uptake};
 use super::{
     Error, Exit,
+    backend::Backend,
     desired::DesiredDirectory,
     diff,
     get::name,
     output::{self, FAINT, Format, GOOD, WARN},
 };
-use crate::{settings::Settings, source::parse::parse_located, view::PlanView};
+use crate::{manifest::Key, settings::Settings, source::parse::parse_located, view::PlanView};
 
 /// Check manifests and put them into the desired-state directory
 #[derive(Debug, Args)]
@@ -38,7 +39,7 @@ pub(super) struct ApplyArgs {
     /// A file, a directory, or - for standard input
     #[arg(short, long = "filename", value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Shows what would change, and changes nothing
+    /// Shows what would change and what would be done about it, and changes nothing
     #[arg(long)]
     dry_run: bool,
     /// How to write what changed
@@ -91,7 +92,11 @@ async fn apply(settings: &Settings, inputs: Vec<Input>, dry_run: bool, output: F
     if output == Format::Text {
         output::print(&rendered(&applied, dry_run))?;
     }
-    let plans = uptake.plans(applied.iter().map(|applied| &applied.changed)).await?;
+    let plans = if dry_run {
+        planned(settings, &placed, &applied).await
+    } else {
+        uptake.plans(applied.iter().map(|applied| &applied.changed)).await?
+    };
     report((dry_run, output), &applied, plans.as_deref())?;
     Ok(Exit::Good)
 }
@@ -117,6 +122,23 @@ fn write(placed: &[Placed], directory: &DesiredDirectory) -> Result<(), Error> {
     Ok(())
 }
 
+/// What would be done, as far as anybody can tell: the files are right or wrong without that.
+async fn planned(settings: &Settings, placed: &[Placed], applied: &[Applied]) -> Option<Vec<PlanView>> {
+    let is_new = |key: &Key| applied.iter().any(|Applied { changed, .. }| changed.object == *key && changed.is_change());
+    let texts: Vec<&[u8]> = placed.iter().map(|placed| placed.input.bytes.as_slice()).collect();
+    if !applied.iter().any(|applied| applied.changed.is_change()) {
+        return Some(Vec::new());
+    }
+    let plans = async { Backend::any(settings).await?.plans_if(texts.join(&b"\n---\n"[..])).await };
+    match output::patiently("looking at everything", plans).await {
+        Ok(plans) => Some(plans.into_iter().filter(|plan| is_new(&plan.key)).collect()),
+        Err(error) => {
+            output::note(&format!("what would be done cannot be said: {}", output::printable(&crate::error_chain(&error))));
+            None
+        }
+    }
+}
+
 fn rendered(applied: &[Applied], dry_run: bool) -> String {
     let suffix = if dry_run { " (dry run)" } else { "" };
     let lines = applied.iter().flat_map(|Applied { changed, file }| {
@@ -137,8 +159,12 @@ fn report((dry_run, output): (bool, Format), applied: &[Applied], plans: Option<
         (Format::Json, plans) => output::json(&json!({"dryRun": dry_run, "items": applied, "plans": plans})),
         (Format::Text, Some(plans)) if plans.iter().any(PlanView::differs) => {
             let plans = plans.iter().filter(|plan| plan.differs()).flat_map(diff::plan_lines);
-            let heading = [String::new(), "What mooring plans:".to_owned()];
+            let heading = if dry_run { "What mooring would do:" } else { "What mooring plans:" };
+            let heading = [String::new(), heading.to_owned()];
             output::print(&output::lines(heading.into_iter().chain(plans)))
+        }
+        (Format::Text, Some(_)) if dry_run && applied.iter().any(|applied| applied.changed.is_change()) => {
+            output::line("\nWhat mooring would do: nothing.")
         }
         (Format::Text, Some(_) | None) => Ok(()),
     }

@@ -1,6 +1,6 @@
 //! Whom a command asks: the running operator, or one in this process that only looks.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use futures::{
     StreamExt,
@@ -17,8 +17,12 @@ use crate::{
     http::Operator,
     manifest::{Key, Kind},
     settings::Settings,
+    source::parse::parse_file,
     view::{AuditView, EventView, ObjectView, PlanView},
 };
+
+/// As many problems of files are told beside an answer that is about something else.
+const SHOWN: usize = 5;
 
 /// Who answers.
 pub enum Backend {
@@ -64,6 +68,28 @@ impl Backend {
         }
     }
 
+    /// Says beside the answer why it may be out of date or incomplete.
+    pub async fn warn(&self) {
+        let Self::Socket(client) = self else { return };
+        // The answer itself will tell what is wrong with asking.
+        let Ok(health) = client.health().await else { return };
+        for reason in &health.not_ready {
+            output::warning(reason);
+        }
+        for problem in health.refused.iter().take(SHOWN) {
+            output::warning(problem);
+        }
+        if health.refused.len() > SHOWN {
+            output::warning(&format!("and {} more; `mooring validate` lists them all", health.refused.len() - SHOWN));
+        }
+        if let Some(since) = &health.engine_lost_since {
+            output::note(&format!("what is shown of containers is as it was at {since}"));
+        }
+        if !health.alive {
+            output::warning("mooring has not looked at anything for a while; its log may say why");
+        }
+    }
+
     /// One object.
     pub async fn object(&self, key: &Key) -> Result<ObjectView, Error> {
         let object = match self {
@@ -81,6 +107,17 @@ impl Backend {
         match self {
             Self::Socket(client) => Ok(client.plans(object).await?),
             Self::Local(operator) => operator.plans(object).await.map_err(Error::Operator),
+        }
+    }
+
+    /// What would be done if these manifests, as YAML, were declared.
+    pub async fn plans_if(&self, manifests: Vec<u8>) -> Result<Vec<PlanView>, Error> {
+        match self {
+            Self::Socket(client) => Ok(client.plans_if(manifests).await?),
+            Self::Local(operator) => {
+                let manifests = parse_file(Path::new("manifests"), &manifests).map_err(Error::Refused)?;
+                operator.plans_if(manifests).await.map_err(Error::Operator)
+            }
         }
     }
 

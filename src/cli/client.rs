@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     Method, Request, StatusCode,
     body::{Bytes, Incoming},
@@ -20,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     manifest::{Key, Kind},
-    view::{AuditView, EventView, ObjectView, PlanView},
+    view::{AuditView, EventView, Health, ObjectView, PlanView},
 };
 
 /// Longer than the operator's own limit of half a minute: whoever is late says so itself.
@@ -123,6 +123,13 @@ impl Client {
         self.connect().await.map(drop)
     }
 
+    /// Whether the operator lives and is of use.
+    pub async fn health(&self) -> Result<Health, Error> {
+        // Who is not alive says so with an error's status and the same body.
+        let answer = self.send(Method::GET, "/healthz").await?;
+        Answer { status: StatusCode::OK, ..answer }.whole().await
+    }
+
     /// All objects, or those of one kind.
     pub async fn objects(&self, kind: Option<Kind>) -> Result<Vec<ObjectView>, Error> {
         self.list("objects", &[("kind", kind.map(|kind| kind.to_string()))]).await
@@ -140,6 +147,12 @@ impl Client {
     /// What would be done now.
     pub async fn plans(&self, object: Option<&Key>) -> Result<Vec<PlanView>, Error> {
         self.list("plans", &[("object", object.map(ToString::to_string))]).await
+    }
+
+    /// What would be done if these manifests were declared.
+    pub async fn plans_if(&self, manifests: Vec<u8>) -> Result<Vec<PlanView>, Error> {
+        let answer = self.send_with(Method::POST, "/api/v1/plans", manifests.into()).await?;
+        answer.whole().await.map(|Items { items }| items)
     }
 
     /// The last events, oldest first.
@@ -192,11 +205,15 @@ impl Client {
 
     /// One connection for each request: they are made in microseconds on a socket of the same host.
     async fn send(&self, method: Method, path: &str) -> Result<Answer, Error> {
+        self.send_with(method, path, Bytes::new()).await
+    }
+
+    async fn send_with(&self, method: Method, path: &str, body: Bytes) -> Result<Answer, Error> {
         let stream = self.connect().await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(Error::transport)?;
         // Its failures come out of the request or the body as well.
         let connection = AbortOnDropHandle::new(tokio::spawn(async move { drop(connection.await) }));
-        let request = Request::builder().method(method).uri(path).header("host", "mooring").body(Empty::<Bytes>::new());
+        let request = Request::builder().method(method).uri(path).header("host", "mooring").body(Full::new(body));
         let request = request.map_err(Error::transport)?;
         let response = tokio::time::timeout(TIMEOUT, sender.send_request(request)).await.map_err(|_| Error::Late)?;
         let (head, body) = response.map_err(Error::transport)?.into_parts();

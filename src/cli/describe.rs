@@ -1,5 +1,6 @@
 //! `mooring describe`: everything about one object.
 
+use anstyle::Style;
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
@@ -15,6 +16,7 @@ use super::{
     table::Table,
 };
 use crate::{
+    manifest::status::{Condition, ConditionStatus, ConditionType},
     settings::Settings,
     view::{EventView, ObjectView, PlanView},
 };
@@ -40,6 +42,7 @@ pub(super) struct DescribeArgs {
 pub(super) async fn run(settings: &Settings, args: DescribeArgs) -> Result<Exit, Error> {
     let key = selection::one(&args.object)?;
     let backend = Backend::any(settings).await?;
+    backend.warn().await;
     // What is described is pasted into tickets; `get -o yaml` shows the manifest as it is.
     let object = backend.object(&key).await?.masked();
     // The engine may be away, or the journal; the rest is still worth telling.
@@ -110,9 +113,20 @@ fn conditions(object: &ObjectView, now: Timestamp) -> String {
     for condition in &status.conditions {
         let since = age(&condition.last_transition_time, now);
         let (kind, holds) = (condition.kind.to_string(), format!("{:?}", condition.status));
-        table.row([kind, holds, since, condition.reason.clone(), condition.message.clone()], output::PLAIN);
+        table.row([kind, holds, since, condition.reason.clone(), condition.message.clone()], style(condition));
     }
     table.render()
+}
+
+/// What is unknown is neither good nor bad, and must not look like either.
+fn style(condition: &Condition) -> Style {
+    match (condition.kind, condition.status) {
+        (ConditionType::Ready, ConditionStatus::True) => output::GOOD,
+        (ConditionType::Ready, ConditionStatus::False)
+        | (ConditionType::CrashLoop | ConditionType::Degraded, ConditionStatus::True) => output::BAD,
+        (_, ConditionStatus::Unknown) | (ConditionType::Progressing | ConditionType::Held, ConditionStatus::True) => output::WARN,
+        (_, ConditionStatus::False) => output::PLAIN,
+    }
 }
 
 /// A part under a heading, indented.
@@ -128,7 +142,7 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::{http::fake, manifest::status::ConditionStatus};
+    use crate::http::fake;
 
     fn now() -> Timestamp {
         "2026-01-02T03:14:05Z".parse().unwrap()
@@ -159,10 +173,19 @@ mod tests {
                   waits: 4s until the next try (BackingOff)
 
             Events:
-              TIME                   TYPE      REASON             OBJECT                     MESSAGE
-              2026-01-02T03:05:05Z   Normal    Started            Container/web              start web, because it exited with 137 (2 times since 2026-01-02T03:04:05Z)
+              TIME                   TYPE      REASON               OBJECT                     MESSAGE
+              2026-01-02T03:05:05Z   Normal    Started              Container/web              start web, because it exited with 137 (2 times since 2026-01-02T03:04:05Z)
         "#]]
         .assert_eq(&anstream::adapter::strip_str(&page).to_string());
+    }
+
+    #[test]
+    fn a_condition_that_nobody_knows_looks_like_neither_a_good_nor_a_bad_one() {
+        let styles = [ConditionStatus::True, ConditionStatus::False, ConditionStatus::Unknown].map(|status| {
+            let conditions = fake::web(status).status.unwrap().conditions;
+            style(&conditions[0])
+        });
+        assert_eq!(styles, [output::GOOD, output::BAD, output::WARN]);
     }
 
     #[test]

@@ -63,7 +63,7 @@ async fn watch(backend: &Backend, object: Option<&Key>, limit: usize, format: Fo
     Ok(Exit::Good)
 }
 
-const COLUMNS: Columns = Columns::new(&[("TIME", 20), ("TYPE", 7), ("REASON", 16), ("OBJECT", 24), ("MESSAGE", 0)]);
+const COLUMNS: Columns = Columns::new(&[("TIME", 20), ("TYPE", 7), ("REASON", 18), ("OBJECT", 24), ("MESSAGE", 0)]);
 
 /// A list of events.
 pub(super) fn rendered(events: &[EventView]) -> String {
@@ -94,9 +94,9 @@ mod tests {
     #[test]
     fn what_happened_more_than_once_is_one_line_with_a_count() {
         expect![[r#"
-            TIME                   TYPE      REASON             OBJECT                     MESSAGE
-            2026-01-02T03:05:05Z   Normal    Created            Container/web              start web, because it exited with 137
-            2026-01-02T03:05:05Z   Normal    Started            Container/web              start web, because it exited with 137 (3 times since 2026-01-02T03:04:05Z)
+            TIME                   TYPE      REASON               OBJECT                     MESSAGE
+            2026-01-02T03:05:05Z   Normal    Created              Container/web              start web, because it exited with 137
+            2026-01-02T03:05:05Z   Normal    Started              Container/web              start web, because it exited with 137 (3 times since 2026-01-02T03:04:05Z)
         "#]]
         .assert_eq(&anstream::adapter::strip_str(&rendered(&[event("Created", 1), event("Started", 3)])).to_string());
     }

@@ -65,6 +65,7 @@ pub(super) async fn run(settings: &Settings, args: GetArgs) -> Result<Exit, Erro
         return watch(&Backend::running(settings).await?, &selection, args.output).await;
     }
     let backend = Backend::any(settings).await?;
+    backend.warn().await;
     let objects = selection.pick(backend.objects(selection.kind()).await?)?;
     // Named alone, an object is answered alone; in a list, however short, it is one of a list.
     let is_one = matches!(&selection, Selection::Keys(keys) if keys.len() == 1);
@@ -81,6 +82,7 @@ const WATCHED: Columns = Columns::new(&[("NAME", 24), ("READY", 7), ("STATUS", 1
 async fn watch(backend: &Backend, selection: &Selection, format: Format) -> Result<Exit, Error> {
     // What was named has to be there at the beginning.
     selection.pick(backend.objects(selection.kind()).await?)?;
+    backend.warn().await;
     let mut objects = backend.follow_objects(selection.kind()).await?;
     if matches!(format, Format::Table | Format::Wide) {
         output::line(&WATCHED.headings())?;
@@ -175,7 +177,7 @@ pub(super) fn headline(object: &ObjectView) -> String {
 /// The condition that says most: the worst that holds, or else the one about being ready.
 fn telling(status: &Status) -> Option<&crate::manifest::status::Condition> {
     let holds = |kind| status.condition(kind).filter(|condition| condition.status == ConditionStatus::True);
-    let worst = holds(ConditionType::CrashLoop).or_else(|| holds(ConditionType::Held));
+    let worst = [ConditionType::CrashLoop, ConditionType::Held, ConditionType::Degraded].into_iter().find_map(holds);
     worst.or_else(|| status.condition(ConditionType::Ready))
 }
 
@@ -185,6 +187,8 @@ fn style(object: &ObjectView) -> Style {
         condition.is_some_and(|condition| condition.status == ConditionStatus::True)
     };
     match () {
+        // It runs as declared, but not as what was last written says.
+        () if holds(ConditionType::Ready) && holds(ConditionType::Degraded) => output::WARN,
         () if holds(ConditionType::Ready) => output::PLAIN,
         () if holds(ConditionType::CrashLoop) || holds(ConditionType::Degraded) => output::BAD,
         () if object.source.is_none() => output::FAINT,

@@ -80,6 +80,11 @@ pub(super) fn note(text: &str) {
     let _ = writeln!(anstream::stderr(), "{FAINT}note:{FAINT:#} {text}");
 }
 
+/// Says beside the answer what is wrong.
+pub(super) fn warning(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{WARN}warning:{WARN:#} {}", printable(text));
+}
+
 /// Says why there is no answer.
 pub(super) fn report(error: &Error) -> ExitCode {
     if error.is_closed_pipe() {

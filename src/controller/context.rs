@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use jiff::Timestamp;
 use tokio::{
     sync::{mpsc::UnboundedReceiver, watch},
     time::Instant,
@@ -21,7 +22,7 @@ use super::{
     lease,
     retries::Retries,
     triggers::Mark,
-    world::{World, lock},
+    world::{World, lock, out_of_reach},
 };
 use crate::{
     clock::Clock,
@@ -54,14 +55,13 @@ pub struct Context {
     pub record: Record,
     /// What has to be looked at.
     pub triggers: Arc<Triggers>,
-    /// What failed and when it is tried again.
-    pub retries: Retries,
     /// The files that say what is wanted.
     pub desired: DesiredState,
     stopping: watch::Sender<bool>,
     /// Since when each object has not been as declared.
     faults: Mutex<BTreeMap<Key, Instant>>,
-    readiness: Mutex<BTreeMap<Key, Readiness>>,
+    /// How far each object has come, and whether another version of it is.
+    readiness: Mutex<BTreeMap<Key, (Readiness, bool)>>,
     engine: Mutex<EngineState>,
     observed: AtomicBool,
     turned: Mutex<Instant>,
@@ -72,7 +72,16 @@ pub struct Context {
 #[derive(Debug, Default)]
 struct EngineState {
     reached: Option<Description>,
-    lost_because: Option<String>,
+    lost: Option<Loss>,
+}
+
+/// The engine is away.
+#[derive(Debug)]
+struct Loss {
+    since: Timestamp,
+    reason: String,
+    /// Whether an attempt to reach it again has failed, so that it is more than a broken connection.
+    is_confirmed: bool,
 }
 
 /// A context, and the queue that its triggers fill.
@@ -145,6 +154,7 @@ impl Context {
         let evidence = Arc::new(Mutex::new(Evidence::default()));
         let world = World {
             snapshots: Snapshots::new(Arc::clone(&engines.observe), clock),
+            retries: Retries::default(),
             probes: Some(Probes::new(Arc::clone(&engines.observe), on_change)),
             files: EnvironmentReader::new(fingerprints.clone(), settings.state.clone()),
             evidence: Arc::clone(&evidence),
@@ -175,7 +185,6 @@ impl Context {
             hands,
             record,
             triggers,
-            retries: Retries::default(),
             desired,
             stopping,
             faults: Mutex::default(),
@@ -242,7 +251,7 @@ impl Context {
 
     /// Reports that the world could not be seen.
     pub(super) fn unreachable(&self, object: &Object, error: &engine::Error) {
-        let wait = Wait::EngineUnreachable { reason: crate::error_chain(error) };
+        let wait = Wait::EngineUnreachable { reason: out_of_reach(error) };
         self.decided(object, &Plan::waiting(wait), None, None);
     }
 
@@ -290,8 +299,8 @@ impl Context {
         }
     }
 
-    /// Lets those that depend on an object look again when it came up or went down.
-    pub(super) fn readiness_changed(&self, key: &Key, situation: &Situation) {
+    /// Lets those that depend on an object look again when it came up or went down, or is or is not to be replaced any more.
+    pub(super) fn readiness_changed(&self, key: &Key, situation: &Situation, plan: &Plan) {
         let containers = match situation {
             Situation::Container(_, observed) | Situation::Healed(_, observed) | Situation::Absent(_, observed) => {
                 &observed.containers
@@ -303,6 +312,7 @@ impl Context {
             | Situation::Hold(..) => return,
         };
         let readiness = containers.iter().map(crate::plan::container::Container::readiness).max().unwrap_or(Readiness::Down);
+        let readiness = (readiness, situation.is_on_its_way(plan) && !self.world.retries.is_failing(key));
         if lock(&self.readiness).insert(key.clone(), readiness) != Some(readiness) {
             self.look_at_users(key);
             if let Some(parent) = self.world.reader.get(key).and_then(|object| object.expanded_from()) {
@@ -331,7 +341,7 @@ impl Context {
         let object = self.world.reader.get(key).ok_or_else(|| format!("there is no {key}"))?;
         let history = self.world.history(key, object.generation()).released();
         self.keep(key, history).await;
-        self.retries.clear(key);
+        self.world.retries.clear(key);
         self.triggers.trigger(key);
         Ok(())
     }
@@ -359,19 +369,31 @@ impl Context {
     /// The engine answers.
     pub(super) fn engine_reached(&self, description: &Description) {
         tracing::info!(version = description.version, api = description.api_version, "connected to the engine");
-        *lock(&self.engine) = EngineState { reached: Some(description.clone()), lost_because: None };
+        *lock(&self.engine) = EngineState { reached: Some(description.clone()), lost: None };
     }
 
     /// The engine does not answer any more.
     pub(super) fn engine_gone(&self, error: Option<&engine::Error>) {
-        let reason = error.map_or_else(|| "it closed the connection".to_owned(), |error| crate::error_chain(error));
+        let reason = error.map_or_else(|| "it closed the connection".to_owned(), out_of_reach);
         self.record.metrics.engine_reconnected();
-        let mut engine = lock(&self.engine);
-        // Said once for each loss, not for each attempt.
-        if engine.reached.take().is_some() || engine.lost_because.is_none() {
-            tracing::warn!(reason, "the engine is away");
+        let is_confirmed = matches!(error, Some(engine::Error::Unreachable { .. }));
+        let was_confirmed = {
+            let mut engine = lock(&self.engine);
+            engine.reached = None;
+            let known = engine.lost.take();
+            // Said once for each loss, not for each attempt.
+            if known.is_none() {
+                tracing::warn!(reason, "the engine is away");
+            }
+            let since = known.as_ref().map_or_else(|| self.world.clock.now(), |loss| loss.since);
+            let was_confirmed = known.is_some_and(|loss| loss.is_confirmed);
+            engine.lost = Some(Loss { since, reason, is_confirmed: is_confirmed || was_confirmed });
+            was_confirmed
+        };
+        if is_confirmed && !was_confirmed {
+            // What cannot be seen is not to be called ready until the next resync.
+            self.look_at_everything(Instant::now());
         }
-        engine.lost_because = Some(reason);
     }
 
     /// The whole world has been looked at.
@@ -390,9 +412,11 @@ impl Context {
     pub fn health(&self) -> crate::view::Health {
         let patience = self.world.settings.resync * 3 + std::time::Duration::from_secs(30);
         let mut not_ready = Vec::new();
-        if let Some(reason) = &lock(&self.engine).lost_because {
-            not_ready.push(format!("the engine cannot be reached: {reason}"));
-        }
+        let engine_lost_since = lock(&self.engine).lost.as_ref().map(|loss| {
+            let since = record::clock::text(loss.since);
+            not_ready.push(format!("the engine cannot be reached since {since}: {}", loss.reason));
+            since
+        });
         if !self.observed.load(Ordering::Relaxed) {
             not_ready.push("the first full observation is not done yet".to_owned());
         }
@@ -400,7 +424,8 @@ impl Context {
             not_ready.push("the journal cannot be written, so nothing is corrected".to_owned());
         }
         not_ready.extend(self.desired.trouble());
-        crate::view::Health { alive: lock(&self.turned).elapsed() < patience, not_ready }
+        let refused = self.desired.problems().iter().map(ToString::to_string).collect();
+        crate::view::Health { alive: lock(&self.turned).elapsed() < patience, not_ready, refused, engine_lost_since }
     }
 }
 

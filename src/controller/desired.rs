@@ -18,9 +18,16 @@ use super::{Context, world::lock};
 use crate::{
     manifest::{Key, Kind},
     observe::snapshot::Snapshot,
+    record::events::Subject,
     resolve::Desired,
     settings::Settings,
-    source::{self, catalogue::Catalogue, directory::Scanner, plugin::Plugins},
+    source::{
+        self,
+        catalogue::Catalogue,
+        directory::Scanner,
+        plugin::Plugins,
+        problem::{Code, Problem},
+    },
     store::{Changes, Writer},
 };
 
@@ -54,7 +61,7 @@ struct Report {
     /// With the file of an object whose last good version stays in force.
     objects: BTreeMap<Key, String>,
     /// Everything that is wrong with any file.
-    problems: Vec<source::problem::Problem>,
+    problems: Vec<Problem>,
 }
 
 /// The desired state cannot be read.
@@ -88,7 +95,7 @@ impl DesiredState {
 
     /// Everything that is wrong with any file.
     #[must_use]
-    pub fn problems(&self) -> Vec<source::problem::Problem> {
+    pub fn problems(&self) -> Vec<Problem> {
         lock(&self.report).problems.clone()
     }
 
@@ -106,8 +113,7 @@ impl Context {
             Ok(scan) => scan,
             Err(error) => {
                 let message = format!("{}; what was last known stays in force", crate::error_chain(&error));
-                tracing::error!(reason = message, "the desired state cannot be read");
-                lock(&self.desired.report).directory = Some(message);
+                self.disbelieve("DirectoryUnreadable", &message);
                 // On the first scan there may still be the last good state of an earlier run.
                 self.apply(&mut inner);
                 return;
@@ -116,8 +122,7 @@ impl Context {
         if scan.is_empty() && !inner.catalogue.is_empty() {
             let message = "the desired-state directory is empty, which looks like a missing mount: everything stays as it was \
                            (to really want nothing, put a YAML file with only a comment into it)";
-            tracing::error!("{message}");
-            lock(&self.desired.report).directory = Some(message.to_owned());
+            self.disbelieve("DirectoryEmpty", message);
             self.apply(&mut inner);
             return;
         }
@@ -134,6 +139,15 @@ impl Context {
         self.apply(&mut *self.desired.inner.lock().await);
     }
 
+    /// Holds on to what was last known, and tells so once.
+    fn disbelieve(&self, reason: &str, message: &str) {
+        let before = lock(&self.desired.report).directory.replace(message.to_owned());
+        if before.as_deref() != Some(message) {
+            tracing::error!("{message}");
+            self.record.events.warning(Subject::Host, reason, message);
+        }
+    }
+
     fn report(&self, inner: &Inner) {
         let Inner { catalogue, plugins, .. } = inner;
         let problems = [catalogue.problems(), plugins.problems()].concat();
@@ -145,8 +159,18 @@ impl Context {
         for (key, reason) in plugins.broken() {
             refused.entry(key.clone()).or_insert_with(|| format!("the last good version stays in force: {reason}"));
         }
+        let homeless: Vec<String> =
+            problems.iter().filter(|problem| is_homeless(problem, catalogue)).map(ToString::to_string).collect();
         let report = Report { directory: None, objects: refused.clone(), problems };
-        let before = std::mem::replace(&mut *lock(&self.desired.report), report).objects;
+        let Report { directory, objects: before, problems: told } = std::mem::replace(&mut *lock(&self.desired.report), report);
+        if directory.is_some() {
+            self.record.events.normal(Subject::Host, "DirectoryBack", "the desired-state directory is believed again");
+        }
+        for message in homeless {
+            if told.iter().all(|problem| problem.to_string() != message) {
+                self.record.events.warning(Subject::Host, "InvalidManifest", message);
+            }
+        }
         for (key, message) in &refused {
             if before.get(key) != Some(message) {
                 self.record.events.warning(key.clone(), "InvalidManifest", message.clone());
@@ -179,7 +203,7 @@ impl Context {
             self.look_at_users(&key);
         }
         for key in touched {
-            self.retries.clear(&key);
+            self.world.retries.clear(&key);
             self.triggers.trigger(&key);
             self.look_at_users(&key);
         }
@@ -215,6 +239,12 @@ impl Context {
             self.triggers.trigger(&key);
         }
     }
+}
+
+/// Whether a problem is one of a file that never was good: no object can tell of it.
+fn is_homeless(problem: &Problem, catalogue: &Catalogue) -> bool {
+    let is_shown = catalogue.retained_files().contains(problem.file.as_path());
+    !is_shown && problem.code != Code::DuplicateName
 }
 
 /// Rescans whenever something in the directory changes.

@@ -23,11 +23,9 @@ const LONGEST: Duration = Duration::from_secs(2);
 
 /// Listens until we stop, connecting anew whenever the engine goes away.
 pub async fn listen(ctx: Arc<Context>) {
-    let pauses = || {
-        let growing =
-            ExponentialBuilder::new().with_min_delay(FIRST).with_max_delay(LONGEST).with_factor(2.0).without_max_times();
-        growing.with_jitter().build()
-    };
+    // Without jitter: nobody else waits for this engine, and it would add as much again to the longest pause.
+    let pauses =
+        || ExponentialBuilder::new().with_min_delay(FIRST).with_max_delay(LONGEST).with_factor(2.0).without_max_times().build();
     let mut pause = pauses();
     loop {
         let connected = Instant::now();
@@ -57,7 +55,7 @@ async fn until_gone(ctx: &Context) -> Result<(), Error> {
     }
     ctx.engine_reached(&description);
     ctx.world.snapshots.distrust_all();
-    ctx.retries.clear_all();
+    ctx.world.retries.clear_all();
     ctx.look_at_everything(Instant::now());
     while let Some(event) = events.next().await.transpose()? {
         note(ctx, &event);

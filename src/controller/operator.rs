@@ -33,6 +33,10 @@ impl Operator for Context {
         self.world.plans(key).await
     }
 
+    async fn plans_if(&self, manifests: Vec<Manifest>) -> Result<Vec<PlanView>, String> {
+        self.world.plans_if(manifests).await
+    }
+
     async fn events(&self, object: Option<&Key>, limit: usize) -> Result<Vec<EventView>, String> {
         list_events(&self.record.events, object, limit).await
     }
@@ -185,7 +189,7 @@ fn audit_view(entry: journal::AuditEntry) -> AuditView {
         actor: entry.actor,
         pass: entry.pass.unwrap_or_default(),
         object: entry.object,
-        action: format!("{} {}", entry.operation, entry.target),
+        action: entry.action,
         operation: entry.operation,
         target: entry.target,
         why: entry.why_code,

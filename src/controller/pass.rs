@@ -88,7 +88,7 @@ pub fn error_policy(object: Arc<Object>, error: &Error, ctx: Arc<Context>) -> Ac
     {
         return Action::requeue(CHANGED);
     }
-    let pause = ctx.retries.failed(object.key());
+    let pause = ctx.world.retries.failed(object.key());
     tracing::warn!(object = %object.key(), error = crate::error_chain(error), retry_in = ?pause, "a pass failed");
     Action::requeue(pause)
 }
@@ -96,11 +96,11 @@ pub fn error_policy(object: Arc<Object>, error: &Error, ctx: Arc<Context>) -> Ac
 async fn guarded(object: &Object, ctx: &Context) -> Result<Action, Error> {
     let key = object.key();
     let mark = ctx.triggers.take(key);
-    if let Some(left) = ctx.retries.left(key) {
+    if let Some(left) = ctx.world.retries.left(key) {
         return Ok(Action::requeue(left));
     }
     let looked = look_and_act(object, ctx, mark).await?;
-    ctx.retries.clear(key);
+    ctx.world.retries.clear(key);
     match looked {
         // What was done changes the world: look at it as it is now.
         Looked::Acted => {
@@ -151,7 +151,7 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
         }
     };
     let plan = ctx.world.plan(object, &seen.situation);
-    ctx.readiness_changed(key, &seen.situation);
+    ctx.readiness_changed(key, &seen.situation, &plan);
     let fault = ctx.fault_since(key, &plan, mark);
     if plan.steps.is_empty() || ctx.world.settings.mode == Mode::Observe {
         ctx.decided(object, &plan, None, refusal.as_ref());

@@ -12,12 +12,13 @@ use futures::{StreamExt, stream, stream::BoxStream};
 use super::{
     context::Engines,
     operator::{list_audit, list_events, view},
+    retries::Retries,
     world::World,
 };
 use crate::{
     clock::Clock,
     http::Operator,
-    manifest::{Key, Kind},
+    manifest::{Key, Kind, Manifest},
     observe::{environment::EnvironmentReader, snapshot::Snapshots},
     record::{self, Record},
     secret::FingerprintKey,
@@ -75,6 +76,7 @@ impl Preview {
         let clock = Clock::system();
         let world = World {
             snapshots: Snapshots::new(Arc::clone(&engines.observe), clock),
+            retries: Retries::default(),
             probes: None,
             files: EnvironmentReader::new(fingerprints.clone(), settings.state.clone()),
             evidence: Arc::default(),
@@ -98,6 +100,7 @@ impl Preview {
             writer.replace(world.expanded(catalogue.manifests(), &mut plugins));
         }
         world.read_holds();
+        world.resolve_all();
         Ok(Self { world, record })
     }
 }
@@ -117,6 +120,10 @@ impl Operator for Preview {
 
     async fn plans(&self, key: Option<&Key>) -> Result<Vec<PlanView>, String> {
         self.world.plans(key).await
+    }
+
+    async fn plans_if(&self, manifests: Vec<Manifest>) -> Result<Vec<PlanView>, String> {
+        self.world.plans_if(manifests).await
     }
 
     async fn events(&self, object: Option<&Key>, limit: usize) -> Result<Vec<EventView>, String> {
@@ -146,7 +153,12 @@ impl Operator for Preview {
     }
 
     fn health(&self) -> Health {
-        Health { alive: false, not_ready: vec!["no operator is running".to_owned()] }
+        Health {
+            alive: false,
+            not_ready: vec!["no operator is running".to_owned()],
+            refused: Vec::new(),
+            engine_lost_since: None,
+        }
     }
 
     fn metrics(&self) -> String {

@@ -47,6 +47,11 @@ impl Retries {
         (!left.is_zero()).then_some(left)
     }
 
+    /// Whether an object's last pass failed.
+    pub fn is_failing(&self, key: &Key) -> bool {
+        lock(&self.0).contains_key(key)
+    }
+
     /// A pass succeeded, or the object is another one now.
     pub fn clear(&self, key: &Key) {
         lock(&self.0).remove(key);
@@ -70,8 +75,9 @@ mod tests {
         assert_eq!(pauses, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]);
         assert!(retries.left(&key).is_some());
         tokio::time::advance(LONGEST).await;
-        assert!(retries.left(&key).is_none());
+        assert!(retries.left(&key).is_none() && retries.is_failing(&key));
         retries.clear(&key);
+        assert!(!retries.is_failing(&key));
         assert_eq!(retries.failed(&key), FIRST);
     }
 }

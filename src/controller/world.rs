@@ -4,14 +4,14 @@
 mod proxy;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::plugins::Expanded;
+use super::{plugins::Expanded, retries::Retries};
 use crate::{
     clock::Clock,
     dotenv::Values,
@@ -47,6 +47,8 @@ pub struct World {
     pub reader: Reader,
     /// The engine, as seen.
     pub snapshots: Snapshots,
+    /// What failed and when it is tried again.
+    pub retries: Retries,
     /// Our own checks; none when we only have a look.
     pub probes: Option<Probes>,
     /// For public names of values.
@@ -142,6 +144,11 @@ impl World {
 
     /// Looks at the object's world, which has to be no older than `not_before`.
     pub async fn observe(&self, desired: &Desired, not_before: Instant) -> Result<Seen, engine::Error> {
+        self.observe_for(desired, not_before, &[]).await
+    }
+
+    /// Looks at the object's world for the sake of those on the path, each of which depends on the one after it.
+    async fn observe_for(&self, desired: &Desired, not_before: Instant, path: &[Key]) -> Result<Seen, engine::Error> {
         match desired {
             Desired::Environment(desired) => {
                 let observed = self.observe_environment(desired, not_before).await;
@@ -156,7 +163,10 @@ impl World {
                 let dependencies = self.readiness(&container.depends_on, &snapshot);
                 let suspected = |id: &str| self.stop_suspected_until(id, snapshot.at);
                 let lens = self.lens(&snapshot, &environments, (&probes, &suspected), (dependencies, history));
-                let observed = lens.own(container).await?;
+                let mut observed = lens.own(container).await?;
+                if !container.depends_on.is_empty() && plan::container::has_to_be_made(container, &observed) {
+                    observed.changing = self.changing(container, not_before, path).await?;
+                }
                 Ok(Seen { situation: Situation::Container(container.clone(), observed), environments })
             }
             Desired::Healed(healed) => {
@@ -261,6 +271,36 @@ impl World {
         listed.iter().map(one).max().unwrap_or(Readiness::Down)
     }
 
+    /// The dependencies of which another version is on its way.
+    ///
+    /// They are looked at just now, in all depth: their own passes may not have come to it yet. This costs something,
+    /// but only while a container has to be made.
+    async fn changing(
+        &self,
+        container: &plan::container::Desired,
+        not_before: Instant,
+        path: &[Key],
+    ) -> Result<BTreeSet<Key>, engine::Error> {
+        let path = [path, std::slice::from_ref(&container.key)].concat();
+        let mut changing = BTreeSet::new();
+        // References are free of circles, except perhaps while several manifests with errors are replaced.
+        for dependency in container.depends_on.iter().filter(|dependency| !path.contains(&dependency.key)) {
+            let Some(Desired::Container(desired)) = self.reader.get(&dependency.key).and_then(|object| self.resolve(&object).0)
+            else {
+                continue;
+            };
+            // What fails for reasons that nobody here knows may fail for ever.
+            if self.retries.is_failing(&dependency.key) {
+                continue;
+            }
+            let seen = Box::pin(self.observe_for(&Desired::Container(desired), not_before, &path)).await?;
+            if seen.situation.is_on_its_way(&plan::plan(&seen.situation)) {
+                changing.insert(dependency.key.clone());
+            }
+        }
+        Ok(changing)
+    }
+
     /// The values of the environments that a container takes variables from.
     fn environments(&self, variables: &[Variables]) -> Environments {
         let mut environments = Environments::new();
@@ -307,7 +347,7 @@ impl World {
         // Files can be put right without an engine, but without one nobody knows what runs: the planner is told so.
         let running = match self.running(desired, not_before).await {
             Ok(running) => Recall::Known(running),
-            Err(error) => Recall::Unknown { reason: crate::error_chain(&error) },
+            Err(error) => Recall::Unknown { reason: out_of_reach(&error) },
         };
         self.files.read(desired, &running, history, self.clock.now()).observed
     }
@@ -351,6 +391,14 @@ fn lacks_a_secret(desired: &plan::environment::Desired, observed: &plan::environ
         })
     };
     desired.secrets.iter().flat_map(|secrets| &secrets.generate).any(|secret| !has(&secret.variable))
+}
+
+/// Why the engine cannot be reached, for a sentence that says so already.
+pub(super) fn out_of_reach(error: &engine::Error) -> String {
+    match error {
+        engine::Error::Unreachable { address, source } => format!("{address}: {}", crate::error_chain(&**source)),
+        engine::Error::Refused { .. } | engine::Error::Unreadable { .. } => crate::error_chain(error),
+    }
 }
 
 /// Locks; whoever panicked while holding the lock had put in or taken out whole values.

@@ -2,7 +2,8 @@
 //!
 //! Each action is one call that changes something. Where the engine's answer
 //! does not tell whether it was so already, that is looked up before. Volumes
-//! are never removed, but for the empty ones that [`Engine::mark`] leaves.
+//! are never removed, but for the empty ones that [`Engine::mark`] leaves;
+//! networks neither, but for an empty one of ours whose name another one has.
 
 mod body;
 mod exec;
@@ -60,6 +61,7 @@ impl Engine for Docker {
     async fn perform(&self, action: &EngineAction, variables: &BTreeMap<String, Secret>) -> Result<Effect, Error> {
         match action {
             EngineAction::CreateNetwork { name } => self.create_network(name).await,
+            EngineAction::RemoveNetwork { id, .. } => self.remove_network(id).await,
             EngineAction::CreateVolume { name } => self.create_volume(name).await,
             EngineAction::PullImage { image } => self.pull(image).await,
             EngineAction::CreateContainer(new) => self.create(new, variables).await,

@@ -11,7 +11,7 @@ use futures::{
 use super::Operator;
 use crate::{
     manifest::{
-        Key, Kind,
+        Key, Kind, Manifest,
         status::{Condition, ConditionStatus, ConditionType, Status},
     },
     view::{AuditView, Change, EventView, Health, ObjectView, PlanView, StepView, WaitView},
@@ -27,7 +27,7 @@ pub(crate) struct Fake {
 
 impl Default for Fake {
     fn default() -> Self {
-        let health = Health { alive: true, not_ready: Vec::new() };
+        let health = Health { alive: true, not_ready: Vec::new(), refused: Vec::new(), engine_lost_since: None };
         let news = (vec![event("Started", 1)], vec![web(ConditionStatus::True)]);
         Self { health, released: Mutex::default(), news }
     }
@@ -137,6 +137,10 @@ impl Operator for Fake {
 
     async fn plans(&self, _: Option<&Key>) -> Result<Vec<PlanView>, String> {
         Ok(vec![plan()])
+    }
+
+    async fn plans_if(&self, manifests: Vec<Manifest>) -> Result<Vec<PlanView>, String> {
+        Ok(manifests.iter().map(|manifest| PlanView { key: manifest.key(), ..plan() }).collect())
     }
 
     async fn events(&self, _: Option<&Key>, limit: usize) -> Result<Vec<EventView>, String> {

@@ -1,6 +1,6 @@
 //! Objects, what would be done to them, and letting them go.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use axum::{
     Json,
@@ -21,7 +21,7 @@ use super::{
     refusal::Refusal,
     routes::Context,
 };
-use crate::view::ObjectView;
+use crate::{source::parse::parse_file, view::ObjectView};
 
 /// All objects, once; or as they are and then each again whenever it changes.
 pub(super) async fn list(State(ctx): State<Context>, Params(query): Params<ObjectsQuery>) -> Result<Response, Refusal> {
@@ -59,6 +59,28 @@ pub(super) async fn plans(
     operator.plans(query.object.as_ref()).await.map(|plans| Json(items(&plans))).map_err(Refusal::unavailable)
 }
 
+/// What would be done now, if the manifests in the body were declared.
+///
+/// It changes nothing, but a manifest may hold passwords, and whoever sends one makes us look at files that it names:
+/// so it is for those who could declare it.
+pub(super) async fn plans_if(State(ctx): State<Context>, body: Result<Bytes, BytesRejection>) -> Result<Json<Value>, Refusal> {
+    refuse_strangers(&ctx)?;
+    let body = body.map_err(|rejection| Refusal::new(rejection.status(), rejection.body_text()))?;
+    let manifests = parse_file(Path::new("manifests"), &body)
+        .map_err(|problems| Refusal::bad_request(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+    ctx.operator.plans_if(manifests).await.map(|plans| Json(items(&plans))).map_err(Refusal::unavailable)
+}
+
+fn refuse_strangers(ctx: &Context) -> Result<(), Refusal> {
+    match ctx.access {
+        Access::Full => Ok(()),
+        Access::ReadOnly => {
+            let error = "this address only answers questions; requests are taken on the control socket in the state directory";
+            Err(Refusal::new(StatusCode::FORBIDDEN, error))
+        }
+    }
+}
+
 /// Lets Mooring try again with an object that it had given up.
 ///
 /// The body is read, and thereby bounded, although nothing is expected in it.
@@ -68,10 +90,7 @@ pub(super) async fn release(
     ObjectPath(key): ObjectPath,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Refusal> {
-    if ctx.access == Access::ReadOnly {
-        let error = "this address only answers questions; requests are taken on the control socket in the state directory";
-        return Err(Refusal::new(StatusCode::FORBIDDEN, error));
-    }
+    refuse_strangers(&ctx)?;
     body.map_err(|rejection| Refusal::new(rejection.status(), rejection.body_text()))?;
     if ctx.operator.object(&key).is_none() {
         return Err(Refusal::no_object(&key));

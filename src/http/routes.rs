@@ -13,13 +13,16 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{Access, Operator, events, guard, objects, refusal::Refusal, stream::Streams};
-use crate::view::{Health, ObjectView};
+use crate::{
+    source::parse::MAX_BYTES,
+    view::{Health, ObjectView},
+};
 
-/// No request of ours has a body; this much is read before it is refused.
+/// Only manifests come in a body; of any other, this much is read before it is refused.
 const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// What there is, for those who ask for something else.
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 10] = [
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",
@@ -28,6 +31,7 @@ const PATHS: [&str; 9] = [
     "GET /api/v1/plans?object=",
     "GET /api/v1/events?object=&limit=&follow=",
     "GET /api/v1/audit?object=&limit=",
+    "POST /api/v1/plans (on the control socket; YAML manifests that might be declared)",
     "POST /api/v1/objects/{kind}/{name}/release (on the control socket)",
 ];
 
@@ -67,7 +71,7 @@ pub(super) fn router(operator: Arc<dyn Operator>, access: Access, shutdown: Canc
         .route("/api/v1/objects", get(objects::list))
         .route("/api/v1/objects/{kind}/{name}", get(objects::one))
         .route("/api/v1/objects/{kind}/{name}/release", post(objects::release))
-        .route("/api/v1/plans", get(objects::plans))
+        .route("/api/v1/plans", get(objects::plans).post(objects::plans_if).layer(DefaultBodyLimit::max(MAX_BYTES)))
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/audit", get(events::audit))
         .fallback(unknown)

@@ -78,7 +78,12 @@ async fn health_is_told_to_programs_and_to_people() {
 
 #[tokio::test]
 async fn an_operator_that_lives_but_is_of_no_use_is_alive_and_not_ready() {
-    let health = Health { alive: true, not_ready: vec!["the engine does not answer".to_owned()] };
+    let health = Health {
+        alive: true,
+        not_ready: vec!["the engine does not answer".to_owned()],
+        refused: Vec::new(),
+        engine_lost_since: None,
+    };
     let server = over_tcp(Fake { health, ..Fake::default() }).await;
     assert!(get(&server, "/healthz").await.starts_with("200 "));
     expect![[r#"503 Service Unavailable | application/json | {"alive":true,"notReady":["the engine does not answer"]}"#]]
@@ -206,6 +211,30 @@ async fn too_much_is_refused() {
     ]]
     .assert_eq(&brief(&answer));
     control.stop().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn manifests_that_might_be_declared_are_planned_for_whoever_could_declare_them() {
+    let manifest = "{apiVersion: mooring.dev/v1alpha1, kind: Container, metadata: {name: NAME}, spec: {image: a}}";
+    let request = |name: &str| {
+        let body = manifest.replace("NAME", name);
+        format!(
+            "POST /api/v1/plans HTTP/1.1\r\nHost: mooring\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mooring.sock");
+    let server = over_unix(&path, Arc::new(Fake::default()));
+    let answer = ask(UnixStream::connect(&path).await.unwrap(), &request("new")).await;
+    assert!(brief(&answer).starts_with(r#"200 OK | application/json | {"items":[{"key":"Container/new","#), "{answer}");
+    let answer = ask(UnixStream::connect(&path).await.unwrap(), &request("N")).await;
+    assert!(brief(&answer).starts_with("400 ") && answer.contains("manifests:1:"), "{answer}");
+    server.stop().await;
+    let server = over_tcp(Fake::default()).await;
+    let answer = ask(TcpStream::connect(server.address).await.unwrap(), &request("new")).await;
+    assert!(brief(&answer).starts_with("403 "), "{answer}");
     server.stop().await;
 }
 

@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    engine::{ALLOW_REMOVE_LABEL, Error, Inspected, Listed, SHAPE_LABEL, VARIABLES_LABEL},
+    engine::{ALLOW_REMOVE_LABEL, Error, Inspected, Listed, ListedNetwork, OWNER_LABEL, SHAPE_LABEL, VARIABLES_LABEL},
     snapshot::{Snapshot, Snapshots},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     plan::{
         History,
         action::VariableSource,
-        container::{Container, Desired, Health, MadeWith, Observed, ProbeState, Readiness, Variable, Variables, heal},
+        container::{Container, Desired, Double, Health, MadeWith, Observed, ProbeState, Readiness, Variable, Variables, heal},
         shape::Shape,
     },
     secret::{FingerprintKey, Secret},
@@ -69,11 +69,13 @@ impl Lens<'_> {
             let images = [Some(&desired.shape.image), self.history.good_image.as_ref(), fallback];
             let images: BTreeSet<String> = images.into_iter().flatten().cloned().collect();
             // At once, for somebody may be waiting for a container that is down.
-            (observed.missing_networks, observed.missing_volumes, observed.missing_images) = tokio::try_join!(
-                missing(networks, || engine.networks()),
+            let seen;
+            (seen, observed.missing_volumes, observed.missing_images) = tokio::try_join!(
+                self.networks(networks),
                 missing(volumes, || engine.volumes()),
                 missing_images(engine.as_ref(), images),
             )?;
+            (observed.missing_networks, observed.doubles) = seen;
         }
         Ok(observed)
     }
@@ -82,11 +84,40 @@ impl Lens<'_> {
     pub async fn healed(self, desired: &heal::Desired) -> Result<Observed, Error> {
         let listed = self.snapshot.selected(&desired.selector);
         let mut observed = self.containers(&listed).await?;
-        let attached = |name: &String| observed.containers.iter().all(|container| container.networks.contains(name));
-        let wanted: BTreeSet<String> =
-            desired.networks.iter().map(|network| network.name.clone()).filter(|name| !attached(name)).collect();
-        observed.missing_networks = missing(wanted, || self.snapshots.engine().networks()).await?;
+        // One that is well and attached needs nothing; one that has to be started needs all its networks.
+        let needs = |name: &String| {
+            let lacks = |container: &Container| !container.networks.contains(name) || container.readiness() != Readiness::Healthy;
+            observed.containers.iter().any(lacks)
+        };
+        let wanted: BTreeSet<String> = desired.networks.iter().map(|network| network.name.clone()).filter(needs).collect();
+        (observed.missing_networks, observed.doubles) = self.networks(wanted).await?;
         Ok(observed)
+    }
+
+    /// Which of these networks do not exist, and which do more than once.
+    async fn networks(&self, wanted: BTreeSet<String>) -> Result<(BTreeSet<String>, BTreeMap<String, Vec<Double>>), Error> {
+        let (mut missing, mut doubles) = (BTreeSet::new(), BTreeMap::new());
+        if wanted.is_empty() {
+            return Ok((missing, doubles));
+        }
+        let listed = self.snapshots.engine().networks().await?;
+        for name in wanted {
+            let of_name: Vec<_> = listed.iter().filter(|network| network.name == name).collect();
+            match of_name.len() {
+                0 => drop(missing.insert(name)),
+                1 => {}
+                _ => {
+                    let double = |network: &&ListedNetwork| Double {
+                        id: network.id.clone(),
+                        ours: network.labels.get(OWNER_LABEL).is_some_and(|owner| owner == self.owner),
+                        in_use: self.snapshot.containers.values().any(|other| other.network_ids.contains(&network.id)),
+                        created_at: network.created_at,
+                    };
+                    doubles.insert(name, of_name.iter().map(double).collect());
+                }
+            }
+        }
+        Ok((missing, doubles))
     }
 
     /// Looks at what is left of an object whose manifest is gone.
@@ -108,11 +139,13 @@ impl Lens<'_> {
             containers,
             taken_names: BTreeSet::new(),
             missing_networks: BTreeSet::new(),
+            doubles: BTreeMap::new(),
             missing_volumes: BTreeSet::new(),
             missing_images: BTreeSet::new(),
             variables: BTreeMap::new(),
             missing_variables: BTreeMap::new(),
             dependencies: self.dependencies.clone(),
+            changing: BTreeSet::new(),
             stop_suspected_until: suspected,
             history: self.history.clone(),
         })

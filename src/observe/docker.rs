@@ -27,7 +27,7 @@ use jiff::Timestamp;
 pub use connection::{Connection, InvalidAddress, OnCall};
 use failure::{found, image_in_path, in_path};
 
-use super::engine::{Description, Engine, Error, Event, ExecResult, Inspected, Listed};
+use super::engine::{Description, Engine, Error, Event, ExecResult, Inspected, Listed, ListedNetwork};
 
 /// The events that matter. Probes alone make thirty `exec_*` events a second with fifty containers;
 /// asking for these only keeps them off the wire.
@@ -107,10 +107,10 @@ impl Engine for Docker {
         Ok(found(answer)?.is_some())
     }
 
-    async fn networks(&self) -> Result<BTreeSet<String>, Error> {
+    async fn networks(&self) -> Result<Vec<ListedNetwork>, Error> {
         let question = async |client: Client| client.list_networks(None::<ListNetworksOptions>).await;
         let networks = self.connection.ask("list-networks", question).await?;
-        Ok(networks.into_iter().filter_map(|network| network.name).collect())
+        Ok(networks.into_iter().filter_map(read::listed_network).collect())
     }
 
     async fn volumes(&self) -> Result<BTreeSet<String>, Error> {

@@ -44,8 +44,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Whether the engine has this image.
     async fn has_image(&self, reference: &str) -> Result<bool, Error>;
 
-    /// The names of all networks.
-    async fn networks(&self) -> Result<BTreeSet<String>, Error>;
+    /// All networks. Names need not be unique.
+    async fn networks(&self) -> Result<Vec<ListedNetwork>, Error>;
 
     /// The names of all volumes.
     async fn volumes(&self) -> Result<BTreeSet<String>, Error>;
@@ -88,6 +88,21 @@ pub struct Listed {
     pub labels: BTreeMap<String, String>,
     /// The networks it is attached to, with its address there when it runs.
     pub networks: BTreeMap<String, Option<String>>,
+    /// The ids of these networks, as far as it has ever been started on them.
+    pub network_ids: BTreeSet<String>,
+}
+
+/// One line of the list of networks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedNetwork {
+    /// The id.
+    pub id: String,
+    /// The name.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// The details of one container.

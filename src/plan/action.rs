@@ -13,6 +13,9 @@ use super::{
 };
 use crate::manifest::{Key, environment::SecretFormat};
 
+/// As many characters of an id as the engine itself shows.
+const SHORT_ID: usize = 12;
+
 /// One outside effect.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -133,6 +136,13 @@ pub enum EngineAction {
         /// Its name.
         name: String,
     },
+    /// Removes a network on which nobody is, and of whose name there is another one.
+    RemoveNetwork {
+        /// Its id: the name would not tell it from the other one.
+        id: String,
+        /// Its name, for people.
+        name: String,
+    },
     /// Makes a volume.
     CreateVolume {
         /// Its name.
@@ -219,6 +229,7 @@ impl EngineAction {
     pub fn operation(&self) -> &'static str {
         match self {
             Self::CreateNetwork { .. } => "CreateNetwork",
+            Self::RemoveNetwork { .. } => "RemoveNetwork",
             Self::CreateVolume { .. } => "CreateVolume",
             Self::PullImage { .. } => "PullImage",
             Self::CreateContainer(_) => "CreateContainer",
@@ -236,7 +247,7 @@ impl EngineAction {
     #[must_use]
     pub fn target(&self) -> &str {
         match self {
-            Self::CreateNetwork { name } | Self::CreateVolume { name } => name,
+            Self::CreateNetwork { name } | Self::RemoveNetwork { name, .. } | Self::CreateVolume { name } => name,
             Self::PullImage { image } => image,
             Self::CreateContainer(new) => &new.name,
             Self::StartContainer { container }
@@ -253,7 +264,11 @@ impl EngineAction {
     #[must_use]
     pub fn container(&self) -> Option<&Target> {
         match self {
-            Self::CreateNetwork { .. } | Self::CreateVolume { .. } | Self::PullImage { .. } | Self::CreateContainer(_) => None,
+            Self::CreateNetwork { .. }
+            | Self::RemoveNetwork { .. }
+            | Self::CreateVolume { .. }
+            | Self::PullImage { .. }
+            | Self::CreateContainer(_) => None,
             Self::StartContainer { container }
             | Self::RestartContainer { container }
             | Self::StopContainer { container }
@@ -269,6 +284,7 @@ impl fmt::Display for EngineAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CreateNetwork { name } => write!(f, "create network {name}"),
+            Self::RemoveNetwork { id, name } => write!(f, "remove network {name} ({})", id.get(..SHORT_ID).unwrap_or(id)),
             Self::CreateVolume { name } => write!(f, "create volume {name}"),
             Self::PullImage { image } => write!(f, "pull {image}"),
             Self::CreateContainer(new) => write!(f, "create {} from {}", new.name, new.shape.image),

@@ -3,6 +3,7 @@
 pub mod absent;
 mod create;
 mod differences;
+mod doubles;
 pub mod heal;
 mod recover;
 mod replace;
@@ -12,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{
-    Note, Plan, Wait, Why,
-    action::{EngineAction, Target, VariableSource},
+    Note, Plan, Step, Wait, Why,
+    action::{Action, EngineAction, Target, VariableSource},
     history::History,
     shape::{Limits, Shape},
 };
@@ -98,6 +99,8 @@ pub struct Observed {
     pub taken_names: BTreeSet<String>,
     /// Networks that the shape names and that do not exist.
     pub missing_networks: BTreeSet<String>,
+    /// Networks that the shape names and of which there are several: all that have the name.
+    pub doubles: BTreeMap<String, Vec<Double>>,
     /// Volumes that the shape names and that do not exist.
     pub missing_volumes: BTreeSet<String>,
     /// Images that a new container may need, the wanted one and the last good one, and that the
@@ -109,11 +112,28 @@ pub struct Observed {
     pub missing_variables: BTreeMap<String, String>,
     /// How each dependency fares.
     pub dependencies: BTreeMap<Key, Readiness>,
+    /// Those of them of which another version is on its way, see [`is_on_its_way`]. Only asked when a container would have to be made.
+    pub changing: BTreeSet<Key>,
     /// Until when a stop by a person has to be thought possible: a polite signal, or the
     /// engine's word for a stop, was seen and has been neither confirmed nor disproved yet.
     pub stop_suspected_until: Option<Timestamp>,
     /// What is remembered.
     pub history: History,
+}
+
+/// One of several networks with the same name.
+///
+/// Engines before API 1.44 permit them, and then refuse to start whatever is to be on one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Double {
+    /// The engine's id.
+    pub id: String,
+    /// Whether we made it.
+    pub ours: bool,
+    /// Whether some container is on it, or was when it last ran.
+    pub in_use: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
 /// A variable that the container should have.
@@ -273,16 +293,12 @@ pub fn readiness(state: &State, health: Health, probe: Option<&ProbeState>) -> R
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     let desired = &desired.with_fallback(&observed.history);
-    let (gone, living): (Vec<_>, Vec<_>) = observed.containers.iter().partition(|container| container.is_gone());
     // A container on its way out does nothing any more, but it may still have the name.
-    if let Some(holder) = gone.iter().find(|container| container.name == desired.name) {
+    let gone = observed.containers.iter().filter(|container| container.is_gone());
+    if let Some(holder) = gone.clone().find(|container| container.name == desired.name) {
         return recover::own(desired, observed, holder);
     }
-    let (fitting, outdated): (Vec<_>, Vec<_>) =
-        living.into_iter().partition(|container| differences(desired, observed, container).is_empty());
-    // The one that has the name, if there are several: an earlier pass may have been cut short.
-    let current = fitting.iter().copied().max_by_key(|container| (container.name == desired.name, container.readiness()));
-    let old = replace::way_back(desired, observed, current, &outdated);
+    let (current, old) = versions(desired, observed);
     let in_play = |container: &Container| [current, old].iter().flatten().any(|one| one.id == container.id);
     let others: Vec<_> = observed.containers.iter().filter(|container| !in_play(container)).collect();
     let mut plan = match (current, old) {
@@ -297,7 +313,40 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     if let (true, Some(fallback)) = (plan.is_converged(), &observed.history.fallback) {
         plan.wait = Some(Wait::OnLastGoodImage { image: fallback.good.clone(), wanted: fallback.bad.clone() });
     }
+    doubles::clear(&mut plan, observed);
     plan
+}
+
+/// The container that is as declared, and the one that it replaces or that has to be replaced.
+fn versions<'a>(desired: &Desired, observed: &'a Observed) -> (Option<&'a Container>, Option<&'a Container>) {
+    let living = observed.containers.iter().filter(|container| !container.is_gone());
+    let (fitting, outdated): (Vec<_>, Vec<_>) =
+        living.partition(|container| differences(desired, observed, container).is_empty());
+    // The one that has the name, if there are several: an earlier pass may have been cut short.
+    let current = fitting.into_iter().max_by_key(|container| (container.name == desired.name, container.readiness()));
+    (current, replace::way_back(desired, observed, current, &outdated))
+}
+
+/// Whether there is no container yet that is as declared, so that [`Observed::changing`] matters.
+#[must_use]
+pub fn has_to_be_made(desired: &Desired, observed: &Observed) -> bool {
+    versions(&desired.with_fallback(&observed.history), observed).0.is_none()
+}
+
+/// Whether another version is coming: it is about to be made, has to prove itself, or waits for a dependency of which
+/// the same holds.
+///
+/// What may not come, or not now, does not count: nobody has to wait for a version that is forbidden, has failed or lacks something.
+#[must_use]
+pub fn is_on_its_way(desired: &Desired, observed: &Observed, plan: &Plan) -> bool {
+    let is_made = |step: &Step| matches!(step.action, Action::Engine(EngineAction::CreateContainer(_)));
+    let waits_in_turn = match &plan.wait {
+        Some(Wait::Dependency { object, .. }) => observed.changing.contains(object),
+        _ => false,
+    };
+    let both = matches!(versions(&desired.with_fallback(&observed.history), observed), (Some(_), Some(_)));
+    let goes_on = !plan.steps.is_empty() || plan.wait.as_ref().is_some_and(Wait::ends_by_itself);
+    plan.steps.iter().any(is_made) || waits_in_turn || (both && goes_on)
 }
 
 impl Desired {
@@ -343,6 +392,15 @@ fn unmet_dependency(depends_on: &[Dependency], observed: &Observed) -> Option<Wa
         };
         (readiness < needed).then(|| Wait::Dependency { object: dependency.key.clone(), condition: word.to_owned() })
     })
+}
+
+/// The first dependency of which another version is on its way.
+///
+/// Whatever has to be made anew together, because a value changed that all of them use, is so in the order of their
+/// dependencies. Only making waits for this: what runs is kept alive meanwhile.
+fn changing_dependency(depends_on: &[Dependency], observed: &Observed) -> Option<Wait> {
+    let changing = depends_on.iter().find(|dependency| observed.changing.contains(&dependency.key))?;
+    Some(Wait::Dependency { object: changing.key.clone(), condition: "up to date yet".to_owned() })
 }
 
 /// Takes a container away, its volumes never.

@@ -155,6 +155,11 @@ impl History {
                 return self;
             }
         };
+        // What the engine did not even begin for such a reason says nothing about the container: neither is it a
+        // try that did not help nor a version that cannot be started. The pause after a failed pass is enough.
+        if failure.is_some_and(is_about_doubles) {
+            return self;
+        }
         if is_corrective(action, &step.why, self.seen_ready) {
             self.attempts.push(at);
             self.failures = self.failures.saturating_add(1);
@@ -230,6 +235,13 @@ impl History {
         let earlier = self.failed_replacement.as_ref().filter(|failed| failed.fields == fields).map_or(0, |failed| failed.count);
         FailedReplacement { fields: fields.to_vec(), count: earlier + 1, at, reason: reason.to_owned() }
     }
+}
+
+/// Whether the engine refused because several networks have the name that it was to look up.
+///
+/// Its words are all there is: the status is that of any bad request.
+fn is_about_doubles(reason: &str) -> bool {
+    reason.contains("network ") && reason.contains(" is ambiguous (")
 }
 
 /// Whether a step is a try at bringing something back, as opposed to making it the first time.

@@ -84,6 +84,8 @@ pub enum Why {
         /// The network.
         network: String,
     },
+    /// Another network has its name, and the engine cannot tell which of them is meant.
+    Doubled,
     /// It has another name than declared.
     Misnamed {
         /// The name it has.
@@ -189,6 +191,7 @@ impl Why {
             Self::WantedAgain => "WantedAgain",
             Self::NoLongerWanted => "NoLongerWanted",
             Self::Disconnected { .. } => "Disconnected",
+            Self::Doubled => "Doubled",
             Self::Misnamed { .. } => "Misnamed",
             Self::SecretsMissing { .. } => "SecretsMissing",
             Self::FileMissing => "FileMissing",
@@ -233,6 +236,7 @@ impl fmt::Display for Why {
             Self::WantedAgain => f.write_str("the manifest has come back to it"),
             Self::NoLongerWanted => f.write_str("its manifest is gone"),
             Self::Disconnected { network } => write!(f, "it is not on {network}"),
+            Self::Doubled => f.write_str("there is another one of that name, and nobody is on this one"),
             Self::Misnamed { .. } => f.write_str("that is its declared name"),
             Self::SecretsMissing { secrets } => {
                 let names: Vec<_> = secrets.iter().map(|(name, _)| name.as_str()).collect();

@@ -200,6 +200,8 @@ pub struct AuditEntry {
     pub operation: String,
     /// To what.
     pub target: String,
+    /// Both in words, as in `start redis`.
+    pub action: String,
     /// Why, as a word.
     pub why_code: String,
     /// Why, as a sentence.
@@ -286,8 +288,17 @@ fn row_of_step(intent: &Intent<'_>) -> Row {
         target: step.action.target(),
         why_code: step.why.code().to_owned(),
         why: step.why.to_string(),
-        details: serde_json::to_string(step).expect("a step has string keys and no failing serializer"),
+        details: serde_json::to_string(&StepDetails { words: step.action.to_string(), step })
+            .expect("a step has string keys and no failing serializer"),
     }
+}
+
+/// A step as it is kept. With its words: a later version may know other steps, and shall still be able to say what was done.
+#[derive(Serialize)]
+struct StepDetails<'a> {
+    words: String,
+    #[serde(flatten)]
+    step: &'a Step,
 }
 
 fn row_of_command(command: &Command<'_>) -> Row {
@@ -349,6 +360,11 @@ fn log_query(filter: &AuditFilter) -> QueryBuilder<Sqlite> {
 
 fn entry(row: &SqliteRow) -> AuditEntry {
     let details: String = row.get("details");
+    // Text that is not JSON would be damage; it is shown rather than hidden.
+    let details = serde_json::from_str(&details).unwrap_or(serde_json::Value::String(details));
+    let (operation, target): (String, String) = (row.get("operation"), row.get("target"));
+    // A person's command has no step, and neither have the rows of the first version.
+    let words = details.get("words").and_then(serde_json::Value::as_str).map(ToOwned::to_owned);
     AuditEntry {
         id: row.get("id"),
         created_at: row.get("created_at"),
@@ -357,14 +373,26 @@ fn entry(row: &SqliteRow) -> AuditEntry {
         step: row.get("step"),
         object: row.get("object"),
         generation: row.get("generation"),
-        operation: row.get("operation"),
-        target: row.get("target"),
+        action: words.unwrap_or_else(|| format!("{} {target}", spelt_out(&operation))),
+        operation,
+        target,
         why_code: row.get("why_code"),
         why: row.get("why"),
         outcome: row.get("result"),
         error: row.get("failure"),
         concluded_at: row.get("concluded_at"),
-        // Text that is not JSON would be damage; it is shown rather than hidden.
-        details: serde_json::from_str(&details).unwrap_or(serde_json::Value::String(details)),
+        details,
     }
+}
+
+/// `StopContainer` as `stop container`.
+fn spelt_out(operation: &str) -> String {
+    let mut words = String::with_capacity(operation.len() + 4);
+    for letter in operation.chars() {
+        if letter.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.extend(letter.to_lowercase());
+    }
+    words
 }

@@ -33,6 +33,8 @@ pub(super) struct Tally {
     pub(super) first_at: Timestamp,
     pub(super) last_at: Timestamp,
     pub(super) count: u64,
+    /// The place of the last one among all that were told. Events of one pass often have one time.
+    pub(super) place: u64,
 }
 
 /// Things to write.
@@ -54,6 +56,7 @@ impl Batch {
             known.first_at = known.first_at.min(tally.first_at);
             known.last_at = known.last_at.max(tally.last_at);
             known.count += tally.count;
+            known.place = known.place.max(tally.place);
             return true;
         }
         let has_room = self.events.len() < EVENTS;
@@ -74,20 +77,24 @@ pub(super) struct Pending {
 #[derive(Debug, Default)]
 struct Waiting {
     batch: Batch,
+    told: u64,
     since: Option<Instant>,
 }
 
 impl Pending {
     /// Adds an event; false when it had to be dropped.
     pub(super) fn add_event(&self, event: EventKey, at: Timestamp) -> bool {
-        let kept = self.change(|batch| batch.fold(event, Tally { first_at: at, last_at: at, count: 1 }));
+        let kept = self.change(|waiting| {
+            waiting.told += 1;
+            waiting.batch.fold(event, Tally { first_at: at, last_at: at, count: 1, place: waiting.told })
+        });
         self.arrived.notify_one();
         kept
     }
 
     /// Adds the newest status of an object, or that the object is gone.
     pub(super) fn add_status(&self, key: Key, status: Option<Status>) {
-        self.change(|batch| batch.statuses.insert(key, status));
+        self.change(|waiting| waiting.batch.statuses.insert(key, status));
         self.arrived.notify_one();
     }
 
@@ -105,10 +112,10 @@ impl Pending {
     pub(super) fn put_back(&self, batch: Batch) {
         self.change(|waiting| {
             for (event, tally) in batch.events {
-                waiting.fold(event, tally);
+                waiting.batch.fold(event, tally);
             }
             for (key, status) in batch.statuses {
-                waiting.statuses.entry(key).or_insert(status);
+                waiting.batch.statuses.entry(key).or_insert(status);
             }
         });
     }
@@ -128,10 +135,10 @@ impl Pending {
         }
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Batch) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut Waiting) -> T) -> T {
         let mut waiting = self.lock();
         waiting.since.get_or_insert_with(Instant::now);
-        change(&mut waiting.batch)
+        change(&mut waiting)
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -164,7 +171,8 @@ mod tests {
             assert!(pending.add_event(event("again"), Timestamp::from_second(second).unwrap()));
         }
         let batch = pending.take();
-        let tally = Tally { first_at: Timestamp::from_second(1).unwrap(), last_at: Timestamp::from_second(9).unwrap(), count: 3 };
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let tally = Tally { first_at: at(1), last_at: at(9), count: 3, place: 3 };
         assert_eq!(batch.events.into_iter().collect::<Vec<_>>(), [(event("again"), tally)]);
         assert!(pending.take().is_empty());
     }

@@ -132,7 +132,10 @@ async fn save_history(connection: &mut SqliteConnection, key: &Key, history: Opt
 pub(super) async fn write_pending(connection: &mut SqliteConnection, batch: &Batch) -> Result<Vec<Event>, sqlx::Error> {
     let mut transaction = connection.begin_with(BEGIN).await?;
     let mut events = Vec::with_capacity(batch.events.len());
-    for (event, tally) in &batch.events {
+    // In the order in which they were told: it is how those with the same time are listed.
+    let mut told: Vec<_> = batch.events.iter().collect();
+    told.sort_by_key(|(_, tally)| tally.place);
+    for (event, tally) in told {
         events.push(save_event(&mut transaction, event, *tally).await?);
     }
     for (key, status) in &batch.statuses {

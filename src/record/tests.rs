@@ -63,10 +63,10 @@ async fn an_act_is_in_the_log_with_its_reason_and_what_came_of_it() {
     assert_eq!((under_way.len(), &under_way[0].outcome), (1, &None));
 
     record.journal.conclude(intent, Outcome::Failed { error: "no such image".into() }).await.unwrap();
-    let AuditEntry { actor, step, object, generation, operation, target, why_code, why, outcome, error, details, .. } =
+    let AuditEntry { actor, step, object, generation, operation, target, action, why_code, why, outcome, error, details, .. } =
         log(&record).await.remove(0);
     assert_eq!((actor.as_str(), step, object.as_str(), generation), ("reconciler", Some(1), "Container/redis", Some(3)));
-    assert_eq!((operation.as_str(), target.as_str()), ("StartContainer", "redis"));
+    assert_eq!((operation.as_str(), target.as_str(), action.as_str()), ("StartContainer", "redis", "start redis"));
     assert_eq!((why_code.as_str(), why.as_str()), ("NotRunning", "it exited with 137"));
     assert_eq!((outcome.as_deref(), error.as_deref()), (Some("failed"), Some("no such image")));
     assert_eq!(details["action"]["container"]["id"], "c0ffee");
@@ -89,7 +89,24 @@ async fn what_a_person_did_is_in_the_log_as_done() {
     record.journal.note(&command).await.unwrap();
     let entry = log(&record).await.remove(0);
     assert_eq!((entry.actor.as_str(), entry.outcome.as_deref(), &entry.pass), ("cli:root", Some("done"), &None));
-    assert_eq!(entry.details, details);
+    assert_eq!((entry.action.as_str(), &entry.details), ("apply redis.yaml", &details));
+}
+
+#[tokio::test]
+async fn a_row_that_was_written_without_words_is_told_by_its_operation() {
+    let state = tempfile::tempdir().unwrap();
+    let (record, _) = open(&state).await;
+    let command = Command {
+        actor: &Actor::Reconciler,
+        operation: "StopContainer",
+        object: &redis(),
+        target: "redis",
+        why: "it is unhealthy",
+        details: &serde_json::Value::Null,
+        outcome: &Outcome::Done,
+    };
+    record.journal.note(&command).await.unwrap();
+    assert_eq!(log(&record).await.remove(0).action, "stop container redis");
 }
 
 #[tokio::test]
@@ -366,8 +383,8 @@ async fn repeated_events_fold_also_across_runs() {
         record.events.warning(redis(), "Unhealthy", "its health check fails");
     }
     record.events.normal(redis(), "Started", "start redis");
-    assert_eq!(watch.recv().await.unwrap().key.reason, "Started");
     assert_eq!(watch.recv().await.unwrap().count, 3);
+    assert_eq!(watch.recv().await.unwrap().key.reason, "Started");
     record.shutdown().await;
 
     let (record, _) = open(&state).await;
@@ -378,6 +395,21 @@ async fn repeated_events_fold_also_across_runs() {
     let told: Vec<_> = events.iter().map(|event| (event.key.kind, event.key.reason.as_str(), event.count)).collect();
     assert_eq!(told, [(EventType::Normal, "Started", 1), (EventType::Warning, "Unhealthy", 4)]);
     assert!(events[1].first_at < events[1].last_at);
+}
+
+/// The steps of one pass are told within a millisecond, and used to be listed by their names.
+#[tokio::test]
+async fn what_happened_in_one_moment_is_listed_in_the_order_in_which_it_was_told() {
+    let state = tempfile::tempdir().unwrap();
+    let (record, _) = open(&state).await;
+    let told = ["StopContainer", "RemoveContainer", "CreateContainer", "StartContainer"];
+    for reason in told {
+        record.events.normal(redis(), reason, "because an earlier try did not help");
+    }
+    record.events.flush().await.unwrap();
+    let events = record.events.list(&EventFilter::default()).await.unwrap();
+    let listed: Vec<&str> = events.iter().map(|event| event.key.reason.as_str()).collect();
+    assert_eq!(listed, told);
 }
 
 #[tokio::test]

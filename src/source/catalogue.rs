@@ -61,11 +61,23 @@ impl Catalogue {
         &self.problems
     }
 
-    /// The objects whose last good version stays in force although their files say something else now, and why.
+    /// The objects that stay as they are although some file says something else now, and why: the file is broken, or
+    /// not the only one that declares them.
     #[must_use]
     pub fn retained(&self) -> BTreeMap<Key, String> {
         let reason = |located: &Located| self.retained.get(&located.file).cloned();
-        self.in_force.iter().filter_map(|(key, located)| Some((key.clone(), reason(located)?))).collect()
+        let mut retained: BTreeMap<Key, String> =
+            self.in_force.iter().filter_map(|(key, located)| Some((key.clone(), reason(located)?))).collect();
+        for other in &self.shadowed {
+            let key = other.manifest.key();
+            if let Some(chosen) = self.in_force.get(&key) {
+                let (file, line, ours) = (other.file.display(), other.line, chosen.file.display());
+                let message =
+                    format!("{file}:{line} declares it too, which has no effect: {ours}:{} stays in force", chosen.line);
+                retained.entry(key).or_insert(message);
+            }
+        }
+        retained
     }
 
     /// The files whose last good version stays in force.

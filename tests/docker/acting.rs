@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use mooring::{
     execute::engine::{Effect, Engine as _, Error},
-    observe::engine::Engine as _,
+    observe::engine::{Engine as _, OWNER_LABEL},
     plan::{
         EngineAction, Target,
         container::State,
@@ -76,6 +77,24 @@ async fn two_that_need_one_network_at_once_get_one() {
     assert_eq!(effects, [Effect::Done, Effect::AlreadySo, Effect::AlreadySo]);
     let networks = world.raw.list_networks(None).await.unwrap();
     assert_eq!(networks.iter().filter(|network| network.name.as_ref() == Some(&world.name("net"))).count(), 1);
+}
+
+#[tokio::test]
+async fn a_network_is_removed_by_its_id_once_and_not_while_somebody_is_on_it() {
+    let world = World::new("double").await;
+    let net = world.name("net");
+    world.perform(EngineAction::CreateNetwork { name: net.clone() }).await;
+    let container = world.run("web", Shape { networks: vec![network(&net, "one")], ..sleeper() }).await;
+    let listed = world.eyes.networks().await.unwrap().into_iter().find(|listed| listed.name == net).unwrap();
+    assert_eq!(listed.labels.get(OWNER_LABEL), Some(&world.owner));
+    assert!(listed.created_at > Timestamp::now() - SignedDuration::from_mins(5), "{listed:?}");
+    assert!(world.listed(&container).await.network_ids.contains(&listed.id));
+    let action = EngineAction::RemoveNetwork { id: listed.id.clone(), name: net };
+    assert_eq!(world.refusal(action.clone()).await.0, 403);
+    world.perform(EngineAction::StopContainer { container: container.clone() }).await;
+    assert!(world.listed(&container).await.network_ids.contains(&listed.id), "it is to be on it at its next start");
+    world.perform(EngineAction::RemoveContainer { container }).await;
+    assert_done_once(&world, action).await;
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ fn child_of_the_crash_tests() {
 }
 
 /// Whether the child died at the point, the `hit`-th time that it came by; if not, it has converged.
-fn dies(host: &Host, point: &str, hit: usize) -> bool {
+pub fn dies(host: &Host, point: &str, hit: usize) -> bool {
     let child = Command::new(env::current_exe().unwrap())
         .args(["crashes::child_of_the_crash_tests", "--exact", "--nocapture"])
         .env(CHILD, host.handle())

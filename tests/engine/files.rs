@@ -91,6 +91,49 @@ fn a_changed_value_recreates_those_who_use_it_and_nobody_else() {
 }
 
 #[test]
+fn a_changed_value_reaches_those_who_use_it_in_the_order_of_their_dependencies() {
+    let uses = "image: web:1\nenvFrom: [{environment: shop}]\nhealthcheck: {test: 'sleep 1', interval: 500ms}";
+    let then = |dependency: &str| format!("{uses}\ndependsOn: [{{container: {dependency}, condition: healthy}}]");
+    let mut host = Host::new(&[
+        environment("shop", "files: [.env]"),
+        container("api", &then("auth")),
+        container("auth", &then("db")),
+        container("db", uses),
+    ]);
+    host.write(".env", "GREETING=hello\n");
+    host.run();
+    host.converges();
+    let before = host.audit().len();
+    host.write(".env", "GREETING=bye\n");
+    host.eventually("all have the new value", |host| {
+        ["api", "auth", "db"].iter().all(|name| host.variable(name, "GREETING").as_deref() == Some("bye"))
+    });
+    host.converges();
+    assert_eq!(host.names(), ["@api", "@auth", "@db"]);
+    let mut objects: Vec<String> = host.audit()[before..].iter().map(|entry| entry.object.clone()).collect();
+    objects.dedup();
+    assert_eq!(objects, ["Container/db", "Container/auth", "Container/api"], "{:#?}", &host.audit()[before..]);
+}
+
+#[test]
+fn those_who_depend_on_a_container_that_may_not_be_replaced_do_not_wait_for_it() {
+    let uses = "image: web:1\nenvFrom: [{environment: shop}]";
+    let mut host = Host::new(&[
+        environment("shop", "files: [.env]"),
+        container("api", &format!("{uses}\ndependsOn: [{{container: db, condition: healthy}}]")),
+        container("db", &format!("{uses}\nvolumes: ['@data:/data']")),
+    ]);
+    host.write(".env", "GREETING=hello\n");
+    host.run();
+    host.converges();
+    let db = host.id("db");
+    host.write(".env", "GREETING=bye\n");
+    host.eventually("api has the new value", |host| host.variable("api", "GREETING").as_deref() == Some("bye"));
+    host.eventually("it is said", |host| host.holds("Container/db").contains("Degraded: RecreateForbidden"));
+    assert_eq!(host.id("db"), db);
+}
+
+#[test]
 fn a_changed_and_a_removed_variable_recreate_their_container() {
     let host = Host::start(&[container("web", "image: web:1\nenvironment: {GREETING: hello, EXTRA: 1}")]);
     host.put(container("web", "image: web:1\nenvironment: {GREETING: good day, EXTRA: 1}"));

@@ -7,6 +7,7 @@
 use std::{
     fmt::Write as _,
     fs,
+    io::{Read, Write as _},
     path::{Path, PathBuf},
     process::Command,
     sync::{
@@ -24,6 +25,7 @@ use mooring::{
     manifest::{Key, status::ConditionStatus},
     observe,
     record::{
+        self, Record,
         events::EventFilter,
         journal::{AuditEntry, AuditFilter},
     },
@@ -45,6 +47,8 @@ pub struct Host {
     pub name: String,
     /// Where it looks for the engine.
     pub engine: String,
+    /// Where everybody else finds the engine.
+    pub outside: String,
     directory: tempfile::TempDir,
     runtime: Runtime,
     running: Option<(Arc<Context>, JoinHandle<()>)>,
@@ -84,7 +88,8 @@ impl Host {
         assert!(answers.is_ok_and(|answer| answer.status.success()), "no Docker Engine: run `make setup`");
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let host = Self { name, engine: Settings::ENGINE.to_owned(), directory, runtime, running: None };
+        let (engine, outside) = (Settings::ENGINE.to_owned(), Settings::ENGINE.to_owned());
+        let host = Self { name, engine, outside, directory, runtime, running: None };
         fs::create_dir_all(host.path("")).unwrap();
         for (file, text) in manifests {
             host.write(file, text);
@@ -188,8 +193,12 @@ impl Host {
 
     /// The whole audit log.
     pub fn audit(&self) -> Vec<AuditEntry> {
+        self.audit_of(&self.context().record)
+    }
+
+    fn audit_of(&self, record: &Record) -> Vec<AuditEntry> {
         let filter = AuditFilter { limit: 10_000, ..AuditFilter::default() };
-        self.runtime.block_on(self.context().record.journal.log(&filter)).unwrap()
+        self.runtime.block_on(record.journal.log(&filter)).unwrap()
     }
 
     /// The reasons of an object's events, each with its count.
@@ -246,19 +255,50 @@ impl Host {
 
     // The engine
 
+    fn client(&self) -> Command {
+        let mut command = Command::new("docker");
+        command.env("DOCKER_HOST", &self.outside);
+        command
+    }
+
     /// Runs `docker` with these words and says what it printed.
     #[track_caller]
     pub fn docker(&self, command: &str) -> String {
         let words: Vec<String> = command.split(' ').map(|word| word.replace('@', &format!("{}-", self.name))).collect();
-        let output = Command::new("docker").args(&words).output().unwrap();
+        let output = self.client().args(&words).output().unwrap();
         assert!(output.status.success(), "docker {command}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Makes a network as a Mooring of this owner does, whether or not there is one; its id. None where names are unique.
+    pub fn another_network(&self, name: &str, owner: &str) -> Option<String> {
+        let body =
+            format!(r#"{{"Name": "{}-{name}", "Driver": "bridge", "Labels": {{"dev.mooring.owner": "{owner}"}}}}"#, self.name);
+        let mut socket = std::os::unix::net::UnixStream::connect("/var/run/docker.sock").unwrap();
+        let head = format!("Host: docker\r\nContent-Type: application/json\r\nContent-Length: {}", body.len());
+        write!(socket, "POST /networks/create HTTP/1.0\r\n{head}\r\n\r\n{body}").unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        if answer.contains(" 409 ") {
+            return None;
+        }
+        let (_, id) = answer.split_once(r#""Id":""#).unwrap_or_else(|| panic!("{answer}"));
+        Some(id.split('"').next().unwrap().to_owned())
+    }
+
+    /// The ids of the networks of this name, oldest first.
+    pub fn networks(&self, name: &str) -> Vec<String> {
+        let filter = format!("name=^{}-{name}$", self.name);
+        let listed = self.docker(&format!("network ls --no-trunc --filter {filter} --format {{{{.CreatedAt}}}}\t{{{{.ID}}}}"));
+        let mut lines: Vec<&str> = listed.lines().collect();
+        lines.sort_unstable();
+        lines.into_iter().map(|line| line.split('\t').nth(1).unwrap().to_owned()).collect()
     }
 
     /// One thing about a container, by a template; nothing when there is no container.
     pub fn inspect(&self, container: &str, template: &str) -> Option<String> {
         let name = format!("{}-{container}", self.name);
-        let output = Command::new("docker").args(["container", "inspect", "--format", template, &name]).output().unwrap();
+        let output = self.client().args(["container", "inspect", "--format", template, &name]).output().unwrap();
         output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
     }
 
@@ -307,6 +347,9 @@ impl Host {
         let mut story = self
             .docker(&format!("ps --all --filter name={} --format {{{{.Names}}}}\t{{{{.Image}}}}\t{{{{.Status}}}}", self.name));
         if let Some((ctx, _)) = &self.running {
+            for problem in ctx.desired.problems() {
+                write!(story, "\n{problem}").unwrap();
+            }
             for key in ctx.world.reader.objects().keys().map(ToString::to_string) {
                 write!(story, "\n{key}\n{}\n  {}", self.holds(&key), self.steps(&key).join("\n  ")).unwrap();
             }
@@ -316,17 +359,17 @@ impl Host {
 
     // Dying
 
-    /// Name and directory, for another process.
+    /// Name, engine and directory, for another process.
     pub fn handle(&self) -> String {
-        format!("{} {}", self.name, self.directory.path().display())
+        format!("{} {} {}", self.name, self.engine, self.directory.path().display())
     }
 
     /// Converges once on the host of another process.
     pub fn converge_elsewhere(handle: &str) -> controller::once::Outcome {
-        let (name, directory) = handle.split_once(' ').unwrap();
+        let [name, engine, directory] = handle.split(' ').collect::<Vec<_>>().try_into().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
-            let Open { ctx, .. } = open(Path::new(directory), name, Settings::ENGINE).await.unwrap();
+            let Open { ctx, .. } = open(Path::new(directory), name, engine).await.unwrap();
             let outcome = controller::once::once(&ctx, PATIENCE).await;
             ctx.record.shutdown().await;
             outcome
@@ -346,12 +389,12 @@ impl Host {
 
     fn remove_everything(&self) {
         let remove = |list: &[&str], remove: &[&str]| {
-            let listed = Command::new("docker").args(list).output().unwrap();
+            let listed = self.client().args(list).output().unwrap();
             let ids = String::from_utf8(listed.stdout).unwrap();
             let ids: Vec<&str> = ids.split_whitespace().collect();
             if !ids.is_empty() {
                 // What is gone already is what we want.
-                let _ = Command::new("docker").args(remove).args(ids).output();
+                let _ = self.client().args(remove).args(ids).output();
             }
         };
         let (owner, name) = (format!("label=dev.mooring.owner={}", self.name), format!("name={}-", self.name));
@@ -361,9 +404,13 @@ impl Host {
         remove(&["volume", "ls", "-q", "--filter", &name], &["volume", "rm"]);
     }
 
-    /// Every step has an intent, which the log has by its nature, and an outcome.
+    /// Every step has an intent, which the log has by its nature, and an outcome: the one that was under way when
+    /// Mooring was asked to end was finished first. To be asked when nobody runs, for a step may begin at any time.
     fn nothing_is_left_open(&self) {
-        let entries = self.audit();
+        let state = self.directory.path().join("state");
+        let record = self.runtime.block_on(Record::join(&state, record::Settings::default())).unwrap();
+        let entries = self.audit_of(&record);
+        self.runtime.block_on(record.shutdown());
         let open: Vec<_> = entries.iter().filter(|entry| entry.outcome.is_none()).collect();
         assert!(open.is_empty(), "steps without an outcome: {open:?}");
         let unordered = entries.iter().find(|entry| entry.concluded_at.as_ref().is_some_and(|at| *at < entry.created_at));
@@ -393,13 +440,17 @@ async fn open(directory: &Path, name: &str, engine: &str) -> Result<Open, contro
 
 impl Drop for Host {
     fn drop(&mut self) {
-        let ctx = self.running.as_ref().map(|(ctx, _)| Arc::clone(ctx));
-        if !thread::panicking() && ctx.is_some() {
-            // Whatever is under way gets to its end first.
-            self.eventually("no step is under way", |host| host.audit().iter().all(|entry| entry.outcome.is_some()));
-            self.nothing_is_left_open();
-        }
+        let has_run = self.running.is_some();
         self.stop();
-        self.remove_everything();
+        if !thread::panicking() && has_run {
+            // What was made goes away also when this fails.
+            let looked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.nothing_is_left_open()));
+            self.remove_everything();
+            if let Err(panic) = looked {
+                std::panic::resume_unwind(panic);
+            }
+        } else {
+            self.remove_everything();
+        }
     }
 }

@@ -21,7 +21,8 @@ use mooring::{
     clock::Clock,
     execute::{self, engine::Effect},
     observe::engine::{
-        ALLOW_REMOVE_LABEL, Error, Event, EventAction, Listed, OBJECT_LABEL, OWNER_LABEL, SHAPE_LABEL, VARIABLES_LABEL,
+        ALLOW_REMOVE_LABEL, Error, Event, EventAction, Listed, ListedNetwork, OBJECT_LABEL, OWNER_LABEL, SHAPE_LABEL,
+        VARIABLES_LABEL,
     },
     plan::{
         EngineAction,
@@ -83,7 +84,7 @@ pub struct Simulated {
 #[derive(Default)]
 struct World {
     containers: BTreeMap<String, Container>,
-    networks: BTreeSet<String>,
+    networks: Vec<ListedNetwork>,
     volumes: BTreeSet<String>,
     markers: BTreeMap<String, String>,
     images: BTreeMap<String, Behaviour>,
@@ -257,6 +258,7 @@ impl Simulated {
                 created_at: Timestamp::UNIX_EPOCH + Duration::from_secs(world.made),
                 labels,
                 networks,
+                network_ids: BTreeSet::new(),
             };
             let limits = shape.limits.clone();
             world.containers.insert(id.clone(), Container { listed, shape, variables, limits, started_at: None, life: 0 });
@@ -378,8 +380,45 @@ impl Simulated {
         if conflict {
             return Err(refused(500, "port is already allocated"));
         }
+        self.attach(id)?;
         self.begin(id);
         Ok(Effect::Done)
+    }
+
+    fn has_network(&self, name: &str) -> bool {
+        self.world().networks.iter().any(|network| network.name == name)
+    }
+
+    /// Looks up the networks on which a container has never been by their names, as the engine does at its start.
+    fn attach(&self, id: &str) -> Result<(), execute::engine::Error> {
+        let mut world = self.world();
+        let World { containers, networks, .. } = &mut *world;
+        let Some(Container { listed, .. }) = containers.get_mut(id) else { return Ok(()) };
+        for name in listed.networks.keys() {
+            let ids: Vec<&String> = networks.iter().filter(|network| network.name == *name).map(|network| &network.id).collect();
+            match ids[..] {
+                _ if ids.iter().any(|id| listed.network_ids.contains(*id)) => {}
+                [] => return Err(refused(404, &format!("network {name} not found"))),
+                [id] => drop(listed.network_ids.insert(id.clone())),
+                _ => {
+                    let message = format!("network {name} is ambiguous ({} matches found on name)", ids.len());
+                    return Err(refused(400, &message));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_network(&self, id: &str) -> Result<Effect, execute::engine::Error> {
+        let mut world = self.world();
+        let is_on_it =
+            |container: &Container| container.listed.state == State::Running && container.listed.network_ids.contains(id);
+        if world.containers.values().any(is_on_it) {
+            return Err(refused(403, "it has active endpoints"));
+        }
+        let before = world.networks.len();
+        world.networks.retain(|network| network.id != id);
+        Ok(if world.networks.len() < before { Effect::Done } else { Effect::AlreadySo })
     }
 
     fn change(&self, action: &EngineAction, id: &str) -> Result<Effect, execute::engine::Error> {
@@ -410,6 +449,7 @@ impl Simulated {
             }
             EngineAction::UpdateContainer { limits, .. } => self.with(id, |container| container.limits = limits.clone()),
             EngineAction::CreateNetwork { .. }
+            | EngineAction::RemoveNetwork { .. }
             | EngineAction::CreateVolume { .. }
             | EngineAction::PullImage { .. }
             | EngineAction::CreateContainer(_) => unreachable!("these act on no container"),

@@ -30,8 +30,8 @@ const STEPS: [(Duration, Duration); 5] = [
 ];
 
 /// Commands that print something.
-const TOLD: [&str; 10] =
-    ["containers", "calls", "lists", "conditions", "events", "audit", "health", "problems", "variable", "cat"];
+const TOLD: [&str; 11] =
+    ["containers", "networks", "calls", "lists", "conditions", "events", "audit", "health", "problems", "variable", "cat"];
 
 /// A word of letters and digits that is as long as this was made, not written.
 const UNFORESEEN: usize = 32;
@@ -147,6 +147,9 @@ impl Stage {
                 let labels: Vec<(&str, &str)> = labels.iter().map(|label| label.split_once('=').unwrap()).collect();
                 self.engine.foreign(name, &labels);
             }
+            ["network", name] => self.engine.network(name, None),
+            ["rm-network", name] => self.engine.remove_youngest_network(name),
+            ["network-of-ours", name] => self.engine.network(name, Some("mooring")),
             ["release", key] => self.context().release(&key.parse().unwrap()).await.unwrap(),
             ["burst", name, events] => {
                 let (engine, name, events) = (self.engine.clone(), (*name).to_owned(), events.parse().unwrap());
@@ -163,6 +166,7 @@ impl Stage {
         match words {
             ["cat", path] => fs::read_to_string(self.path(path)).unwrap_or_else(|error| error.kind().to_string()),
             ["containers"] => self.engine.containers(),
+            ["networks"] => self.engine.networks(),
             ["calls"] => self.engine.take_calls().join("\n"),
             ["lists", "<", limit] => match self.engine.take_lists() {
                 lists if lists < limit.parse().unwrap() => "yes".to_owned(),
@@ -285,8 +289,13 @@ impl Stage {
             return "(unknown)".to_owned();
         };
         let told = status.conditions.iter().filter(|condition| condition.status != ConditionStatus::False);
-        let told: Vec<String> =
-            told.map(|condition| format!("{}: {} ({})", condition.kind, condition.reason, condition.message)).collect();
+        let told: Vec<String> = told
+            .map(|condition| {
+                // What nobody knows must not be read as what is true.
+                let unknown = if condition.status == ConditionStatus::Unknown { "?" } else { "" };
+                format!("{}{unknown}: {} ({})", condition.kind, condition.reason, condition.message)
+            })
+            .collect();
         if told.is_empty() { "(nothing holds)".to_owned() } else { told.join("\n") }
     }
 

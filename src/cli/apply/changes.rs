@@ -46,6 +46,13 @@ impl Kind {
     }
 }
 
+impl Changed {
+    /// Whether there is anything new about it.
+    pub(super) fn is_change(&self) -> bool {
+        self.change != Kind::Unchanged
+    }
+}
+
 /// Compares two versions of a manifest.
 pub(super) fn compare(old: Option<&Manifest>, new: &Manifest) -> Changed {
     let object = new.key();

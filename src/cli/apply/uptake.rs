@@ -57,7 +57,7 @@ impl Uptake {
             output::note("mooring has not taken it up yet: does it run with this desired-state directory?");
             return Ok(None);
         }
-        let plans = backend.plans(None).await?;
+        let plans = output::patiently("looking at everything", backend.plans(None)).await?;
         Ok(Some(plans.into_iter().filter(|plan| changed.contains(&&plan.key)).collect()))
     }
 }

@@ -41,6 +41,14 @@ impl Docker {
         done_unless(made, |status, _| status == 409)
     }
 
+    /// The engine refuses as long as anybody is on it.
+    pub(super) async fn remove_network(&self, id: &str) -> Result<Effect, Error> {
+        const CALL: &str = "remove-network";
+        let id = in_path(CALL, id)?;
+        let removed = self.act(CALL, async |client| client.remove_network(id).await).await;
+        done_unless(removed, |status, _| status == 404)
+    }
+
     pub(super) async fn create_volume(&self, name: &str) -> Result<Effect, Error> {
         const CALL: &str = "inspect-volume";
         let path = in_path(CALL, name)?;
@@ -53,10 +61,14 @@ impl Docker {
 
     /// Gives the text of the marker that is there, which is this one only if there was none.
     pub(super) async fn make_marker(&self, name: &str, text: &str) -> Result<String, Error> {
+        const CALL: &str = "inspect-volume";
+        let path = in_path(CALL, name)?;
         let mut labels = self.owner_label();
         labels.insert(MARKER_LABEL.to_owned(), text.to_owned());
-        // Making a volume that exists gives back the one that is there, labels included.
-        let mut volume = self.make_volume(name, labels).await?;
+        // Making a volume that exists changes nothing. The answer may lack the labels of the one that is there: an engine
+        // that has been started anew does not know them before it is asked for the volume itself.
+        self.make_volume(name, labels).await?;
+        let mut volume = self.connection.ask(CALL, async |client| client.inspect_volume(path).await).await?;
         Ok(volume.labels.remove(MARKER_LABEL).unwrap_or_default())
     }
 

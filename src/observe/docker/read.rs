@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use bollard::models::{
     ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryHealth,
     ContainerSummaryHealthStatusEnum, ContainerSummaryStateEnum, EndpointSettings, EventMessage, EventMessageTypeEnum,
-    HealthStatusEnum, HostConfig, RestartPolicy, RestartPolicyNameEnum,
+    HealthStatusEnum, HostConfig, Network, RestartPolicy, RestartPolicyNameEnum,
 };
 use jiff::Timestamp;
 
 use crate::{
-    observe::engine::{Event, EventAction, Inspected, Listed, OBJECT_LABEL},
+    observe::engine::{Event, EventAction, Inspected, Listed, ListedNetwork, OBJECT_LABEL},
     plan::{
         container::{Health, State},
         shape::{Limits, Restart},
@@ -39,7 +39,18 @@ pub(super) fn listed(summary: ContainerSummary) -> Option<Listed> {
         health: listed_health(summary.health.as_ref(), &status),
         created_at: summary.created.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or_default(),
         labels: summary.labels.unwrap_or_default().into_iter().collect(),
+        network_ids: networks.values().filter_map(|endpoint| endpoint.network_id.clone()).filter(|id| !id.is_empty()).collect(),
         networks: networks.into_iter().map(|(name, endpoint)| (name, address(endpoint).filter(|_| has_address))).collect(),
+    })
+}
+
+/// A line of the list of networks.
+pub(super) fn listed_network(network: Network) -> Option<ListedNetwork> {
+    Some(ListedNetwork {
+        id: network.id?,
+        name: network.name?,
+        created_at: instant(network.created.as_deref()).unwrap_or_default(),
+        labels: network.labels.unwrap_or_default().into_iter().collect(),
     })
 }
 

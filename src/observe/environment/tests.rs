@@ -118,23 +118,24 @@ fn a_later_file_counts_and_computed_values_count_most() {
     check_values(
         &world,
         &expect![[r#"
-        EMPTY=
-        GREETING=hello shop
-        NAME=shop
-        PASSWORD=p1
-        TOKEN=t1
-        URL=db://p1
-    "#]],
+            GREETING=hello shop
+            NAME=shop
+            PASSWORD=p1
+            TOKEN=t1
+            URL=db://p1
+        "#]],
     );
 }
 
 #[test]
-fn an_empty_value_of_a_secret_neither_hides_one_nor_is_handed_on() {
+fn an_empty_value_of_a_secret_hides_none_and_one_that_is_to_have_a_value_is_named_without() {
     check_values(
         &world(&[(SECRETS, "TOKEN=t1\nPASSWORD=\n"), (".env.local", "TOKEN=\n")]),
         &expect![[r#"
-        TOKEN=t1
-    "#]],
+            PASSWORD=
+            TOKEN=t1
+            URL=
+        "#]],
     );
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Container, Desired, Observed, recover, remove, unmet_dependency};
+use super::{Container, Desired, Observed, changing_dependency, recover, remove, unmet_dependency};
 use crate::{
     manifest::container::PullPolicy,
     plan::{
@@ -45,7 +45,9 @@ pub(super) fn obstacle(desired: &Desired, observed: &Observed) -> Option<Wait> {
     if let Some((variable, reason)) = observed.missing_variables.first_key_value() {
         return Some(Wait::MissingVariable { variable: variable.clone(), reason: reason.clone() });
     }
-    image_unavailable(desired, observed).or_else(|| unmet_dependency(&desired.depends_on, observed))
+    image_unavailable(desired, observed)
+        .or_else(|| unmet_dependency(&desired.depends_on, observed))
+        .or_else(|| changing_dependency(&desired.depends_on, observed))
 }
 
 fn image_unavailable(desired: &Desired, observed: &Observed) -> Option<Wait> {

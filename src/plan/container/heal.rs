@@ -1,6 +1,6 @@
 //! Decides what to do about a container that somebody else made.
 
-use super::{Dependency, Observed, Policy, Probe, recover};
+use super::{Dependency, Observed, Policy, Probe, doubles, recover};
 use crate::{
     manifest::{Key, container::Selector},
     plan::{Plan, Wait, shape::Network},
@@ -26,7 +26,8 @@ pub struct Desired {
 }
 
 /// Compares what should be with what is, and says how to close the gap: start,
-/// restart, reconnect. Nothing is ever made or removed here.
+/// restart, reconnect. Nothing is ever made or removed here, but for a network of
+/// our own making that only stands in the way.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     if observed.containers.is_empty() {
@@ -43,5 +44,6 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     for network in missing {
         plan.also_wait(Wait::NetworkNotFound { network: network.name });
     }
+    doubles::clear(&mut plan, observed);
     plan
 }

@@ -5,6 +5,8 @@
 
 mod changed_again;
 mod create;
+mod dependencies;
+mod doubles;
 mod in_place;
 mod interrupted;
 mod others;
@@ -236,11 +238,13 @@ fn world() -> World {
         containers: Vec::new(),
         taken_names: BTreeSet::new(),
         missing_networks: BTreeSet::new(),
+        doubles: BTreeMap::new(),
         missing_volumes: BTreeSet::new(),
         missing_images: BTreeSet::new(),
         variables: BTreeMap::new(),
         missing_variables: BTreeMap::new(),
         dependencies: BTreeMap::new(),
+        changing: BTreeSet::new(),
         stop_suspected_until: None,
         history: History { generation: 1, ..History::default() },
     })
@@ -266,6 +270,13 @@ impl World {
         self
     }
 
+    /// One of several networks of this name: whose it is, whether it is used, when it was made.
+    fn double(mut self, name: &str, (id, ours, in_use): (&str, bool, bool), seconds: i64) -> Self {
+        let double = Double { id: id.to_owned(), ours, in_use, created_at: seconds_ago(seconds) };
+        self.0.doubles.entry(name.to_owned()).or_default().push(double);
+        self
+    }
+
     fn no_volume(mut self, name: &str) -> Self {
         self.0.missing_volumes.insert(name.to_owned());
         self
@@ -283,6 +294,12 @@ impl World {
 
     fn dependency(mut self, name: &str, readiness: Readiness) -> Self {
         self.0.dependencies.insert(Key::new(Kind::Container, name), readiness);
+        self
+    }
+
+    /// Another version of a dependency is on its way.
+    fn changing(mut self, name: &str) -> Self {
+        self.0.changing.insert(Key::new(Kind::Container, name));
         self
     }
 

@@ -129,6 +129,14 @@ fn a_try_that_failed_is_a_try() {
     assert_eq!(History::default().after(&start(fell()), Some("no space left"), now()).attempts, [now()]);
 }
 
+/// It took three of these to give a container up that nothing was wrong with.
+#[test]
+fn a_start_that_was_refused_for_want_of_a_clear_network_says_nothing_about_the_container() {
+    let refusal = "the engine refused: 400 network shop is ambiguous (2 matches found on name)";
+    let before = full();
+    assert_eq!(before.clone().after(&start(fell()), Some(refusal), now()), before);
+}
+
 #[test]
 fn only_so_many_tries_are_kept() {
     let all = (0..100).fold(History::default(), |history, second| history.after(&start(fell()), None, seconds_ago(100 - second)));

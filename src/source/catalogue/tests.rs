@@ -172,6 +172,14 @@ fn of_two_files_with_one_name_the_one_in_force_stays() {
         b.yaml:1:1: Container/web is declared again at a.yaml:1, which has no effect (rename one of the two, or remove it)
     "#]],
     );
+    expect![[r#"
+        {
+            Key {
+                kind: Container,
+                name: "web",
+            }: "a.yaml:1 declares it too, which has no effect: b.yaml:1 stays in force",
+        }"#]]
+    .assert_eq(&format!("{:#?}", after(&[first.clone(), both.clone()]).retained()));
     // Without a past, the first by path.
     check(
         &after(std::slice::from_ref(&both)),

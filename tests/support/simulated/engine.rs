@@ -9,7 +9,7 @@ use mooring::{
         self,
         engine::{Effect, Ran},
     },
-    observe::engine::{Description, Engine, Error, Event, ExecResult, Inspected, Listed},
+    observe::engine::{Description, Engine, Error, Event, ExecResult, Inspected, Listed, ListedNetwork},
     plan::EngineAction,
     secret::Secret,
 };
@@ -50,7 +50,7 @@ impl Engine for Simulated {
         Ok(self.world().images.contains_key(reference))
     }
 
-    async fn networks(&self) -> Result<BTreeSet<String>, Error> {
+    async fn networks(&self) -> Result<Vec<ListedNetwork>, Error> {
         self.reachable()?;
         Ok(self.world().networks.clone())
     }
@@ -86,7 +86,12 @@ impl Simulated {
 
     fn act(&self, action: &EngineAction, variables: &BTreeMap<String, Secret>) -> Result<Effect, execute::engine::Error> {
         match action {
-            EngineAction::CreateNetwork { name } => Ok(inserted(self.world().networks.insert(name.clone()))),
+            EngineAction::CreateNetwork { name } if self.has_network(name) => Ok(Effect::AlreadySo),
+            EngineAction::CreateNetwork { name } => {
+                self.network(name, Some(&self.owner));
+                Ok(Effect::Done)
+            }
+            EngineAction::RemoveNetwork { id, .. } => self.remove_network(id),
             EngineAction::CreateVolume { name } => Ok(inserted(self.world().volumes.insert(name.clone()))),
             EngineAction::PullImage { image } => {
                 let message = "there is no registry in a simulation".to_owned();

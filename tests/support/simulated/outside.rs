@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use jiff::Timestamp;
 use mooring::{
     manifest::short::Restart,
-    observe::engine::EventAction,
+    observe::engine::{EventAction, ListedNetwork, OWNER_LABEL},
     plan::{
         container::{Health, State},
         shape::Shape,
@@ -133,6 +134,32 @@ impl Simulated {
             container.listed.networks.remove(network);
         }
         self.emit(&id, EventAction::Changed);
+    }
+
+    /// A network, whether or not there is one of that name: somebody's own, or with this owner's label.
+    pub fn network(&self, name: &str, owner: Option<&str>) {
+        let mut world = self.world();
+        world.made += 1;
+        let labels = owner.map(|owner| (OWNER_LABEL.to_owned(), owner.to_owned()));
+        let (id, created_at) =
+            (format!("{:012x}{:052x}", world.made, 0), Timestamp::UNIX_EPOCH + Duration::from_secs(world.made));
+        world.networks.push(ListedNetwork { id, name: name.to_owned(), created_at, labels: labels.into_iter().collect() });
+    }
+
+    /// `docker network rm`, of the youngest of this name.
+    pub fn remove_youngest_network(&self, name: &str) {
+        let mut world = self.world();
+        let place = world.networks.iter().rposition(|network| network.name == name).expect("there is none");
+        world.networks.remove(place);
+    }
+
+    /// All networks as text, one a line, oldest first.
+    pub fn networks(&self) -> String {
+        let line = |network: &ListedNetwork| {
+            let whose = if network.labels.contains_key(OWNER_LABEL) { "ours" } else { "somebody's" };
+            format!("{} {whose}", network.name)
+        };
+        self.world().networks.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
     /// Its health check changes its mind.

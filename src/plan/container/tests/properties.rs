@@ -84,6 +84,25 @@ proptest! {
         }
     }
 
+    /// The simulator refuses to start anything on a network of which there are two, and sees to it that none goes that is used or not ours.
+    #[test]
+    fn doubles_of_our_own_making_keep_nothing_down(wish in wishes(), host in hosts(), turns in turns(), used in option::of(0..3usize)) {
+        let wish = wish.image("good:2").allow_recreate().pull(PullPolicy::IfMissing).network("net1");
+        let mut host = prepared(host);
+        host.foreign.clear();
+        host.history = History { generation: 1, ..History::default() };
+        host.containers.retain(|container| container.state != State::Paused);
+        host.networks.insert("net1".to_owned());
+        let double = |number: usize| {
+            let created_at = seconds_ago(i64::try_from(number).unwrap());
+            Double { id: format!("net{number}"), ours: true, in_use: used == Some(number), created_at }
+        };
+        host.doubles.insert("net1".to_owned(), (0..3).map(double).collect());
+        let (host, wait) = play(&wish, host, &turns);
+        prop_assert_eq!(wait, None, "{:?}", host);
+        is_as_declared(&wish, &host).map_err(TestCaseError::fail)?;
+    }
+
     #[test]
     fn the_same_world_gives_the_same_plan(wish in wishes(), host in hosts()) {
         let observed = host.observe(&wish);

@@ -56,6 +56,8 @@ pub(super) struct Host {
     pub(super) foreign: Vec<Foreign>,
     pub(super) images: BTreeSet<String>,
     pub(super) networks: BTreeSet<String>,
+    /// Networks of which there are several, or were.
+    pub(super) doubles: BTreeMap<String, Vec<Double>>,
     pub(super) volumes: BTreeSet<String>,
     pub(super) history: History,
     /// Every container that was started, in order, with when.
@@ -86,6 +88,7 @@ impl Host {
             foreign: Vec::new(),
             images: empty(),
             networks: empty(),
+            doubles: BTreeMap::new(),
             volumes: empty(),
             history,
             starts: Vec::new(),
@@ -109,6 +112,12 @@ impl Host {
                 .filter(|name| self.foreign.iter().any(|other| other.name == *name))
                 .collect(),
             missing_networks: missing(shape.networks.iter().map(|network| network.name.as_str()).collect(), &self.networks),
+            doubles: self
+                .doubles
+                .iter()
+                .filter(|(_, doubles)| doubles.len() > 1)
+                .map(|(name, all)| (name.clone(), all.clone()))
+                .collect(),
             missing_volumes: missing(shape.volume_names().collect(), &self.volumes),
             missing_images: missing(images, &self.images),
             variables: wish.variables.clone(),
@@ -121,6 +130,12 @@ impl Host {
     pub(super) fn apply(&mut self, wish: &Wish, action: &EngineAction) -> Result<(), String> {
         match action {
             EngineAction::CreateNetwork { name } => drop(self.networks.insert(name.clone())),
+            EngineAction::RemoveNetwork { id, name } => {
+                let doubles = self.doubles.get_mut(name).ok_or("no such network")?;
+                let place = doubles.iter().position(|double| double.id == *id).ok_or("no such network")?;
+                assert!(doubles.len() > 1 && doubles[place].ours && !doubles[place].in_use, "{id} is removed of {doubles:?}");
+                doubles.remove(place);
+            }
             EngineAction::CreateVolume { name } => drop(self.volumes.insert(name.clone())),
             EngineAction::PullImage { image } if image.starts_with("unknown") => return Err("no such image".into()),
             EngineAction::PullImage { image } => drop(self.images.insert(image.clone())),
@@ -227,6 +242,10 @@ impl Host {
         let taken: BTreeSet<u16> = ours.flat_map(ports).chain(self.foreign.iter().filter_map(|foreign| foreign.port)).collect();
         if ports(&shape).any(|port| taken.contains(&port)) {
             return Err("the port is taken".into());
+        }
+        let is_doubled = |name: &String| self.doubles.get(name).is_some_and(|doubles| doubles.len() > 1);
+        if let Some(network) = shape.networks.iter().find(|network| is_doubled(&network.name)) {
+            return Err(format!("network {} is ambiguous (2 matches found on name)", network.name));
         }
         if Fortune::of(&shape) == Fortune::Broken {
             return Err("no such program".into());

@@ -1,0 +1,40 @@
+//! Several networks with one name, which engines before API 1.44 permit.
+
+use crate::host::{Host, container};
+
+const WEB: &str = "image: web:1\nnetworks: ['@net']\nhealing: {backoff: {initial: 300ms}}";
+
+#[test]
+fn of_two_networks_of_ours_the_empty_one_goes_and_the_container_comes_up() {
+    let mut host = Host::new(&[container("web", WEB), container("other", WEB)]);
+    let Some(first) = host.another_network("net", &host.name) else { return };
+    let Some(_) = host.another_network("net", &host.name) else { return };
+    host.run();
+    host.converges();
+    assert_eq!(host.networks("net").join(" "), first, "the older one stays");
+
+    host.another_network("net", &host.name).unwrap();
+    host.docker("kill @web");
+    host.eventually("web runs again", |host| host.state("web") == "running healthy");
+    assert_eq!(host.networks("net").join(" "), first, "the one in use stays");
+    host.converges();
+    for object in ["Container/web", "Container/other"] {
+        assert!(host.events(object).iter().all(|(reason, _)| reason != "StepFailed"), "{:?}", host.events(object));
+    }
+}
+
+#[test]
+fn a_double_that_is_not_ours_is_left_alone_and_its_removal_by_hand_is_all_it_takes() {
+    let mut host = Host::new(&[container("web", WEB)]);
+    let Some(first) = host.another_network("net", "somebody") else { return };
+    let Some(second) = host.another_network("net", "somebody") else { return };
+    host.run();
+    let refused = |host: &Host| host.count("Container/web", "StartContainer @web: it was made and never started [failed]");
+    // More often than any budget permits.
+    host.eventually("it is tried", |host| refused(host) > 4);
+    assert_eq!(host.networks("net"), [first.clone(), second.clone()]);
+    assert!(!host.holds("Container/web").contains("CrashLoop"), "{}", host.holds("Container/web"));
+    host.docker(&format!("network rm {second}"));
+    host.converges();
+    assert_eq!(host.networks("net"), [first]);
+}
