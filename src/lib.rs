@@ -7,6 +7,8 @@ pub mod manifest;
 pub mod dotenv;
 pub mod secret;
 
+pub mod nginx;
+
 pub mod source;
 
 pub mod store;
