@@ -15,6 +15,7 @@ mod delete;
 mod describe;
 mod desired;
 mod diff;
+mod doctor;
 mod documents;
 mod engine;
 mod error;
@@ -124,6 +125,7 @@ enum Command {
     Events(events::EventsArgs),
     Audit(audit::AuditArgs),
     Release(release::ReleaseArgs),
+    Doctor(doctor::DoctorArgs),
     Validate(validate::ValidateArgs),
     Explain(explain::ExplainArgs),
     Crds(crds::CrdsArgs),
@@ -187,6 +189,7 @@ impl Cli {
             Command::Events(args) => events::run(&settings, args).await,
             Command::Audit(args) => audit::run(&settings, args).await,
             Command::Release(args) => release::run(&settings, args).await,
+            Command::Doctor(args) => doctor::run(&settings, args).await,
             Command::Validate(args) => validate::run(&settings, &args),
             Command::Explain(args) => explain::run(&args),
             Command::Crds(args) => crds::run(&args),

@@ -7,6 +7,7 @@
 pub mod docker;
 pub mod engine;
 pub mod files;
+pub mod sites;
 
 use std::{collections::BTreeMap, sync::Arc};
 

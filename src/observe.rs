@@ -11,4 +11,5 @@ pub mod environment;
 pub mod evidence;
 pub mod file;
 pub mod probe;
+pub mod sites;
 pub mod snapshot;

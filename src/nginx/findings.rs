@@ -141,7 +141,8 @@ pub(super) fn examine(files: Files<'_>) -> Examined {
     let look = Look { files, configs: &configs, site: &site, groups: site.groups() };
     let passes = look.passes();
     let fixed = passes.iter().filter_map(|place| {
-        let target = look.fixed(place)?;
+        // Also names that stay where they are: nginx does not tell them apart.
+        let target = place.target().filter(|target| target.is_name() && !look.groups.contains_key(&target.host))?;
         Some((target.endpoint(), (place.node.path.to_owned(), place.node.directive.line)))
     });
     // The first is named; the others have findings of their own.

@@ -47,9 +47,13 @@ impl Target {
     /// machine or container: a DNS server does not know those, so that they
     /// must stay as they are.
     pub(super) fn can_move(&self) -> bool {
-        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
         let hosts_file = self.host == "localhost" || self.host.ends_with(".docker.internal");
-        bare.parse::<IpAddr>().is_err() && !hosts_file
+        self.is_name() && !hosts_file
+    }
+
+    /// Whether it is not an address.
+    pub(super) fn is_name(&self) -> bool {
+        self.host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_err()
     }
 
     /// Name and port, as nginx compares them.

@@ -278,6 +278,7 @@ fn a_generated_stack_is_looked_through() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is one text, to be read as a whole")]
 fn a_generated_stack_is_repaired() {
     let Repair { repaired, findings } = plan(&stack());
     let mut text = String::new();
