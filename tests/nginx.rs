@@ -510,12 +510,18 @@ fn a_container_is_looked_into_and_mended_where_its_files_are_mounted_from() {
     assert!(created.status.success(), "{}", said(&created));
     // Removed also when an assertion fails.
     let told = mooring(state.path()).args(["doctor", "nginx", "--container", &name, "-o", "json"]).output().unwrap();
+    let by_directory = mooring(state.path()).args(["doctor", "nginx", "-o", "json"]).arg(sites.path()).output().unwrap();
+    let unknown = mooring(state.path()).args(["doctor", "nginx", "--fix"]).arg(sites.path()).output().unwrap();
     let fixed =
         mooring(state.path()).args(["doctor", "nginx", "--container", &name, "--fix", "--nginx", "true"]).output().unwrap();
     let _ = Command::new("docker").args(["rm", "-f", &name]).output();
     assert_eq!(told.status.code(), Some(1), "{}", said(&told));
     let json: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
     assert_eq!(json["onHost"]["/etc/nginx/sites/auth.conf"], sites.path().join("sites/auth.conf").display().to_string());
+    let same: serde_json::Value = serde_json::from_slice(&by_directory.stdout).unwrap();
+    assert_eq!(same["findings"], json["findings"], "the directory is looked into as the container sees it");
+    assert_eq!(unknown.status.code(), Some(2), "{}", said(&unknown));
+    assert!(said(&unknown).contains("how it is run is not known"), "{}", said(&unknown));
     assert_eq!(fixed.status.code(), Some(1), "what is written by hand is left: {}", said(&fixed));
     let read = |name: &str| fs::read_to_string(sites.path().join(name)).unwrap();
     assert!(read("sites/auth.conf").contains("proxy_pass $mooring_upstream_1;"));

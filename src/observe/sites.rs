@@ -60,6 +60,40 @@ impl Tree for Disk {
     }
 }
 
+/// A directory of this host as somebody else sees it: mounted elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct Mounted<'a> {
+    /// The directory on this host.
+    pub source: &'a Path,
+    /// Where the other one has it.
+    pub destination: &'a Path,
+}
+
+impl Mounted<'_> {
+    fn on_host(&self, path: &Path) -> Option<PathBuf> {
+        path.strip_prefix(self.destination).ok().map(|rest| self.source.join(rest))
+    }
+}
+
+impl Tree for Mounted<'_> {
+    fn read(&self, path: &Path) -> Option<Result<String, String>> {
+        self.on_host(path).and_then(|path| Disk.read(&path))
+    }
+
+    fn list(&self, directory: &Path) -> Vec<String> {
+        match self.on_host(directory) {
+            Some(on_host) => Disk.list(&on_host),
+            // On the way to it there is nothing else.
+            None => self
+                .destination
+                .strip_prefix(directory)
+                .ok()
+                .and_then(|rest| rest.iter().next())
+                .map_or_else(Vec::new, |name| vec![name.to_string_lossy().into_owned()]),
+        }
+    }
+}
+
 /// Bytes as the text that they have to be.
 pub fn text(bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())

@@ -28,7 +28,7 @@ use crate::{
     observe::{
         docker::{Bind, Connection, Docker},
         engine::Engine as _,
-        sites::{Disk, Sites},
+        sites::{Disk, Mounted, Sites},
     },
     record::{self, Record, journal::Actor},
     settings::Settings,
@@ -113,7 +113,11 @@ struct Seen {
 
 enum Place {
     Host,
-    Container { docker: Docker, id: String, binds: Vec<Bind> },
+    /// nginx has them elsewhere than they lie on this host; in this container, if it is known.
+    Mounted {
+        binds: Vec<Bind>,
+        container: Option<(Docker, String)>,
+    },
 }
 
 pub(super) async fn run(settings: &Settings, args: NginxArgs) -> Result<Exit, Error> {
@@ -178,6 +182,11 @@ fn of_host(paths: &[PathBuf]) -> Result<Seen, Error> {
         [] => vec![PathBuf::from(MAIN)],
         paths => paths.iter().map(|path| super::super::absolute(path)).collect(),
     };
+    if let [directory] = &paths[..]
+        && let Some(seen) = of_mounted(directory)
+    {
+        return Ok(seen);
+    }
     let mut sites = Sites::default();
     let mut others = Vec::new();
     for path in paths {
@@ -199,6 +208,21 @@ fn of_host(paths: &[PathBuf]) -> Result<Seen, Error> {
         return Err(Error::Usage { message: why, help: "name nginx's main file, its directory, or a --container".to_owned() });
     }
     Ok(Seen { name: "this host".to_owned(), sites, place: Place::Host })
+}
+
+/// A directory that is made to be mounted into a container: its main file includes from where it will be there.
+fn of_mounted(directory: &Path) -> Option<Seen> {
+    let destination = parent(MAIN);
+    let alone = Sites::follow(&Disk, &directory.join("nginx.conf"));
+    let text = alone.texts.get(alone.main.as_ref()?)?;
+    let config = crate::nginx::config::Config::parse(text).ok()?;
+    let elsewhere = include::patterns(&config).iter().any(|(_, pattern)| Path::new(pattern).starts_with(destination));
+    if !elsewhere || directory == destination {
+        return None;
+    }
+    let sites = Sites::follow(&Mounted { source: directory, destination }, Path::new(MAIN));
+    let binds = vec![Bind { source: directory.to_owned(), destination: destination.to_owned() }];
+    Some(Seen { name: directory.display().to_string(), sites, place: Place::Mounted { binds, container: None } })
 }
 
 fn docker(settings: &Settings) -> Result<Docker, Error> {
@@ -228,7 +252,7 @@ async fn of_container(settings: &Settings, container: &str, main: &Path) -> Resu
     if sites.main.is_none() {
         return Err(missing(format!("there is no {} in {container}", main.display())));
     }
-    let place = Place::Container { docker, id: container.to_owned(), binds };
+    let place = Place::Mounted { binds, container: Some((docker, container.to_owned())) };
     Ok(Seen { name: format!("container {container}"), sites, place })
 }
 
@@ -268,7 +292,7 @@ impl Seen {
         match &self.place {
             // Links stay links: what they lead to is changed.
             Place::Host => path.canonicalize().ok(),
-            Place::Container { binds, .. } => {
+            Place::Mounted { binds, .. } => {
                 let mut path = path.to_owned();
                 // Links stay links here as well. They are read as the container reads them; a ring of them is no file.
                 for _ in 0..8 {
@@ -294,7 +318,7 @@ impl Seen {
         let seen_as = main.with_file_name(ASIDE);
         let path = match &self.place {
             Place::Host => seen_as.clone(),
-            Place::Container { .. } => self.on_host(&seen_as)?,
+            Place::Mounted { .. } => self.on_host(&seen_as)?,
         };
         Some(Aside { path, seen_as, text: include::inline(&self.with(repaired), main)? })
     }
@@ -306,13 +330,25 @@ impl Seen {
             self.sites.main.as_deref().filter(|main| *main != Path::new(MAIN)).map(|main| main.to_string_lossy().into_owned());
         let usual =
             || ["nginx".to_owned()].into_iter().chain(main.into_iter().flat_map(|main| ["-c".to_owned(), main])).collect();
-        let inside = matches!(self.place, Place::Container { .. }) && command.is_none();
-        let command = command.unwrap_or_else(usual);
-        Ok(match &self.place {
-            Place::Container { docker, id, .. } if inside => Way::Container(Arc::new(docker.clone()), id.clone(), command),
-            _ => Way::Host(command),
-        })
+        match (&self.place, command) {
+            (_, Some(command)) => Ok(Way::Host(command)),
+            (Place::Host, None) => Ok(Way::Host(usual())),
+            (Place::Mounted { container: Some((docker, id)), .. }, None) => {
+                Ok(Way::Container(Arc::new(docker.clone()), id.clone(), usual()))
+            }
+            (Place::Mounted { container: None, .. }, None) => Err(Error::Usage {
+                message: format!(
+                    "these files are for an nginx that has them in {}; how it is run is not known",
+                    parent(MAIN).display()
+                ),
+                help: "say so, as in --nginx \"docker exec NAME nginx\", or name its --container".to_owned(),
+            }),
+        }
     }
+}
+
+fn parent(path: &str) -> &Path {
+    Path::new(path).parent().unwrap_or(Path::new("/"))
 }
 
 /// Where a file of a container lies on the host.
