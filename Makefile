@@ -11,6 +11,7 @@ demo: ## Run Mooring on a small stack, break it in seven ways, watch it heal
 setup: ## Find or start a Docker Engine and build the images that demo and tests use
 	@manifests/dev/engine.sh up
 	@manifests/dev/images.sh
+	@manifests/dev/nginx.sh
 
 test: setup ## Run all tests, those against the real engine included
 	cargo test --locked --all-features

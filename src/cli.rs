@@ -15,6 +15,7 @@ mod delete;
 mod describe;
 mod desired;
 mod diff;
+mod doctor;
 mod documents;
 mod engine;
 mod error;
@@ -129,6 +130,7 @@ enum Command {
     Hold(hold::HoldArgs),
     Release(release::ReleaseArgs),
     Health(health::HealthArgs),
+    Doctor(doctor::DoctorArgs),
     Validate(validate::ValidateArgs),
     Expand(expand::ExpandArgs),
     Explain(explain::ExplainArgs),
@@ -195,6 +197,7 @@ impl Cli {
             Command::Hold(args) => hold::run(&settings, args).await,
             Command::Release(args) => release::run(&settings, args).await,
             Command::Health(args) => health::run(&settings, args).await,
+            Command::Doctor(args) => doctor::run(&settings, args).await,
             Command::Validate(args) => validate::run(&settings, &args),
             Command::Expand(args) => expand::run(&settings, &args),
             Command::Explain(args) => explain::run(&args),

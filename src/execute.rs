@@ -8,6 +8,7 @@ pub mod docker;
 pub mod engine;
 pub mod files;
 pub mod proxy;
+pub mod sites;
 
 use std::{collections::BTreeMap, sync::Arc};
 

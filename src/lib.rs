@@ -8,6 +8,7 @@ pub mod dotenv;
 pub mod secret;
 
 pub mod sites;
+pub mod nginx;
 
 pub mod source;
 

@@ -12,4 +12,5 @@ pub mod evidence;
 pub mod file;
 pub mod probe;
 pub mod proxy;
+pub mod sites;
 pub mod snapshot;

@@ -5,6 +5,7 @@
 
 pub(crate) mod connection;
 pub(crate) mod failure;
+mod inside;
 mod read;
 
 use std::{
@@ -26,6 +27,7 @@ use jiff::Timestamp;
 
 pub use connection::{Connection, InvalidAddress, OnCall};
 use failure::{found, image_in_path, in_path};
+pub use inside::{Bind, Inside};
 
 use super::engine::{Description, Engine, Error, Event, ExecResult, Inspected, Listed, ListedNetwork};
 
