@@ -21,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that decide, and must not be able to do anything else.
-const PURE: &[&str] = &["plan", "resolve", "manifest", "dotenv"];
+const PURE: &[&str] = &["plan", "resolve", "manifest", "dotenv", "sites"];
 
 /// What a pure module must not name.
 const IMPURE: &[&str] =
