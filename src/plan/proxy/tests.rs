@@ -176,11 +176,12 @@ fn a_refused_change_leaves_what_worked_and_is_tried_again_later() {
     plans(
         &world,
         &expect![[r#"
-        have nginx test the new files, because a change did not work: nginx says no
-        write broken.test.conf, because a change did not work: nginx says no
-        reload nginx, because a change did not work: nginx says no
-        ask nginx for 1 route, because a change did not work: nginx says no
-    "#]],
+            have nginx test the new files, because a change did not work: nginx says no
+            write broken.test.conf, because a change did not work: nginx says no
+            reload nginx, because a change did not work: nginx says no
+            ask nginx for 1 route, because a change did not work: nginx says no
+            wait: the change was refused, and what worked before stays: nginx says no
+        "#]],
     );
 }
 
