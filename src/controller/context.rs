@@ -205,13 +205,16 @@ impl Context {
     /// Removes what a crash left of unfinished changes of files.
     fn sweep(&self) {
         for object in self.world.reader.objects().values() {
-            if let (Some(resolve::Desired::Environment(environment)), _) = self.world.resolve(object) {
-                match self.hands.files.sweep(&environment) {
-                    Ok(0) => {}
-                    Ok(swept) => tracing::warn!(object = %object.key(), swept, "removed what a crash left of unfinished changes"),
-                    Err(error) => {
-                        tracing::warn!(object = %object.key(), %error, "what a crash may have left could not be removed");
-                    }
+            let swept = match self.world.resolve(object).0 {
+                Some(resolve::Desired::Environment(environment)) => self.hands.files.sweep(&environment),
+                Some(resolve::Desired::Proxy(proxy)) => execute::files::sweep_temporaries(&proxy.directory),
+                _ => continue,
+            };
+            match swept {
+                Ok(0) => {}
+                Ok(swept) => tracing::warn!(object = %object.key(), swept, "removed what a crash left of unfinished changes"),
+                Err(error) => {
+                    tracing::warn!(object = %object.key(), %error, "what a crash may have left could not be removed");
                 }
             }
         }

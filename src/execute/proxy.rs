@@ -18,7 +18,10 @@ use std::{
 use super::engine::{self, Effect, Engine, Ran};
 use crate::{
     crash,
-    observe::{file::Directory, proxy::file},
+    observe::{
+        file::Directory,
+        proxy::{HIDDEN, file, unloaded_mark},
+    },
     plan::proxy::{FileState, Nginx, ProxyAction, action::Change},
     sites::flatten,
 };
@@ -82,13 +85,21 @@ pub async fn perform(action: &ProxyAction, engine: &dyn Engine) -> Result<Effect
             let swapped = tokio::task::spawn_blocking(move || swap(&change)).await;
             swapped.unwrap_or_else(|lost| Err(Error::Io { doing: "change", path, source: io::Error::other(lost) }))
         }
-        ProxyAction::ReloadProxy { nginx, .. } => {
+        ProxyAction::ReloadProxy { nginx, directory, proxy, .. } => {
             let command = match nginx {
                 Nginx::Container(_) => words(&["nginx", "-s", "reload"]),
                 Nginx::Host { reload, .. } => reload.clone(),
             };
             let ran = run(nginx, engine, &command).await?;
-            if ran.exit_code == 0 { Ok(Effect::Done) } else { Err(refused(&ran)) }
+            if ran.exit_code != 0 {
+                return Err(refused(&ran));
+            }
+            crash::point("reload-before-mark");
+            let mark = unloaded_mark(directory, proxy);
+            match fs::remove_file(&mark) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", &mark)(error)),
+                Ok(()) | Err(_) => Ok(Effect::Done),
+            }
         }
         ProxyAction::ProveRoutes { proof, .. } => prove::prove(proof).await.map_err(Error::Unproven),
     }
@@ -134,6 +145,9 @@ fn complaint(line: &str) -> Option<&str> {
 /// Puts the files in force. What is not ours stays, whatever was decided: it may have come since.
 fn swap(change: &Change) -> Result<Effect, Error> {
     let directory = open(&change.directory)?;
+    let mark = unloaded_mark(directory.path(), &change.proxy);
+    let marked = fs::create_dir_all(directory.path().join(HIDDEN)).and_then(|()| fs::File::create(&mark)?.sync_all());
+    marked.map_err(failed("write", &mark))?;
     let mut effect = Effect::AlreadySo;
     let taken = |name: &String| Error::Taken { path: change.directory.join(name) };
     for name in &change.write {

@@ -32,6 +32,15 @@ const LARGEST_CERTIFICATE: u64 = 1 << 18;
 /// What the names of the files that nginx includes end with.
 pub const SITE_SUFFIX: &str = ".conf";
 
+/// The directory, beside the files in force, of everything that nginx is not to include.
+pub const HIDDEN: &str = ".mooring";
+
+/// The mark that files were changed and nginx has not been told yet.
+#[must_use]
+pub fn unloaded_mark(directory: &Path, proxy: &str) -> PathBuf {
+    directory.join(HIDDEN).join(format!("{proxy}.unloaded"))
+}
+
 /// The files in a directory that nginx may include, by name.
 pub fn files(directory: &Path) -> Result<BTreeMap<String, FileState>, String> {
     let directory = Directory::open(directory).map_err(|refusal| refusal.to_string())?;

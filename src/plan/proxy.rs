@@ -77,6 +77,9 @@ pub struct Observed {
     pub nginx: NginxState,
     /// The files in the directory by name, or why it cannot be read.
     pub files: Result<BTreeMap<String, FileState>, String>,
+    /// Whether files were changed and nginx has not been told yet: a mark beside them, for what we remember may be
+    /// older than what we did.
+    pub is_unloaded: bool,
     /// The backends by their objects' names.
     pub backends: BTreeMap<String, Backend>,
     /// The certificate pairs by host.
@@ -142,21 +145,23 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     let wanted = look.render(&desired.config);
     let standing = Standing::of(desired, memory, &wanted, observed.at);
     match standing {
-        Standing::Good => look.bring_about(&mut plan, &desired.config, &wanted, true),
+        Standing::Good(earlier) => {
+            look.bring_about(&mut plan, &desired.config, &wanted, true);
+            // Until it has worked it has not.
+            if let Some(rejected) = earlier.filter(|_| !plan.steps.is_empty()) {
+                plan.also_wait(desired.rejection(rejected));
+            }
+        }
         // The same content as before would fail as before; but what is in force is kept in order.
         Standing::Refused(rejected) => {
             match &memory.good {
                 Some(good) if good.digest() != rejected.config => {
-                    look.bring_about(&mut plan, good, &look.render(good), true);
+                    look.bring_about(&mut plan, good, &look.render(good), !rejected.is_no_way_back);
                 }
                 _ if rejected.stage == Stage::Proof => look.bring_about(&mut plan, &desired.config, &wanted, false),
                 _ => {}
             }
-            let (reason, until) = (rejected.reason.clone(), rejected.retry_at(&desired.healing.backoff));
-            plan.also_wait(match rejected.stage {
-                Stage::Test | Stage::Reload => Wait::ChangeRefused { reason, until },
-                Stage::Proof => Wait::RouteFails { reason, until },
-            });
+            plan.also_wait(desired.rejection(rejected));
         }
     }
     plan
@@ -164,19 +169,25 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
 
 /// Whether the wanted configuration may be tried.
 enum Standing<'a> {
-    Good,
+    /// It may, although it may have failed before.
+    Good(Option<&'a Rejected>),
+    /// It has failed, and not long ago.
     Refused(&'a Rejected),
 }
 
 impl<'a> Standing<'a> {
     fn of(desired: &Desired, memory: &'a Memory, wanted: &Sites, at: Timestamp) -> Self {
         let Some(rejected) = memory.rejected.as_ref().filter(|rejected| rejected.config == desired.config.digest()) else {
-            return Self::Good;
+            return Self::Good(None);
         };
         // A test costs nothing and is repeated as soon as the files are others, by a new certificate perhaps. A proof is
         // made on living traffic: it is repeated only after a pause.
         let is_other = rejected.stage != Stage::Proof && rejected.digest != sites::site::digest(wanted);
-        if is_other || at >= rejected.retry_at(&desired.healing.backoff) { Self::Good } else { Self::Refused(rejected) }
+        if is_other || at >= rejected.retry_at(&desired.healing.backoff) {
+            Self::Good(Some(rejected))
+        } else {
+            Self::Refused(rejected)
+        }
     }
 }
 
@@ -240,7 +251,8 @@ impl<'a> Look<'a> {
             return;
         }
         let memory = self.memory();
-        let is_loaded = memory.loaded.as_ref().is_some_and(|loaded| loaded.digest == digest && loaded.instance == *instance);
+        let is_known = memory.loaded.as_ref().is_some_and(|loaded| loaded.digest == digest && loaded.instance == *instance);
+        let is_loaded = is_known && !observed.is_unloaded;
         let is_proven = memory.proven.as_ref() == Some(&digest);
         if changes.is_empty() && is_loaded && (is_proven || !may_prove) {
             return;
@@ -259,8 +271,15 @@ impl<'a> Look<'a> {
             if !changes.is_empty() {
                 plan.step(ProxyAction::SwapSites { change }, why.clone());
             }
-            let (digest, instance) = (digest.clone(), instance.clone());
-            plan.step(ProxyAction::ReloadProxy { nginx: nginx.clone(), digest, instance, config: config.digest() }, why.clone());
+            let reload = ProxyAction::ReloadProxy {
+                nginx: nginx.clone(),
+                proxy: config.proxy.clone(),
+                directory: desired.directory.clone(),
+                digest: digest.clone(),
+                instance: instance.clone(),
+                config: config.digest(),
+            };
+            plan.step(reload, why.clone());
         }
         if let Some(address) = address {
             let proof = self.proof(config, sites, &changes, (digest, address.clone()));
@@ -301,11 +320,15 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// What to ask. Without a change of files it is not known any more what has changed: everything is asked.
+    /// What to ask: what changes now, and what has changed since everything last worked. Without either it is not known
+    /// any more what has changed, and everything is asked.
     fn proof(&self, config: &Config, sites: &Sites, changes: &Changes, (digest, address): (String, String)) -> Proof {
+        let good = self.memory().good.as_ref();
+        let is_new = |host: &str| good.is_none_or(|good| good.hosts.get(host) != config.hosts.get(host));
         let concerned = |host: &str| {
             let file = sites::file_name(host);
-            !changes.kept.contains(&file) && (changes.is_empty() || changes.write.contains(&file))
+            let is_asked = changes.is_empty() || changes.write.contains(&file) || is_new(host);
+            is_asked && !changes.kept.contains(&file)
         };
         let version =
             |host: &String| sites.get(&sites::file_name(host)).and_then(|site| Some((host.clone(), site.token.clone()?)));
@@ -355,6 +378,14 @@ impl<'a> Look<'a> {
 }
 
 impl Desired {
+    fn rejection(&self, rejected: &Rejected) -> Wait {
+        let (reason, until) = (rejected.reason.clone(), rejected.retry_at(&self.healing.backoff));
+        match rejected.stage {
+            Stage::Test | Stage::Reload => Wait::ChangeRefused { reason, until },
+            Stage::Proof => Wait::RouteFails { reason, until },
+        }
+    }
+
     fn not_running(&self) -> Wait {
         let object = match &self.server {
             Server::Container(key) => key.clone(),

@@ -95,11 +95,12 @@ impl Writer<'_> {
         let line = |text: &mut String, line: &str| {
             let _ = writeln!(text, "        {line}");
         };
+        self.backend(text, route);
         if route.strip_path && route.path != "/" {
+            // Behind `set` and `return`: after `break` nginx would come to neither.
             let prefix = escaped(route.path.trim_end_matches('/'));
             line(text, &format!("rewrite {} /$1 break;", quoted_always(&format!("^{prefix}/?(.*)$"))));
         }
-        self.backend(text, route);
         line(text, "proxy_http_version 1.1;");
         self.request_headers(text, route);
         if let Some(size) = route.client_max_body_size {

@@ -379,8 +379,10 @@ impl Host {
     /// Files that nobody wanted and a crash left behind.
     pub fn leftovers(&self) -> Vec<String> {
         let wanted = [".env", ".env.secrets", ".env.computed"];
-        let files = fs::read_dir(self.path("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let entries = fs::read_dir(self.path("")).unwrap().map(Result::unwrap);
+        let files = entries.filter(|entry| !entry.file_type().unwrap().is_dir());
         files
+            .map(|entry| entry.file_name().into_string().unwrap())
             .filter(|file| {
                 Path::new(file).extension().is_none_or(|extension| extension != "yaml") && !wanted.contains(&file.as_str())
             })

@@ -41,11 +41,12 @@ impl World {
         let backends: BTreeMap<_, _> = backends.collect();
         let mut hosts = good.map(|good| good.hosts.clone()).unwrap_or_default();
         hosts.extend(desired.config.hosts.clone());
+        let is_unloaded = proxy::unloaded_mark(&desired.directory, &desired.config.proxy).exists();
         let (directory, fingerprints) = (desired.directory.clone(), self.fingerprints.clone());
         // A thousand files take a moment.
         let read = tokio::task::spawn_blocking(move || (proxy::files(&directory), proxy::certificates(&hosts, &fingerprints)));
         let (files, certificates) = read.await.unwrap_or_else(|lost| (Err(format!("it was not read: {lost}")), BTreeMap::new()));
-        Ok(Observed { at: snapshot.at, nginx, files, backends, certificates, history })
+        Ok(Observed { at: snapshot.at, nginx, files, is_unloaded, backends, certificates, history })
     }
 
     /// The container of an object that runs, or the newest.

@@ -11,13 +11,11 @@ use std::{
 
 use super::{Effect, Engine, Error, Nginx, failed, open, refused, run, words};
 use crate::{
-    observe::proxy::files,
+    observe::proxy::{HIDDEN, files},
     plan::proxy::{FileState, action::Change},
     sites::{Sites, flatten::Dump},
 };
 
-/// The directory of everything that is not in force.
-const HIDDEN: &str = ".mooring";
 /// The main configuration for a test.
 const MAIN: &str = "nginx.conf";
 

@@ -27,11 +27,18 @@ pub enum ProxyAction {
     ReloadProxy {
         /// The nginx.
         nginx: Nginx,
-        /// The digest of the files that it gets.
+        /// The `Proxy`'s name.
+        proxy: String,
+        /// The directory of the files.
+        directory: PathBuf,
+        /// The digest of the files that it gets. Not serialised, as no digest here is: one of a text with a weak password
+        /// in it could be guessed.
+        #[serde(skip)]
         digest: String,
         /// When that nginx was started: another one has read other files.
         instance: String,
         /// The digest of the configuration that they are made from.
+        #[serde(skip)]
         config: String,
     },
     /// Asks nginx until it answers by the new files, and then for every changed route.
@@ -61,8 +68,10 @@ pub struct Change {
     #[serde(skip)]
     pub sites: Sites,
     /// The digest of the files.
+    #[serde(skip)]
     pub digest: String,
     /// The digest of the configuration that they are made from.
+    #[serde(skip)]
     pub config: String,
 }
 
@@ -92,6 +101,7 @@ pub struct Proof {
     /// The routes that have changed.
     pub routes: Vec<Asked>,
     /// The digest of the files.
+    #[serde(skip)]
     pub digest: String,
     /// The configuration that they are made from, to come back to if a later one does not work.
     #[serde(skip)]

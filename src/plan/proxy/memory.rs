@@ -60,6 +60,9 @@ pub struct Rejected {
     pub count: u32,
     /// When, last.
     pub at: Timestamp,
+    /// Whether the one that worked before does not work any more either.
+    #[serde(default)]
+    pub is_no_way_back: bool,
 }
 
 /// How far a configuration came.
@@ -114,11 +117,11 @@ impl Memory {
         let is_good = self.good.as_ref().is_some_and(|good| good.digest() == config);
         match &mut self.rejected {
             // On the way back from a worse one: that is what has to be remembered.
-            Some(rejected) if is_good && rejected.config != config => rejected.at = at,
+            Some(rejected) if is_good && rejected.config != config => rejected.is_no_way_back = true,
             rejected => {
                 let earlier = rejected.as_ref().filter(|earlier| earlier.config == config).map_or(0, |earlier| earlier.count);
                 let (digest, reason) = (action.digest().to_owned(), reason.to_owned());
-                *rejected = Some(Rejected { config, digest, stage, reason, count: earlier + 1, at });
+                *rejected = Some(Rejected { config, digest, stage, reason, count: earlier + 1, at, is_no_way_back: false });
             }
         }
     }

@@ -1,1 +1,309 @@
+mod world;
 
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+
+use super::*;
+use world::World;
+
+/// A world in which everything is as declared.
+fn settled() -> World {
+    let mut world = World::new();
+    world.settle();
+    world
+}
+
+fn plans(world: &World, expected: &Expect) {
+    expected.assert_eq(&plan(&world.desired, &world.observed()).to_string());
+}
+
+#[test]
+fn the_first_files_are_tested_before_they_are_put_in_force() {
+    plans(
+        &World::new(),
+        &expect![[r#"
+        have nginx test the new files, because the files are not what the manifest gives
+        write api.test.conf, because the files are not what the manifest gives
+        reload nginx, because the files are not what the manifest gives
+        ask nginx for 1 route, because the files are not what the manifest gives
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_as_declared_is_left_alone() {
+    plans(&settled(), &expect![[""]]);
+}
+
+#[test]
+fn a_moved_backend_is_followed_without_a_test_of_its_own() {
+    let mut world = settled();
+    world.place("api", &["10.0.0.9"]);
+    plans(
+        &world,
+        &expect![[r#"
+        write api.test.conf, because api has moved from 10.0.0.2 to 10.0.0.9
+        reload nginx, because api has moved from 10.0.0.2 to 10.0.0.9
+        ask nginx for 1 route, because api has moved from 10.0.0.2 to 10.0.0.9
+    "#]],
+    );
+}
+
+#[test]
+fn a_backend_that_is_down_keeps_its_route_and_is_not_asked_for() {
+    let mut world = settled();
+    world.place("api", &[]);
+    plans(
+        &world,
+        &expect![[r#"
+        write api.test.conf, because api is down
+        reload nginx, because api is down
+        ask nginx whether it has the new files, because api is down
+    "#]],
+    );
+}
+
+#[test]
+fn a_second_reload_within_half_a_second_waits() {
+    let mut world = settled();
+    world.place("api", &["10.0.0.9"]);
+    world.pass();
+    world.place("api", &["10.0.0.8"]);
+    plans(
+        &world,
+        &expect![[r#"
+        wait: nginx was reloaded a moment ago; what has changed since is collected
+    "#]],
+    );
+}
+
+#[test]
+fn a_storm_is_spaced_out_further() {
+    let mut world = settled();
+    for at in 1..12 {
+        world.place("api", &[&format!("10.0.1.{at}")]);
+        world.advance(600);
+        world.pass();
+    }
+    world.place("api", &["10.0.0.8"]);
+    world.advance(600);
+    plans(
+        &world,
+        &expect![[r#"
+        wait: nginx was reloaded a moment ago; what has changed since is collected
+    "#]],
+    );
+}
+
+#[test]
+fn a_hand_edit_is_undone() {
+    let mut world = settled();
+    world.edit("api.test.conf");
+    plans(
+        &world,
+        &expect![[r#"
+        have nginx test the new files, because somebody has edited api.test.conf
+        write api.test.conf, because somebody has edited api.test.conf
+        reload nginx, because somebody has edited api.test.conf
+        ask nginx for 1 route, because somebody has edited api.test.conf
+    "#]],
+    );
+}
+
+#[test]
+fn a_hand_edit_that_is_to_stay_is_told() {
+    let mut world = settled();
+    world.desired.on_hand_edit = OnHandEdit::Keep;
+    world.edit("api.test.conf");
+    plans(
+        &world,
+        &expect![[r#"
+        note: api.test.conf has been edited by hand and is kept so; it is followed no more
+    "#]],
+    );
+}
+
+#[test]
+fn a_removed_file_comes_back_and_a_stale_one_goes() {
+    let mut world = settled();
+    world.files.remove("api.test.conf");
+    plans(
+        &world,
+        &expect![[r#"
+        have nginx test the new files, because the file is gone
+        write api.test.conf, because the file is gone
+        reload nginx, because the file is gone
+        ask nginx for 1 route, because the file is gone
+    "#]],
+    );
+    let mut world = settled();
+    world.desired.config.hosts.remove("api.test");
+    plans(
+        &world,
+        &expect![[r#"
+        have nginx test the new files, because the files are not what the manifest gives
+        remove api.test.conf, because the files are not what the manifest gives
+        reload nginx, because the files are not what the manifest gives
+        ask nginx whether it has the new files, because the files are not what the manifest gives
+    "#]],
+    );
+}
+
+#[test]
+fn a_file_of_somebody_else_stops_everything() {
+    let mut world = settled();
+    world.files.insert("api.test.conf".to_owned(), "server {}\n".to_owned());
+    plans(
+        &world,
+        &expect![[r#"
+        wait: /srv/sites/api.test.conf exists and was not generated for it; move it away, or remove the route
+    "#]],
+    );
+}
+
+#[test]
+fn a_refused_change_leaves_what_worked_and_is_tried_again_later() {
+    let mut world = settled();
+    world.add_route("broken.test", "api", world::REFUSED);
+    world.pass();
+    plans(
+        &world,
+        &expect![[r#"
+        wait: the change was refused, and what worked before stays: nginx says no
+    "#]],
+    );
+    world.advance(2000);
+    plans(
+        &world,
+        &expect![[r#"
+            have nginx test the new files, because a change did not work: nginx says no
+            write broken.test.conf, because a change did not work: nginx says no
+            reload nginx, because a change did not work: nginx says no
+            ask nginx for 1 route, because a change did not work: nginx says no
+            wait: the change was refused, and what worked before stays: nginx says no
+        "#]],
+    );
+}
+
+#[test]
+fn a_route_that_does_not_work_is_taken_back() {
+    let mut world = settled();
+    world.add_route("dead.test", "api", world::DEAD);
+    world.pass();
+    world.advance(600);
+    plans(
+        &world,
+        &expect![[r#"
+        have nginx test the new files, because a change did not work: dead.test does not work
+        remove dead.test.conf, because a change did not work: dead.test does not work
+        reload nginx, because a change did not work: dead.test does not work
+        ask nginx whether it has the new files, because a change did not work: dead.test does not work
+        wait: dead.test does not work
+    "#]],
+    );
+}
+
+#[test]
+fn a_dead_nginx_gets_back_only_what_is_known_to_work() {
+    let mut world = settled();
+    world.edit("api.test.conf");
+    world.running = false;
+    plans(
+        &world,
+        &expect![[r#"
+        write api.test.conf, because somebody has edited api.test.conf
+        wait: Container/nginx is not running
+    "#]],
+    );
+    world.add_route("new.test", "api", 80);
+    plans(
+        &world,
+        &expect![[r#"
+        wait: Container/nginx is not running
+    "#]],
+    );
+}
+
+#[test]
+fn a_restarted_nginx_is_told_to_read_its_files() {
+    let mut world = settled();
+    world.restart();
+    plans(
+        &world,
+        &expect![[r#"
+        reload nginx, because it has been restarted
+        ask nginx for 1 route, because it has been restarted
+    "#]],
+    );
+}
+
+#[test]
+fn what_nginx_cannot_see_is_told() {
+    let mut world = settled();
+    world.desired.directory = "/elsewhere".into();
+    plans(
+        &world,
+        &expect![[r#"
+        wait: nginx does not see /elsewhere: mount it into the container, or say under `mounts` where it is inside
+    "#]],
+    );
+}
+
+/// What can happen to a world.
+#[derive(Clone, Debug)]
+enum Happening {
+    Move(u8),
+    Down,
+    Edit,
+    Remove,
+    Restart,
+    AddGood,
+    AddBad(bool),
+    Mend,
+    /// The process dies after so many steps of a pass, before it has remembered the last one.
+    Die(usize),
+    Pass,
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        (1..6_u8).prop_map(Happening::Move),
+        Just(Happening::Down),
+        Just(Happening::Edit),
+        Just(Happening::Remove),
+        Just(Happening::Restart),
+        Just(Happening::AddGood),
+        any::<bool>().prop_map(Happening::AddBad),
+        Just(Happening::Mend),
+        (0..4_usize).prop_map(Happening::Die),
+        Just(Happening::Pass),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_nginx_ends_up_serving_what_it_can(happenings in prop::collection::vec(happening(), 0..14), by_address in any::<bool>()) {
+        let mut world = World::new();
+        if by_address {
+            world.desired.config.upstreams = crate::manifest::proxy::Upstreams::Address;
+        }
+        world.settle();
+        for happening in happenings {
+            match happening {
+                Happening::Move(at) => world.place("api", &[&format!("10.0.0.{at}")]),
+                Happening::Down => world.place("api", &[]),
+                Happening::Edit => world.edit("api.test.conf"),
+                Happening::Remove => drop(world.files.remove("api.test.conf")),
+                Happening::Restart => world.restart(),
+                Happening::AddGood => world.add_route("good.test", "api", 80),
+                Happening::AddBad(is_refused) => world.add_route("bad.test", "api", if is_refused { world::REFUSED } else { world::DEAD }),
+                Happening::Mend => world.remove_host("bad.test"),
+                Happening::Die(steps) => world.die_after(steps),
+                Happening::Pass => world.pass(),
+            }
+            world.advance(100);
+        }
+        world.settle();
+        world.serves_what_it_can();
+    }
+}

@@ -45,6 +45,7 @@ fn the_sites_are_replaced_wherever_they_are_included_and_everything_else_is_put_
 
 
 
+
             # include sites/*.conf;
         }
 

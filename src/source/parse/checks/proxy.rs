@@ -117,3 +117,80 @@ fn mounts(draft: &mut Draft<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use expect_test::{Expect, expect};
+
+    use crate::source::parse::parse_located;
+
+    fn check(spec: &str, expected: &Expect) {
+        let spec: String = spec.trim_matches('\n').lines().map(|line| "  ".to_owned() + line + "\n").collect();
+        let text = format!("apiVersion: mooring.dev/v1alpha1\nkind: Proxy\nmetadata: {{name: edge}}\nspec:\n{spec}");
+        let told = match parse_located(Path::new("edge.yaml"), text.as_bytes()) {
+            Ok(_) => String::new(),
+            Err(problems) => problems.iter().map(|problem| problem.to_string() + "\n").collect(),
+        };
+        expected.assert_eq(&told);
+    }
+
+    #[test]
+    fn the_proxy_of_the_design_is_accepted() {
+        check(
+            r"
+container: nginx
+directory: ./nginx/sites
+upstreams: resolver
+resolver: {address: 127.0.0.11, valid: 30s}
+routes:
+  - {host: api.example.test, path: /, to: {container: hasura, port: 8080}}
+  - {host: api.example.test, path: /claw/, to: {container: claw, port: 3710}, websocket: true}
+",
+            &expect![""],
+        );
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_a_proxy_is_told_at_once() {
+        check(
+            r#"
+directory: sites
+mounts: {sites: etc/nginx}
+resolver: {address: dns.local}
+tls: {other.test: {certificate: a.pem, key: a.key}}
+unavailablePage: "costs $5"
+routes:
+  - {host: "a b.test", to: {container: api, port: 80}}
+  - {host: a.test, to: {container: api, port: 0}}
+  - {host: A.test, path: "/", to: {container: api, port: 80}, probe: "x"}
+  - {host: b.test, path: "/a b", to: {container: api, port: 80}, requestHeaders: {"X Y": z, X-Key: "hunter2\n"}}
+"#,
+            &expect![[r#"
+                edge.yaml:4:1: `spec.container` is missing (say which Container nginx runs in, or `host: {}` for one on the host)
+                edge.yaml:6:19: `spec.mounts.sites`: expected the path that nginx sees, beginning with /
+                edge.yaml:7:23: `spec.resolver.address`: `dns.local` is not an IP address, with or without a port (Docker's own is 127.0.0.11)
+                edge.yaml:8:9: `spec.tls.other.test` is not the host of any route (a certificate belongs to a host under `routes`)
+                edge.yaml:9:20: `spec.unavailablePage`: nginx would take `$` for the beginning of a variable (write `&#36;`)
+                edge.yaml:11:14: `spec.routes.0.host`: expected a host name such as api.example.com or *.example.com, found "a b.test" (The host name.)
+                edge.yaml:12:49: `spec.routes.1.to.port`: expected a whole number from 1 to 65535, found 0 (The port inside the container.)
+                edge.yaml:13:7: `spec.routes.2`: A.test/ has a route already: `spec.routes.1`
+                edge.yaml:13:72: `spec.routes.2.probe`: expected a path (as it stands in a request: it begins with / and has no spaces)
+                edge.yaml:14:28: `spec.routes.3.path`: expected a path that begins with / and has no spaces, quotes, braces or semicolons, found "/a b" (The beginning of the path.)
+                edge.yaml:14:85: `spec.routes.3.requestHeaders.X Y` is not the name of a header (letters, digits and `-`)
+                edge.yaml:14:102: `spec.routes.3.requestHeaders.X-Key`: the value of a header is one line
+            "#]],
+        );
+    }
+
+    #[test]
+    fn one_proxy_is_one_nginx() {
+        check(
+            "container: nginx\nhost: {}\ndirectory: sites",
+            &expect![[r#"
+            edge.yaml:6:3: `spec.host` and `spec.container` exclude each other (one Proxy is one nginx)
+        "#]],
+        );
+    }
+}
