@@ -471,6 +471,62 @@ fn what_needs_an_operator_says_how_to_start_one() {
 }
 
 #[test]
+fn a_hold_is_a_file_that_release_takes_away_again() {
+    let stage = Stage::new(&[("web.yaml", WEB)]);
+    let hold = ["hold", "ctr/web", "--until", "2999-01-01T00:00:00Z", "--reason", "a new disk", "--by", "ada"];
+    stage.expect(&hold, &expect![""]);
+    expect![""].assert_eq(&stage.read("hold-container-web.yaml"));
+    stage.expect(&["get", "holds"], &expect![""]);
+    // Holding again moves the end, in the same file.
+    let longer = ["hold", "container", "web", "--for", "1h", "--reason", "a new disk"];
+    assert_eq!(stage.run(&longer).status.code(), Some(2), "`web` is no kind");
+    let longer = ["hold", "container/web", "all", "--for", "1h", "--reason", "a new disk"];
+    assert_eq!(stage.run(&longer).status.code(), Some(0));
+    assert_eq!(stage.files(), ["hold-all.yaml", "hold-container-web.yaml", "web.yaml"]);
+    stage.expect(&["release", "container/web"], &expect![""]);
+    stage.expect(&["release", "hold/all"], &expect![""]);
+    assert_eq!(stage.files(), ["web.yaml"]);
+}
+
+#[test]
+fn a_hold_that_makes_no_sense_is_refused() {
+    let stage = Stage::new(&[("web.yaml", WEB)]);
+    let refused = |args: &[&str]| stage.shown(&stage.run(&[&["hold"], args, &["--reason", "a new disk"]].concat()));
+    let told = [
+        refused(&["ctr/wbe", "--for", "1h"]),
+        refused(&["ctr/web", "--until", "2020-01-01T00:00:00Z"]),
+        refused(&["ctr/web", "--until", "2999-01-01T00:00:00"]),
+        refused(&["hold/web", "--for", "1h"]),
+        refused(&["pod/web", "--for", "1h"]),
+    ];
+    expect![""].assert_eq(&told.concat());
+    assert_eq!(stage.files(), ["web.yaml"]);
+    let file = "apiVersion: mooring.dev/v1alpha1\nkind: Hold\nmetadata: {name: bad}\n\
+                spec: {targets: [pod/web, all, ALL], until: '2999-01-01 00:00', reason: ''}\n";
+    let file = stage.given("bad.yaml", file);
+    stage.expect(&["validate", &file], &expect![""]);
+}
+
+#[test]
+fn plugins_are_expanded_and_validated_offline() {
+    let shop = "apiVersion: mooring.dev/v1alpha1\nkind: Environment\nmetadata: {name: shop}\nspec: {}\n";
+    let claw = "apiVersion: mooring.dev/v1alpha1\nkind: Plugin\nmetadata: {name: claw}\n\
+                spec: {directory: claw, project: shop, environment: shop, image: 'claw:1'}\n";
+    let stage = Stage::new(&[("shop.yaml", shop), ("claw.yaml", claw)]);
+    fs::create_dir(stage.desired().join("claw")).unwrap();
+    let manifest = r#"{"name": "claw", "port": 3710, "dependencies": ["ai"]}"#;
+    fs::write(stage.desired().join("claw/plugin.json"), manifest).unwrap();
+    stage.expect(&["expand", "-o", "name"], &expect![""]);
+    let list = json(&stage.run(&["expand", "plugin/claw", "-o", "json"]));
+    assert_eq!(list["items"][1]["spec"]["envFrom"][0]["keys"][1], "CLAW_WEB_SECRET");
+    stage.expect(&["expand", "clow"], &expect![""]);
+    stage.expect(&["validate"], &expect![""]);
+    fs::write(stage.desired().join("claw/plugin.json"), "{\n  \"name\": \"claw\",\n  \"port\": -1\n}").unwrap();
+    stage.expect(&["validate"], &expect![""]);
+    stage.expect(&["expand"], &expect![""]);
+}
+
+#[test]
 fn wrong_usage_is_exit_code_two() {
     let stage = Stage::new(&[]);
     for args in [&["frobnicate"][..], &["wait", "--for", "Ready"], &["run", "--resync", "1ms"], &["run", "--timeout", "5m"]] {

@@ -169,11 +169,10 @@ impl Context {
                     self.triggers.trigger(&key);
                 }
                 // Its files are the user's, or it has nothing of its own.
-                Kind::Environment | Kind::Proxy | Kind::ModelProvider | Kind::Plugin => inner.writer.forget(&key),
-                Kind::Hold => {
+                Kind::Environment | Kind::Proxy | Kind::ModelProvider | Kind::Plugin | Kind::Hold => {
                     inner.writer.forget(&key);
-                    self.holds_changed();
                     self.record.status.forget(&key);
+                    self.holds_changed();
                 }
             }
             self.look_at_users(&key);

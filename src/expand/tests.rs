@@ -235,7 +235,9 @@ fn a_plugin_with_an_image_becomes_a_container_of_our_own() {
 
 #[test]
 fn a_plugin_that_compose_makes_becomes_a_container_to_be_healed() {
-    check(&[("notify", json!({"route": {"proxy": "edge", "host": "notify.example.test", "path": "/"}}))], &expect![[r#"
+    check(
+        &[("notify", json!({"route": {"proxy": "edge", "host": "notify.example.test", "path": "/"}}))],
+        &expect![[r#"
         Environment/shop with more
         directory: '.'
         files:
@@ -277,12 +279,15 @@ fn a_plugin_that_compose_makes_becomes_a_container_to_be_healed() {
             container: notify
             port: 3052
         onHandEdit: restore
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_compose_file_with_several_services_becomes_several_containers() {
-    check(&[("monitoring", json!({}))], &expect![[r#"
+    check(
+        &[("monitoring", json!({}))],
+        &expect![[r#"
         Environment/shop with more
         directory: '.'
         files:
@@ -307,7 +312,8 @@ fn a_compose_file_with_several_services_becomes_several_containers() {
           labels:
             com.docker.compose.project: shop
             com.docker.compose.service: prometheus
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -436,7 +442,8 @@ fn what_is_declared_stays_as_it_is() {
     expect![[r#"
         it needs ai, which is neither a Plugin nor a Container here
         Container/claw is declared, and what is declared counts
-    "#]].assert_eq(&findings(&expansion, "claw"));
+    "#]]
+    .assert_eq(&findings(&expansion, "claw"));
 }
 
 #[test]

@@ -20,4 +20,5 @@ mod limits;
 mod others;
 mod outages;
 mod people;
+mod plugins;
 mod replacements;
