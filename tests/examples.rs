@@ -40,7 +40,7 @@ fn examples() -> Vec<std::path::PathBuf> {
     entries.filter(|path| path.is_dir()).collect()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_example_is_read_and_its_references_are_good() {
     let examples = examples();
     assert!(examples.len() >= 2);
@@ -51,7 +51,7 @@ async fn every_example_is_read_and_its_references_are_good() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_shop_would_be_made_from_nothing_and_nothing_would_be_removed() {
     let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop");
     let plans = preview(&shop).await.plans(None).await.unwrap();
@@ -61,7 +61,7 @@ async fn the_shop_would_be_made_from_nothing_and_nothing_would_be_removed() {
     assert!(plans.iter().all(mooring::view::PlanView::differs));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn looking_at_an_example_writes_nothing_into_it() {
     for example in examples() {
         let before = listing(&example);

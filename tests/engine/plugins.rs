@@ -72,7 +72,7 @@ fn enabling_a_plugin_brings_its_secrets_before_the_first_start_of_its_container(
     });
 
     // Broken, it stays as it was; disabled, its container goes and its secrets stay.
-    fs::write(host.path("plugins/claw/plugin.json"), "{\n  \"name\": 7,\n").unwrap();
+    fs::write(host.path("plugins/claw/plugin.json"), "{\n  \"name\": 7}").unwrap();
     host.eventually("it is told", |host| host.holds("Plugin/claw").contains("Degraded: InvalidManifest"));
     assert!(host.holds("Plugin/claw").contains("plugin.json:2:"), "{}", host.holds("Plugin/claw"));
     host.stays(1, "its container runs", |host| host.state("shop_claw") == "running healthy");
@@ -127,7 +127,7 @@ fn a_hold_on_a_plugin_holds_what_it_expands_into() {
     host.run();
     host.eventually("it runs and is healthy", |host| host.state("shop_claw") == "running healthy");
     host.converges();
-    let until = jiff::Timestamp::now() + std::time::Duration::from_secs(3600);
+    let until = jiff::Timestamp::now() + std::time::Duration::from_hours(1);
     host.write(
         "hold.yaml",
         &format!(
