@@ -143,7 +143,11 @@ impl Context {
         self.record.metrics.manifests_refused(problems.len());
         let mut refused = catalogue.retained();
         for (key, reason) in plugins.broken() {
-            refused.entry(key.clone()).or_insert_with(|| format!("the last good version stays in force: {reason}"));
+            let reason = match plugins.is_known(key) {
+                true => format!("the last good version stays in force: {reason}"),
+                false => reason.clone(),
+            };
+            refused.entry(key.clone()).or_insert(reason);
         }
         let report = Report { directory: None, objects: refused.clone(), problems };
         let before = std::mem::replace(&mut *lock(&self.desired.report), report).objects;
