@@ -208,10 +208,10 @@ fn fields_are_explained() {
     stage.expect(
         &["explain", "pod"],
         &expect![[r#"
-        exit 2
-        error: `pod` is not a kind; the kinds are Environment, Container
-        help: say KIND or KIND.path.to.field, as in `container.spec.image`
-    "#]],
+            exit 2
+            error: `pod` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold
+            help: say KIND or KIND.path.to.field, as in `container.spec.image`
+        "#]],
     );
     assert_eq!(json(&stage.run(&["explain", "container", "-o", "json"]))["kind"], "Container");
 }
@@ -219,8 +219,8 @@ fn fields_are_explained() {
 #[test]
 fn definitions_are_printed_and_written() {
     let stage = Stage::new(&[]);
-    let both = String::from_utf8(stage.run(&["crds"]).stdout).unwrap();
-    assert_eq!(both.matches("kind: CustomResourceDefinition").count(), 2);
+    let all = String::from_utf8(stage.run(&["crds"]).stdout).unwrap();
+    assert_eq!(all.matches("kind: CustomResourceDefinition").count(), 6);
     assert_eq!(json(&stage.run(&["crds", "ctr", "-o", "json"]))["spec"]["names"]["kind"], "Container");
     stage.expect(
         &["crds", "--directory", "crds"],
@@ -228,10 +228,14 @@ fn definitions_are_printed_and_written() {
         exit 0
         crds/environments.yaml
         crds/containers.yaml
+        crds/proxies.yaml
+        crds/modelproviders.yaml
+        crds/plugins.yaml
+        crds/holds.yaml
     "#]],
     );
     let container = fs::read_to_string(stage.root.path().join("crds/containers.yaml")).unwrap();
-    assert!(both.contains(&container));
+    assert!(all.contains(&container));
 }
 
 #[test]
@@ -400,10 +404,10 @@ fn a_slip_of_the_finger_is_answered_with_the_right_name() {
     stage.expect(
         &["release", "web"],
         &expect![[r#"
-        exit 2
-        error: `web` is not a kind; the kinds are Environment, Container
-        help: say KIND, KIND/NAME, KIND NAME or all, as in `container/redis`
-    "#]],
+            exit 2
+            error: `web` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold
+            help: say KIND, KIND/NAME, KIND NAME or all, as in `container/redis`
+        "#]],
     );
 }
 
@@ -469,6 +473,165 @@ fn what_needs_an_operator_says_how_to_start_one() {
               because No such file or directory (os error 2)
             help: start it with `mooring run`, or name its state directory with --state DIR
         "#]],
+    );
+}
+
+#[test]
+fn a_hold_is_a_file_that_release_takes_away_again() {
+    let stage = Stage::new(&[("web.yaml", WEB)]);
+    let hold = ["hold", "ctr/web", "--until", "2999-01-01T00:00:00Z", "--reason", "a new disk", "--by", "ada"];
+    stage.expect(
+        &hold,
+        &expect![[r#"
+        exit 0
+        hold/container-web created in hold-container-web.yaml
+        note: no mooring runs here; what is written counts from when it does
+    "#]],
+    );
+    expect![[r#"
+        apiVersion: mooring.dev/v1alpha1
+        kind: Hold
+        metadata:
+          name: container-web
+        spec:
+          targets:
+          - Container/web
+          until: "2999-01-01T00:00:00Z"
+          reason: a new disk
+          by: ada
+    "#]]
+    .assert_eq(&stage.read("hold-container-web.yaml"));
+    stage.expect(
+        &["get", "holds"],
+        &expect![[r#"
+        exit 0
+        NAME            READY   STATUS    SINCE   SUMMARY
+        container-web   -       Pending   -       Container/web until 2999-01-01T00:00:00Z: a new disk
+        note: no mooring runs here; this is what a look by ourselves shows
+    "#]],
+    );
+    // Holding again moves the end, in the same file.
+    let longer = ["hold", "container", "web", "--for", "1h", "--reason", "a new disk"];
+    assert_eq!(stage.run(&longer).status.code(), Some(2), "`web` is no kind");
+    let longer = ["hold", "container/web", "all", "--for", "1h", "--reason", "a new disk"];
+    assert_eq!(stage.run(&longer).status.code(), Some(0));
+    assert_eq!(stage.files(), ["hold-all.yaml", "hold-container-web.yaml", "web.yaml"]);
+    stage.expect(
+        &["release", "container/web"],
+        &expect![[r#"
+        exit 0
+        hold/container-web ended
+        container/web released
+        note: hold/all is on more than this and stays; `mooring release hold/all` ends it
+    "#]],
+    );
+    stage.expect(
+        &["release", "hold/all"],
+        &expect![[r#"
+        exit 0
+        hold/all ended
+    "#]],
+    );
+    assert_eq!(stage.files(), ["web.yaml"]);
+}
+
+#[test]
+fn a_hold_that_makes_no_sense_is_refused() {
+    let stage = Stage::new(&[("web.yaml", WEB)]);
+    let refused = |args: &[&str]| stage.shown(&stage.run(&[&["hold"], args, &["--reason", "a new disk"]].concat()));
+    let told = [
+        refused(&["ctr/wbe", "--for", "1h"]),
+        refused(&["ctr/web", "--until", "2020-01-01T00:00:00Z"]),
+        refused(&["ctr/web", "--until", "2999-01-01T00:00:00"]),
+        refused(&["hold/web", "--for", "1h"]),
+        refused(&["pod/web", "--for", "1h"]),
+    ];
+    expect![[r#"
+        exit 2
+        error: there is no Container/wbe
+        help: did you mean Container/web?
+        exit 2
+        error: 2020-01-01T00:00:00Z is past: a hold that is over holds nothing
+        help: say how long from now on: `--for 2h`
+        exit 2
+        error: `2999-01-01T00:00:00` has no time zone; add `Z` for UTC, or an offset such as `+02:00`
+        help: or say how long: `--for 2h`
+        exit 2
+        error: a hold cannot be held; delete it instead
+        help: as in `container/web`, `container` or `all`
+        exit 2
+        error: `pod` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold; a target is KIND/NAME, KIND or all
+        help: as in `container/web`, `container` or `all`
+    "#]].assert_eq(&told.concat());
+    assert_eq!(stage.files(), ["web.yaml"]);
+    let file = "apiVersion: mooring.dev/v1alpha1\nkind: Hold\nmetadata: {name: bad}\n\
+                spec: {targets: [pod/web, all, ALL], until: '2999-01-01 00:00', reason: ''}\n";
+    let file = stage.given("bad.yaml", file);
+    stage.expect(&["validate", &file], &expect![[r#"
+        exit 2
+        ROOT/bad.yaml:4:18: `spec.targets.0`: `pod` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold; a target is KIND/NAME, KIND or all
+        ROOT/bad.yaml:4:32: `spec.targets.2`: all is listed twice
+        ROOT/bad.yaml:4:45: `spec.until`: `2999-01-01 00:00` has no time zone; add `Z` for UTC, or an offset such as `+02:00`
+        ROOT/bad.yaml:4:73: `spec.reason` must not be empty
+        error: 4 problems in the manifests
+        help: `mooring explain KIND.field` says what a field expects
+    "#]]);
+}
+
+#[test]
+fn plugins_are_expanded_and_validated_offline() {
+    let shop = "apiVersion: mooring.dev/v1alpha1\nkind: Environment\nmetadata: {name: shop}\nspec: {}\n";
+    let claw = "apiVersion: mooring.dev/v1alpha1\nkind: Plugin\nmetadata: {name: claw}\n\
+                spec: {directory: claw, project: shop, environment: shop, image: 'claw:1'}\n";
+    let stage = Stage::new(&[("shop.yaml", shop), ("claw.yaml", claw)]);
+    fs::create_dir(stage.desired().join("claw")).unwrap();
+    let manifest = r#"{"name": "claw", "port": 3710, "dependencies": ["ai"]}"#;
+    fs::write(stage.desired().join("claw/plugin.json"), manifest).unwrap();
+    stage.expect(
+        &["expand", "-o", "name"],
+        &expect![[r#"
+        exit 0
+        environment/shop
+        container/claw
+        note: plugin/claw: it needs ai, which is neither a Plugin nor a Container here
+    "#]],
+    );
+    let list = json(&stage.run(&["expand", "plugin/claw", "-o", "json"]));
+    assert_eq!(list["items"][1]["spec"]["envFrom"][0]["keys"][1], "CLAW_WEB_SECRET");
+    stage.expect(
+        &["expand", "clow"],
+        &expect![[r#"
+        exit 2
+        error: there is no Plugin/clow
+        help: did you mean Plugin/claw?
+    "#]],
+    );
+    stage.expect(
+        &["validate"],
+        &expect![[r#"
+        exit 0
+        shop.yaml:1: Environment/shop is good
+        claw.yaml:1: Plugin/claw is good
+    "#]],
+    );
+    fs::write(stage.desired().join("claw/plugin.json"), "{\n  \"name\": \"claw\",\n  \"port\": -1\n}").unwrap();
+    stage.expect(
+        &["validate"],
+        &expect![[r#"
+        exit 2
+        ROOT/desired/claw/plugin.json:3:11: expected a port from 0 to 65535, found -1
+        error: 1 problem in the manifests
+        help: `mooring explain KIND.field` says what a field expects
+    "#]],
+    );
+    stage.expect(
+        &["expand"],
+        &expect![[r#"
+        exit 2
+        ROOT/desired/claw/plugin.json:3:11: expected a port from 0 to 65535, found -1
+        error: 1 problem in the manifests
+        help: `mooring explain KIND.field` says what a field expects
+    "#]],
     );
 }
 

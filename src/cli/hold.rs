@@ -114,7 +114,11 @@ async fn refuse_unknown(settings: &Settings, targets: &[Target]) -> Result<(), E
         return Ok(());
     }
     // Where the manifests are broken, a hold may be just what is needed to mend them.
-    let Ok(backend) = Backend::any(settings).await else { return Ok(()) };
+    let backend = match Backend::running(settings).await {
+        Ok(backend) => Ok(backend),
+        Err(_) => Backend::local(settings).await,
+    };
+    let Ok(backend) = backend else { return Ok(()) };
     let Ok(objects) = backend.objects(None).await else { return Ok(()) };
     match named.into_iter().find(|key| objects.iter().all(|object| object.key != **key)) {
         Some(missing) => Err(Error::no_object(missing, objects.iter().map(|object| &object.key))),

@@ -157,7 +157,11 @@ impl Context {
         self.record.metrics.manifests_refused(problems.len());
         let mut refused = catalogue.retained();
         for (key, reason) in plugins.broken() {
-            refused.entry(key.clone()).or_insert_with(|| format!("the last good version stays in force: {reason}"));
+            let reason = match plugins.is_known(key) {
+                true => format!("the last good version stays in force: {reason}"),
+                false => reason.clone(),
+            };
+            refused.entry(key.clone()).or_insert(reason);
         }
         let homeless: Vec<String> =
             problems.iter().filter(|problem| is_homeless(problem, catalogue)).map(ToString::to_string).collect();
@@ -193,11 +197,10 @@ impl Context {
                     self.triggers.trigger(&key);
                 }
                 // Its files are the user's, or it has nothing of its own.
-                Kind::Environment | Kind::Proxy | Kind::ModelProvider | Kind::Plugin => inner.writer.forget(&key),
-                Kind::Hold => {
+                Kind::Environment | Kind::Proxy | Kind::ModelProvider | Kind::Plugin | Kind::Hold => {
                     inner.writer.forget(&key);
-                    self.holds_changed();
                     self.record.status.forget(&key);
+                    self.holds_changed();
                 }
             }
             self.look_at_users(&key);

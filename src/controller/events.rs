@@ -97,12 +97,18 @@ impl Context {
     }
 
     /// A container that we know nothing of appeared or changed: it may be one
-    /// that somebody's selector means, or one that had, or frees, a name that is wanted.
+    /// that somebody's selector means, a plugin's, or one that had, or frees, a name that is wanted.
     fn look_for_strangers(&self, at: Instant) {
         for (key, object) in self.world.reader.objects() {
             let healed = self.world.is_healed(&key);
             let unready = || self.record.status.get(&key).is_some_and(|status| !is_ready(&status));
-            if key.kind == Kind::Container && object.manifest().is_some() && (healed || unready()) {
+            let may_concern = match key.kind {
+                Kind::Container => healed || unready(),
+                // Compose may just have made its container.
+                Kind::Plugin => true,
+                _ => false,
+            };
+            if may_concern && object.manifest().is_some() {
                 self.triggers.trigger_at(&key, at);
             }
         }

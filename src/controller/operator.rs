@@ -8,7 +8,7 @@ use tokio_stream::wrappers::BroadcastStream;
 use super::Context;
 use crate::{
     http::Operator,
-    manifest::{Key, Kind, Manifest},
+    manifest::{HoldSpec, Key, Kind, Manifest},
     record::{
         events::{self, EventFilter, Subject},
         journal::{self, Actor, AuditFilter, Command, Outcome},
@@ -137,8 +137,11 @@ pub fn view(object: &Object) -> ObjectView {
         Some(Manifest::Container(container)) => container.spec.image.clone().unwrap_or_else(|| "(somebody else's)".to_owned()),
         Some(Manifest::Proxy(proxy)) => proxy.spec.directory.clone(),
         Some(Manifest::ModelProvider(provider)) => provider.spec.ollama.model.clone(),
-        Some(Manifest::Plugin(plugin)) => plugin.spec.directory.clone().unwrap_or_default(),
-        Some(Manifest::Hold(hold)) => format!("until {}: {}", hold.spec.until, hold.spec.reason),
+        Some(Manifest::Plugin(plugin)) => plugin.spec.directory.clone().unwrap_or_else(|| "(written out)".to_owned()),
+        Some(Manifest::Hold(hold)) => {
+            let HoldSpec { targets, until, reason, .. } = &hold.spec;
+            format!("{} until {until}: {reason}", targets.join(", "))
+        }
         None => "(its manifest is gone)".to_owned(),
     };
     ObjectView {

@@ -142,14 +142,14 @@ impl fmt::Display for Finding {
         match self {
             Self::Disagreement { about, said, used } => {
                 let said: Vec<_> = said.iter().map(|(who, what)| format!("{who} says {what}")).collect();
-                write!(f, "its {about} is told in different ways: {}; {used} is gone by", said.join(", "))
+                write!(f, "its {about} is told in different ways: {}; Mooring goes by {used}", said.join(", "))
             }
             Self::PortTaken { port, others } => {
                 let others: Vec<_> = others.iter().map(ToString::to_string).collect();
                 write!(f, "port {port} of the host is wanted by {} as well, so only one of them starts", others.join(", "))
             }
             Self::Loopback { file, host } => {
-                write!(f, "{file} leads to {host}, which inside of nginx's container is nginx itself; a route leads to it")
+                write!(f, "{file} leads to {host}, which inside of nginx's container is nginx itself; give the plugin a `route`")
             }
             Self::BareLocation { file } => write!(f, "{file} has a location outside of any server, which nginx refuses"),
             Self::OverlookedFragment { file } => {

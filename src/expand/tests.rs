@@ -4,7 +4,10 @@ use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::source::plugin::{Place, Plugins, Wanted};
+use crate::{
+    manifest::proxy,
+    source::plugin::{Place, Plugins, Wanted},
+};
 
 fn manifest(kind: Kind, name: &str, spec: &Value) -> (Key, Manifest) {
     let value = json!({"apiVersion": "mooring.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
@@ -63,21 +66,34 @@ fn found(plugin: &str, service: &str, port: Option<u16>) -> BTreeMap<Key, Vec<Fo
     [(Key::new(Kind::Plugin, plugin), vec![found])].into()
 }
 
-/// The objects that are new or different, as specs, and everything that is worth knowing.
+/// The objects that are new, as specs, what is added to others, and everything that is worth knowing.
 fn story(before: &BTreeMap<Key, Manifest>, after: &Expansion) -> String {
     let mut out = String::new();
     for (key, manifest) in &after.manifests {
-        match before.get(key) {
-            Some(old) if old.has_spec_of(manifest) => continue,
-            Some(_) => writeln!(out, "{key} with more").unwrap(),
-            None => writeln!(out, "{key}").unwrap(),
+        match (before.get(key), manifest) {
+            (Some(old), _) if old.has_spec_of(manifest) => {}
+            (Some(_), Manifest::Environment(_)) => writeln!(out, "{key} makes {}", made(after).join(", ")).unwrap(),
+            (Some(_), Manifest::Proxy(proxy)) => {
+                for proxy::Route { host, path, to, websocket, .. } in &proxy.spec.routes {
+                    let websocket = if *websocket { " (websocket)" } else { "" };
+                    writeln!(out, "{key} leads from {host}{path} to {}:{}{websocket}", to.container, to.port).unwrap();
+                }
+            }
+            _ => writeln!(out, "{key}\n{}", serde_yaml::to_string(&manifest.spec_json()).unwrap().trim_end()).unwrap(),
         }
-        writeln!(out, "{}", serde_yaml::to_string(&manifest.spec_json()).unwrap().trim_end()).unwrap();
     }
     for (plugin, report) in &after.reports {
-        report.findings.iter().for_each(|finding| writeln!(out, "! {plugin}: {finding}").unwrap());
+        for finding in &report.findings {
+            writeln!(out, "! {plugin}: {finding}").unwrap();
+        }
     }
     out
+}
+
+/// The secrets that the environment has made.
+fn made(expansion: &Expansion) -> Vec<&str> {
+    let Manifest::Environment(environment) = &expansion.manifests[&Key::new(Kind::Environment, "shop")] else { panic!() };
+    environment.spec.secrets.iter().flat_map(|secrets| &secrets.generate).map(|secret| secret.name.as_str()).collect()
 }
 
 #[track_caller]
@@ -88,149 +104,89 @@ fn check(plugins: &[(&str, Value)], expected: &Expect) {
 
 fn findings(expansion: &Expansion, plugin: &str) -> String {
     let report = &expansion.reports[&Key::new(Kind::Plugin, plugin)];
-    report.findings.iter().map(|finding| format!("{finding}\n")).collect()
+    report.findings.iter().fold(String::new(), |told, finding| told + &finding.to_string() + "\n")
 }
 
 #[test]
 fn a_plugin_with_an_image_becomes_a_container_of_our_own() {
     let route = json!({"proxy": "edge", "host": "api.example.test"});
-    check(
-        &[
-            ("claw", json!({"image": "claw:1", "route": route, "variables": {"LOG_LEVEL": "debug"}})),
-            ("ai", json!({"image": "ai:1"})),
-        ],
-        &expect![[r#"
-            Environment/shop with more
-            directory: '.'
-            files:
-            - .env
-            - .env.secrets
-            secrets:
-              file: .env.secrets
-              generate:
-              - name: POSTGRES_PASSWORD
-                format: hex
-              - name: PLUGIN_INTERNAL_SECRET
-                format: hex
-              - name: CLAW_WEB_SECRET
-                format: hex
-            Container/ai
-            containerName: shop_ai
-            image: ai:1
-            environment:
-              COMPOSE_PROJECT_NAME: shop
-              DOCKER_NETWORK: shop_network
-              PORT: "3709"
-              PROJECT_NAME: shop
-              SERVICE_NAME: ai
-              SERVICE_PORT: "3709"
-            envFrom:
-            - environment: shop
-              keys:
-              - PLUGIN_INTERNAL_SECRET
-              - DATABASE_URL
-              optionalKeys:
-              - OPENAI_API_KEY
-              - ANTHROPIC_API_KEY
-              - OLLAMA_MODEL
-              - PLUGIN_AI_DEFAULT_PROVIDER
-              - PLUGIN_OLLAMA_URL
-              - PLUGIN_AI_REQUEST_TIMEOUT_MS
-              - ENV
-              - BASE_DOMAIN
-            networks:
-            - name: shop_network
-              aliases:
-              - ai
-              - plugin-ai
-            restart: unless-stopped
-            probe:
-              http:
-                port: 3709
-                path: /health
-              interval: 10s
-              timeout: 5s
-              retries: 3
-              startPeriod: 1m30s
-            Container/claw
-            containerName: shop_claw
-            image: claw:1
-            environment:
-              AI_PLUGIN_URL: http://ai:3709
-              COMPOSE_PROJECT_NAME: shop
-              DOCKER_NETWORK: shop_network
-              LOG_LEVEL: debug
-              PLUGIN_AI_INTERNAL_URL: http://ai:3709
-              PORT: "3710"
-              PROJECT_NAME: shop
-              SERVICE_NAME: claw
-              SERVICE_PORT: "3710"
-            envFrom:
-            - environment: shop
-              keys:
-              - PLUGIN_INTERNAL_SECRET
-              - CLAW_WEB_SECRET
-              - DATABASE_URL
-              optionalKeys:
-              - MUX_CLAW_SHARED_SECRET
-              - CLAW_WEB_PASSWORD
-              - ENV
-              - BASE_DOMAIN
-            networks:
-            - name: shop_network
-              aliases:
-              - claw
-              - plugin-claw
-            dependsOn:
-            - container: ai
-              condition: healthy
-            restart: unless-stopped
-            probe:
-              http:
-                port: 3710
-                path: /health
-              interval: 10s
-              timeout: 5s
-              retries: 3
-              startPeriod: 1m30s
-            Proxy/edge with more
-            container: nginx
-            directory: sites
-            upstreams: resolver
-            resolver:
-              address: "127.0.0.11"
-              valid: 30s
-              timeout: 5s
-            listen:
-              http: 80
-              https: 443
-            routes:
-            - host: api.example.test
-              path: /jobs/
-              to:
-                container: web
-                port: 80
-            - host: api.example.test
-              path: /claw/
-              to:
-                container: claw
-                port: 3710
-              websocket: true
-            onHandEdit: restore
-            ModelProvider/ai
-            environment: shop
-            order:
-            - openai
-            - anthropic
-            - ollama
-            openaiModel: gpt-4o-mini
-            anthropicModel: claude-3-5-haiku
-            ollama:
-              model: gemma3:4b
-              pull: ifMissing
-              stallAfter: 1m
-        "#]],
-    );
+    let stack = stack(&[
+        ("claw", json!({"image": "claw:1", "route": route, "variables": {"LOG_LEVEL": "debug"}})),
+        ("ai", json!({"image": "ai:1"})),
+    ]);
+    let mut expansion = expanded(&stack);
+    expansion.manifests.retain(|key, _| key.name != "ai");
+    expect![[r#"
+        Environment/shop makes POSTGRES_PASSWORD, PLUGIN_INTERNAL_SECRET, CLAW_WEB_SECRET
+        Container/claw
+        containerName: shop_claw
+        image: claw:1
+        environment:
+          AI_PLUGIN_URL: http://ai:3709
+          COMPOSE_PROJECT_NAME: shop
+          DOCKER_NETWORK: shop_network
+          LOG_LEVEL: debug
+          PLUGIN_AI_INTERNAL_URL: http://ai:3709
+          PORT: "3710"
+          PROJECT_NAME: shop
+          SERVICE_NAME: claw
+          SERVICE_PORT: "3710"
+        envFrom:
+        - environment: shop
+          keys:
+          - PLUGIN_INTERNAL_SECRET
+          - CLAW_WEB_SECRET
+          - DATABASE_URL
+          optionalKeys:
+          - MUX_CLAW_SHARED_SECRET
+          - CLAW_WEB_PASSWORD
+          - ENV
+          - BASE_DOMAIN
+        networks:
+        - name: shop_network
+          aliases:
+          - claw
+          - plugin-claw
+        dependsOn:
+        - container: ai
+          condition: healthy
+        restart: unless-stopped
+        probe:
+          http:
+            port: 3710
+            path: /health
+          interval: 10s
+          timeout: 5s
+          retries: 3
+          startPeriod: 1m30s
+        Proxy/edge leads from api.example.test/jobs/ to web:80
+        Proxy/edge leads from api.example.test/claw/ to claw:3710 (websocket)
+    "#]]
+    .assert_eq(&story(&stack, &expansion));
+}
+
+#[test]
+fn the_plugin_ai_brings_a_model() {
+    let stack = stack(&[("ai", json!({"image": "ai:1"})), ("ollama", json!({}))]);
+    let mut expansion = expanded(&stack);
+    expansion.manifests.retain(|key, _| key.kind == Kind::ModelProvider);
+    expect![[r#"
+        ModelProvider/ai
+        environment: shop
+        order:
+        - openai
+        - anthropic
+        - ollama
+        openaiModel: gpt-4o-mini
+        anthropicModel: claude-3-5-haiku
+        ollama:
+          container: ollama
+          model: gemma3:4b
+          pull: ifMissing
+          stallAfter: 1m
+        ! Plugin/ollama: nself overlooks compose_fragment.yml, so nobody makes its container; rename it to docker-compose.plugin.yml
+        ! Plugin/ollama: service ollama names no network, so the rest of the stack does not find it
+    "#]].assert_eq(&story(&stack, &expansion));
 }
 
 #[test]
@@ -238,48 +194,16 @@ fn a_plugin_that_compose_makes_becomes_a_container_to_be_healed() {
     check(
         &[("notify", json!({"route": {"proxy": "edge", "host": "notify.example.test", "path": "/"}}))],
         &expect![[r#"
-        Environment/shop with more
-        directory: '.'
-        files:
-        - .env
-        - .env.secrets
-        secrets:
-          file: .env.secrets
-          generate:
-          - name: POSTGRES_PASSWORD
-            format: hex
-          - name: PLUGIN_INTERNAL_SECRET
-            format: hex
-        Container/notify
-        management: heal
-        selector:
-          labels:
-            com.docker.compose.project: shop
-            com.docker.compose.service: notify
-        Proxy/edge with more
-        container: nginx
-        directory: sites
-        upstreams: resolver
-        resolver:
-          address: "127.0.0.11"
-          valid: 30s
-          timeout: 5s
-        listen:
-          http: 80
-          https: 443
-        routes:
-        - host: api.example.test
-          path: /jobs/
-          to:
-            container: web
-            port: 80
-        - host: notify.example.test
-          path: /
-          to:
-            container: notify
-            port: 3052
-        onHandEdit: restore
-    "#]],
+            Environment/shop makes POSTGRES_PASSWORD, PLUGIN_INTERNAL_SECRET
+            Container/notify
+            management: heal
+            selector:
+              labels:
+                com.docker.compose.project: shop
+                com.docker.compose.service: notify
+            Proxy/edge leads from api.example.test/jobs/ to web:80
+            Proxy/edge leads from notify.example.test/ to notify:3052
+        "#]],
     );
 }
 
@@ -288,31 +212,20 @@ fn a_compose_file_with_several_services_becomes_several_containers() {
     check(
         &[("monitoring", json!({}))],
         &expect![[r#"
-        Environment/shop with more
-        directory: '.'
-        files:
-        - .env
-        - .env.secrets
-        secrets:
-          file: .env.secrets
-          generate:
-          - name: POSTGRES_PASSWORD
-            format: hex
-          - name: PLUGIN_INTERNAL_SECRET
-            format: hex
-        Container/monitoring-grafana
-        management: heal
-        selector:
-          labels:
-            com.docker.compose.project: shop
-            com.docker.compose.service: grafana
-        Container/monitoring-prometheus
-        management: heal
-        selector:
-          labels:
-            com.docker.compose.project: shop
-            com.docker.compose.service: prometheus
-    "#]],
+            Environment/shop makes POSTGRES_PASSWORD, PLUGIN_INTERNAL_SECRET
+            Container/monitoring-grafana
+            management: heal
+            selector:
+              labels:
+                com.docker.compose.project: shop
+                com.docker.compose.service: grafana
+            Container/monitoring-prometheus
+            management: heal
+            selector:
+              labels:
+                com.docker.compose.project: shop
+                com.docker.compose.service: prometheus
+        "#]],
     );
 }
 
@@ -335,15 +248,15 @@ fn contradictions_and_collisions_are_told() {
         nobody knows its image, it has no Compose file, and no container of its was found; set `image`
         api.example.test cannot lead to it: it has no container, or nobody knows its port
         Plugin/cron
-        nginx/cron.conf leads to 127.0.0.1, which inside of nginx's container is nginx itself; a route leads to it
+        nginx/cron.conf leads to 127.0.0.1, which inside of nginx's container is nginx itself; give the plugin a `route`
         nginx/cron.conf has a location outside of any server, which nginx refuses
         Plugin/e2ee
-        its health path is told in different ways: plugin.json says /healthz, docker-compose.plugin.yml says /health; /health is gone by
+        its health path is told in different ways: plugin.json says /healthz, docker-compose.plugin.yml says /health; Mooring goes by /health
         container nself-e2ee is not named after the stack, so two stacks on one host would want the same
         it is not to be used any more; vault takes its place
         Plugin/github-runner
-        its port is told in different ways: plugin.json says 3054, docker-compose.plugin.yml says 3053, github-runner.conf says 3054; 3053 is gone by
-        its service's name is told in different ways: docker-compose.plugin.yml says plugin-github-runner, github-runner.conf says github-runner; plugin-github-runner is gone by
+        its port is told in different ways: plugin.json says 3054, docker-compose.plugin.yml says 3053, github-runner.conf says 3054; Mooring goes by 3053
+        its service's name is told in different ways: docker-compose.plugin.yml says plugin-github-runner, github-runner.conf says github-runner; Mooring goes by plugin-github-runner
         port 3053 of the host is wanted by Plugin/push as well, so only one of them starts
         Plugin/jobs
         api.example.test/jobs/ is declared and leads to web
@@ -363,18 +276,7 @@ fn what_runs_counts_more_than_what_is_written() {
     let stack = stack(&[("audit-log", json!({"route": {"proxy": "edge", "host": "api.example.test"}}))]);
     let expansion = expand(stack.clone(), &readings(&stack), &found("audit-log", "plugin-audit-log", Some(3309)));
     expect![[r#"
-        Environment/shop with more
-        directory: '.'
-        files:
-        - .env
-        - .env.secrets
-        secrets:
-          file: .env.secrets
-          generate:
-          - name: POSTGRES_PASSWORD
-            format: hex
-          - name: PLUGIN_INTERNAL_SECRET
-            format: hex
+        Environment/shop makes POSTGRES_PASSWORD, PLUGIN_INTERNAL_SECRET
         Container/audit-log
         management: heal
         selector:
@@ -389,30 +291,9 @@ fn what_runs_counts_more_than_what_is_written() {
           timeout: 5s
           retries: 3
           startPeriod: 1m30s
-        Proxy/edge with more
-        container: nginx
-        directory: sites
-        upstreams: resolver
-        resolver:
-          address: "127.0.0.11"
-          valid: 30s
-          timeout: 5s
-        listen:
-          http: 80
-          https: 443
-        routes:
-        - host: api.example.test
-          path: /jobs/
-          to:
-            container: web
-            port: 80
-        - host: api.example.test
-          path: /audit-log/
-          to:
-            container: audit-log
-            port: 3309
-        onHandEdit: restore
-        ! Plugin/audit-log: its port is told in different ways: plugin.json says 3308, container shop_audit-log says 3309; 3309 is gone by
+        Proxy/edge leads from api.example.test/jobs/ to web:80
+        Proxy/edge leads from api.example.test/audit-log/ to audit-log:3309
+        ! Plugin/audit-log: its port is told in different ways: plugin.json says 3308, container shop_audit-log says 3309; Mooring goes by 3309
     "#]].assert_eq(&story(&stack, &expansion));
 }
 
@@ -464,18 +345,14 @@ fn a_plugin_written_out_in_place_is_one_like_any_other() {
     let expansion = expanded(&stack);
     let objects: Vec<String> = expansion.reports.values().flat_map(|report| &report.objects).map(ToString::to_string).collect();
     assert_eq!(objects, ["Container/claw"]);
-    let Manifest::Environment(environment) = &expansion.manifests[&Key::new(Kind::Environment, "shop")] else { panic!() };
-    let names: Vec<_> = environment.spec.secrets.as_ref().unwrap().generate.iter().map(|secret| secret.name.as_str()).collect();
-    assert_eq!(names, ["POSTGRES_PASSWORD", "PLUGIN_INTERNAL_SECRET", "CLAW_WEB_SECRET"]);
+    assert_eq!(made(&expansion), ["POSTGRES_PASSWORD", "PLUGIN_INTERNAL_SECRET", "CLAW_WEB_SECRET"]);
 }
 
 #[test]
 fn secrets_of_others_are_never_made_up() {
     let stack = stack(&[("github-runner", json!({})), ("push", json!({})), ("notify", json!({}))]);
     let expansion = expanded(&stack);
-    let Manifest::Environment(environment) = &expansion.manifests[&Key::new(Kind::Environment, "shop")] else { panic!() };
-    let names: Vec<_> = environment.spec.secrets.as_ref().unwrap().generate.iter().map(|secret| secret.name.as_str()).collect();
-    assert_eq!(names, ["POSTGRES_PASSWORD", "PLUGIN_INTERNAL_SECRET", "RUNNER_SESSION_SECRET", "PUSH_INTERNAL_TOKEN"]);
+    assert_eq!(made(&expansion), ["POSTGRES_PASSWORD", "PLUGIN_INTERNAL_SECRET", "RUNNER_SESSION_SECRET", "PUSH_INTERNAL_TOKEN"]);
 }
 
 #[test]

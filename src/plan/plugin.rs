@@ -58,10 +58,10 @@ mod tests {
     use super::*;
     use crate::manifest::Kind;
 
-    fn check(observed: Observed, expected: &Expect) {
+    fn check(observed: &Observed, expected: &Expect) {
         let spec = serde_json::from_value(serde_json::json!({"directory": "claw", "project": "shop", "environment": "shop"}));
         let desired = Desired { key: Key::new(Kind::Plugin, "claw"), generation: 1, spec: spec.unwrap() };
-        expected.assert_eq(&plan(&desired, &observed).to_string());
+        expected.assert_eq(&plan(&desired, observed).to_string());
     }
 
     fn observed() -> Observed {
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_plugin_whose_containers_are_up_is_as_declared() {
-        check(observed(), &expect![""]);
+        check(&observed(), &expect![""]);
     }
 
     #[test]
@@ -79,7 +79,7 @@ mod tests {
         let down = vec![Key::new(Kind::Container, "claw")];
         let findings = [Finding::NoContainer, Finding::OverlookedFragment { file: "compose_fragment.yml".to_owned() }].into();
         check(
-            Observed { down, findings, ..observed() },
+            &Observed { findings, down, ..observed() },
             &expect![[r#"
                 wait: Container/claw is not healthy
                 note: nself overlooks compose_fragment.yml, so nobody makes its container; rename it to docker-compose.plugin.yml
@@ -92,7 +92,7 @@ mod tests {
     fn a_plugin_that_was_never_understood_says_why() {
         let unreadable = Some("plugin.json:3:1: the JSON cannot be used: trailing comma".to_owned());
         check(
-            Observed { unreadable, ..observed() },
+            &Observed { unreadable, ..observed() },
             &expect![[r#"
                 wait: claw cannot be used: plugin.json:3:1: the JSON cannot be used: trailing comma
             "#]],

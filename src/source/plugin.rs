@@ -147,7 +147,13 @@ impl Plugins {
     /// Whether there is a plugin that could never be understood: nobody knows what would be missed without it.
     #[must_use]
     pub fn has_unknown(&self) -> bool {
-        self.broken.keys().any(|key| !self.known.contains_key(key))
+        self.broken.keys().any(|key| !self.is_known(key))
+    }
+
+    /// Whether it is known what this plugin says, or last said.
+    #[must_use]
+    pub fn is_known(&self, key: &Key) -> bool {
+        self.known.contains_key(key)
     }
 
     /// The plugins that cannot be understood now, and why. What is known of them from before stays in force.

@@ -23,5 +23,6 @@ mod others;
 mod outages;
 mod people;
 mod proxy;
+mod plugins;
 mod replacements;
 mod restarts;

@@ -39,7 +39,9 @@ fn story(name: &str) -> String {
     for Dependency { name, is_required } in &manifest.dependencies {
         writeln!(out, "  {} {name}", if *is_required { "needs" } else { "uses" }).unwrap();
     }
-    manifest.webhooks.iter().for_each(|path| writeln!(out, "  webhook {path}").unwrap());
+    for path in &manifest.webhooks {
+        writeln!(out, "  webhook {path}").unwrap();
+    }
     for Route { path, websocket } in &manifest.routes {
         writeln!(out, "  route {path}{}", if *websocket { " (websocket)" } else { "" }).unwrap();
     }
@@ -48,7 +50,9 @@ fn story(name: &str) -> String {
         let health = health.as_ref().map(|health| format!("{:?} {}", health.port, health.path));
         writeln!(out, "  service {name}: container {container_name:?}, image {image:?}, port {:?}", service.port()).unwrap();
         writeln!(out, "    ports {ports:?}, on the host {host_ports:?}, health {health:?}, networks {has_networks}").unwrap();
-        variables.iter().for_each(|(name, value)| writeln!(out, "    {name} = {value:?}").unwrap());
+        for (name, value) in variables {
+            writeln!(out, "    {name} = {value:?}").unwrap();
+        }
     }
     for Snippet { file, backends, locations, has_server, has_websockets } in snippets {
         writeln!(out, "  {file}: {locations:?} to {backends:?}, server {has_server}, websockets {has_websockets}").unwrap();
@@ -58,7 +62,8 @@ fn story(name: &str) -> String {
 
 #[track_caller]
 fn check(name: &str, expected: &Expect) {
-    expected.assert_eq(&story(name).lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>());
+    let lines: Vec<String> = story(name).lines().map(|line| line.trim_end().to_owned()).collect();
+    expected.assert_eq(&(lines.join("\n") + "\n"));
 }
 
 #[test]
