@@ -10,5 +10,6 @@ pub mod engine;
 pub mod environment;
 pub mod evidence;
 pub mod file;
+pub mod ollama;
 pub mod probe;
 pub mod snapshot;

@@ -24,6 +24,7 @@ use serde::Serialize;
 
 pub use action::{Action, EngineAction, FileAction, Target};
 pub use history::History;
+pub use model_provider::ModelAction;
 pub use wait::Wait;
 pub use why::Why;
 
@@ -70,8 +71,8 @@ impl Situation {
 pub fn plan(situation: &Situation) -> Plan {
     match situation {
         Situation::Environment(desired, observed) => environment::plan(desired, observed),
-        Situation::Container(desired, observed) => container::plan(desired, observed),
-        Situation::Healed(desired, observed) => container::heal::plan(desired, observed),
+        Situation::Container(desired, observed) => model_provider::spare(container::plan(desired, observed), observed),
+        Situation::Healed(desired, observed) => model_provider::spare(container::heal::plan(desired, observed), observed),
         Situation::Proxy(desired, observed) => proxy::plan(desired, observed),
         Situation::ModelProvider(desired, observed) => model_provider::plan(desired, observed),
         Situation::Plugin(desired, observed) => plugin::plan(desired, observed),
@@ -92,6 +93,9 @@ pub struct Plan {
     /// Things a person should know that no step corrects.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+    /// How the object is, where there is more to say than that it is as declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
 }
 
 impl Plan {

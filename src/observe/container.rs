@@ -114,6 +114,7 @@ impl Lens<'_> {
             missing_variables: BTreeMap::new(),
             dependencies: self.dependencies.clone(),
             stop_suspected_until: suspected,
+            pulls_for: None,
             history: self.history.clone(),
         })
     }

@@ -109,6 +109,8 @@ pub struct Inspected {
     pub limits: Limits,
     /// The signal that asks it to stop.
     pub stop_signal: Option<String>,
+    /// What is mounted into it: directories of the host by paths inside.
+    pub mounts: BTreeMap<String, String>,
 }
 
 /// Something that happened on the engine.

@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use serde::Serialize;
 
-use super::shape::{Limits, Network, Shape};
+use super::{
+    model_provider::ModelAction,
+    shape::{Limits, Network, Shape},
+};
 use crate::manifest::{Key, environment::SecretFormat};
 
 /// One outside effect.
@@ -18,6 +21,8 @@ pub enum Action {
     Engine(EngineAction),
     /// A replacement of one file.
     File(FileAction),
+    /// An order to a model server.
+    Model(ModelAction),
 }
 
 impl Action {
@@ -27,6 +32,7 @@ impl Action {
         match self {
             Self::Engine(action) => action.operation(),
             Self::File(action) => action.operation(),
+            Self::Model(action) => action.operation(),
         }
     }
 
@@ -35,16 +41,17 @@ impl Action {
     pub fn container(&self) -> Option<&Target> {
         match self {
             Self::Engine(action) => action.container(),
-            Self::File(_) => None,
+            Self::File(_) | Self::Model(_) => None,
         }
     }
 
-    /// What is acted on: a container's, network's, volume's, image's or file's name.
+    /// What is acted on: a container's, network's, volume's, image's, file's or model's name.
     #[must_use]
     pub fn target(&self) -> String {
         match self {
             Self::Engine(action) => action.target().to_owned(),
             Self::File(action) => action.path().display().to_string(),
+            Self::Model(action) => action.model().to_owned(),
         }
     }
 }
@@ -54,6 +61,7 @@ impl fmt::Display for Action {
         match self {
             Self::Engine(action) => action.fmt(f),
             Self::File(action) => action.fmt(f),
+            Self::Model(action) => action.fmt(f),
         }
     }
 }
@@ -67,6 +75,12 @@ impl From<EngineAction> for Action {
 impl From<FileAction> for Action {
     fn from(action: FileAction) -> Self {
         Self::File(action)
+    }
+}
+
+impl From<ModelAction> for Action {
+    fn from(action: ModelAction) -> Self {
+        Self::Model(action)
     }
 }
 

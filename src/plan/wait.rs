@@ -9,7 +9,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::shape::FieldChange;
+use super::{model_provider::ModelWait, shape::FieldChange};
 use crate::manifest::{Key, status::ConditionType};
 
 /// What stands in the way.
@@ -131,6 +131,8 @@ pub enum Wait {
         /// Why.
         reason: String,
     },
+    /// Something about a model.
+    Model(ModelWait),
 }
 
 impl Wait {
@@ -160,6 +162,7 @@ impl Wait {
             Self::UnreadableFile { .. } => "UnreadableFile",
             Self::MissingValues { .. } => "MissingValues",
             Self::EngineUnreachable { .. } => "EngineUnreachable",
+            Self::Model(wait) => wait.code(),
         }
     }
 
@@ -188,6 +191,7 @@ impl Wait {
             | Self::UnreadableFile { .. }
             | Self::MissingValues { .. }
             | Self::EngineUnreachable { .. } => ConditionType::Degraded,
+            Self::Model(wait) => wait.condition(),
         }
     }
 
@@ -197,6 +201,7 @@ impl Wait {
         match self {
             Self::Settling { until } | Self::StopUnderWay { until } | Self::BackingOff { until, .. } => Some(*until),
             Self::ReplacementFailed { until, .. } | Self::ImageUnavailable { until, .. } => *until,
+            Self::Model(wait) => wait.until(),
             _ => None,
         }
     }
@@ -254,6 +259,7 @@ impl fmt::Display for Wait {
             Self::UnreadableFile { file, reason } => write!(f, "{file} cannot be used: {reason}"),
             Self::MissingValues { variables } => write!(f, "{} has no value in any file", variables.join(", ")),
             Self::EngineUnreachable { reason } => write!(f, "the engine cannot be reached: {reason}"),
+            Self::Model(wait) => wait.fmt(f),
         }
     }
 }

@@ -26,10 +26,7 @@ fn manifest(kind: Kind, name: &str, spec: serde_json::Value) -> Manifest {
         "apiVersion": "mooring.dev/v1alpha1", "kind": kind.as_str(),
         "metadata": {"name": name, "generation": 7, "annotations": annotations}, "spec": spec,
     });
-    match kind {
-        Kind::Environment => Manifest::Environment(serde_json::from_value(value).unwrap()),
-        Kind::Container => Manifest::Container(serde_json::from_value(value).unwrap()),
-    }
+    Manifest::from_json(kind, value).unwrap()
 }
 
 /// Resolves the first of these manifests beside the others.

@@ -106,6 +106,7 @@ pub(super) fn inspected(response: ContainerInspectResponse) -> Inspected {
         variables: variables(config.env.unwrap_or_default()),
         limits: limits(&response.host_config.unwrap_or_default()),
         stop_signal: config.stop_signal,
+        mounts: response.mounts.into_iter().flatten().filter_map(|mount| Some((mount.destination?, mount.source?))).collect(),
     }
 }
 

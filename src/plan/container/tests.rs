@@ -242,6 +242,7 @@ fn world() -> World {
         missing_variables: BTreeMap::new(),
         dependencies: BTreeMap::new(),
         stop_suspected_until: None,
+        pulls_for: None,
         history: History { generation: 1, ..History::default() },
     })
 }

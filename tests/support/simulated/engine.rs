@@ -38,6 +38,7 @@ impl Engine for Simulated {
             variables: container.variables.clone(),
             limits: container.limits.clone(),
             stop_signal: None,
+            mounts: BTreeMap::new(),
         }))
     }
 
