@@ -11,6 +11,7 @@ pub mod events;
 mod holds;
 pub mod instance;
 pub mod lease;
+mod models;
 pub mod once;
 pub mod operator;
 pub mod pass;
@@ -43,6 +44,7 @@ pub async fn run(ctx: Arc<Context>, queue: UnboundedReceiver<Key>) {
     tasks.spawn(plugins::watch(Arc::clone(&ctx)));
     tasks.spawn(events::listen(Arc::clone(&ctx)));
     tasks.spawn(resync::tick(Arc::clone(&ctx)));
+    tasks.spawn(models::tell(Arc::clone(&ctx)));
 
     let requests = UnboundedReceiverStream::new(queue).map(|key| Ok::<_, std::convert::Infallible>(store::reference(&key)));
     let config = Config::default().concurrency(ctx.world.settings.concurrency);

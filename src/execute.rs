@@ -7,6 +7,7 @@
 pub mod docker;
 pub mod engine;
 pub mod files;
+pub mod ollama;
 pub mod proxy;
 pub mod sites;
 
@@ -38,6 +39,8 @@ pub struct Hands {
     pub engine: Arc<dyn engine::Engine>,
     /// The files.
     pub files: files::Files,
+    /// The model servers.
+    pub ollama: ollama::Ollama,
     /// Who is asked for a value that only a running container remembers.
     pub containers: Arc<dyn observe::engine::Engine>,
     /// Turns true when we are to stop: the current step is finished, the next one is not begun.
@@ -108,6 +111,14 @@ pub enum Error {
         step: String,
         /// What stood in the way.
         source: proxy::Error,
+    },
+    /// A model server did not do it.
+    #[error("could not {step}")]
+    Model {
+        /// The step.
+        step: String,
+        /// What went wrong.
+        source: ollama::Error,
     },
     /// A value that a new container needs has gone since the decision.
     #[error("could not {step}: {variable} has no value any more")]
@@ -184,6 +195,13 @@ async fn perform(hands: &Hands, pass: &Pass<'_>, step: &Step) -> Result<Effect, 
         Action::Proxy(action) => {
             let performed = proxy::perform(action, &*hands.engine).await;
             performed.map_err(|source| Error::Proxy { step: action.to_string(), source })
+        }
+        Action::Model(action) => {
+            let Desired::ModelProvider(desired) = pass.desired else {
+                unreachable!("only a model provider's planner plans orders to a model server");
+            };
+            let performed = hands.ollama.perform(action, desired).await;
+            performed.map_err(|source| Error::Model { step: action.to_string(), source })
         }
     }
 }

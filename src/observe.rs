@@ -10,6 +10,7 @@ pub mod engine;
 pub mod environment;
 pub mod evidence;
 pub mod file;
+pub mod ollama;
 pub mod probe;
 pub mod proxy;
 pub mod sites;

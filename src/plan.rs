@@ -24,6 +24,7 @@ use serde::Serialize;
 
 pub use action::{Action, EngineAction, FileAction, Target};
 pub use history::History;
+pub use model_provider::ModelAction;
 pub use wait::Wait;
 pub use why::Why;
 
@@ -85,8 +86,8 @@ impl Situation {
 pub fn plan(situation: &Situation) -> Plan {
     match situation {
         Situation::Environment(desired, observed) => environment::plan(desired, observed),
-        Situation::Container(desired, observed) => container::plan(desired, observed),
-        Situation::Healed(desired, observed) => container::heal::plan(desired, observed),
+        Situation::Container(desired, observed) => model_provider::spare(container::plan(desired, observed), observed),
+        Situation::Healed(desired, observed) => model_provider::spare(container::heal::plan(desired, observed), observed),
         Situation::Proxy(desired, observed) => proxy::plan(desired, observed),
         Situation::ModelProvider(desired, observed) => model_provider::plan(desired, observed),
         Situation::Plugin(desired, observed) => plugin::plan(desired, observed),
@@ -110,6 +111,9 @@ pub struct Plan {
     /// What would be done if the object were not held.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub withheld: Vec<Step>,
+    /// How the object is, where there is more to say than that it is as declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
 }
 
 impl Plan {

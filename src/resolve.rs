@@ -12,6 +12,8 @@ mod model_provider;
 mod plugin;
 mod proxy;
 
+pub(crate) use model_provider::{MODELS, PORT};
+
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -115,7 +117,7 @@ pub fn resolve(object: &Object, others: &impl Lookup, directory: &Path) -> Resul
     let dangling = dangling(manifest, others);
     let desired = match &**manifest {
         Manifest::Environment(environment) => {
-            environment::resolve(object.key(), object.generation(), &environment.spec, &base).map(Desired::Environment)
+            environment::resolve(object, &environment.spec, others, &base).map(Desired::Environment)
         }
         Manifest::Container(container) => container::resolve(object, &container.spec, others, &base),
         Manifest::Proxy(proxy) => {

@@ -32,10 +32,11 @@ use crate::{
         engine::{self, Description},
         environment::EnvironmentReader,
         evidence::Evidence,
+        ollama::pulls::Pulls,
         probe::Probes,
         snapshot::{Snapshot, Snapshots},
     },
-    plan::{History, Plan, Situation, Wait, container::Readiness, history::ManualStop},
+    plan::{self, History, Plan, Situation, Wait, container::Readiness, history::ManualStop},
     record::{
         self, Record,
         status::{self, Findings},
@@ -158,6 +159,7 @@ impl Context {
             probes: Some(Probes::new(Arc::clone(&engines.observe), on_change)),
             files: EnvironmentReader::new(fingerprints.clone(), settings.state.clone()),
             evidence: Arc::clone(&evidence),
+            pulls: Pulls::default(),
             histories: Mutex::new(record.history.load_all()),
             resolved: Mutex::default(),
             owners: Mutex::default(),
@@ -174,6 +176,7 @@ impl Context {
         let hands = Hands {
             journal: record.journal.clone(),
             files: execute::files::Files::new(world.files.clone()),
+            ollama: execute::ollama::Ollama::new(world.pulls.clone(), stops.clone()),
             containers: engines.observe,
             engine: engines.execute,
             stopping: stops,
@@ -308,6 +311,7 @@ impl Context {
             Situation::Container(_, observed) | Situation::Healed(_, observed) | Situation::Absent(_, observed) => {
                 &observed.containers
             }
+            Situation::ModelProvider(_, plan::model_provider::Observed { run: Some(observed), .. }) => &observed.containers,
             Situation::Environment(..)
             | Situation::Proxy(..)
             | Situation::ModelProvider(..)

@@ -192,23 +192,25 @@ impl Context {
         for key in gone {
             match key.kind {
                 // Its containers are still there, and have to go first.
-                Kind::Container => {
+                Kind::Container | Kind::ModelProvider => {
                     inner.writer.bury(&key, self.world.clock.now());
                     self.triggers.trigger(&key);
                 }
                 // Its files are the user's, or it has nothing of its own.
-                Kind::Environment | Kind::Proxy | Kind::ModelProvider | Kind::Plugin | Kind::Hold => {
+                Kind::Environment | Kind::Proxy | Kind::Plugin | Kind::Hold => {
                     inner.writer.forget(&key);
                     self.record.status.forget(&key);
                     self.holds_changed();
                 }
             }
             self.look_at_users(&key);
+            self.look_at_environments(&key);
         }
         for key in touched {
             self.world.retries.clear(&key);
             self.triggers.trigger(&key);
             self.look_at_users(&key);
+            self.look_at_environments(&key);
         }
     }
 

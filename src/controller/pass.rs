@@ -12,7 +12,7 @@ use crate::{
     execute::{self, Pass, Report, execute, files},
     manifest::Key,
     observe::engine,
-    plan::{Plan, Situation, Wait},
+    plan::{self, Plan, Situation, Step, Wait, plan},
     record::{
         journal::{Actor, PassId},
         pass::PassOutcome,
@@ -202,6 +202,12 @@ fn next_look(plan: &Plan, situation: &Situation) -> Option<Duration> {
     }
 }
 
+/// Whether we ended a pull ourselves: it goes on where it was, and nothing has been learnt from it.
+fn is_broken_off(report: &Report, step: &Step) -> bool {
+    let ours = matches!(&report.failure, Some(execute::Error::Model { source, .. }) if source.is_ours());
+    ours && matches!(step.action, plan::Action::Model(_))
+}
+
 impl Context {
     /// Keeps what was learnt, where it is new.
     async fn settle(&self, object: &Object, desired: &Desired, situation: &Situation, plan: &Plan) -> Result<(), Error> {
@@ -214,11 +220,12 @@ impl Context {
                 }
                 return Ok(());
             }
+            (Situation::ModelProvider(wanted, observed), _) => return self.settle_model(object, wanted, observed, plan).await,
             (Situation::Plugin(_, observed), _) => {
                 self.found(object.key(), &observed.found).await;
                 return Ok(());
             }
-            (Situation::Environment(..) | Situation::Proxy(..) | Situation::ModelProvider(..) | Situation::Hold(..), _) => {
+            (Situation::Environment(..) | Situation::Proxy(..) | Situation::Hold(..), _) => {
                 return Ok(());
             }
         };
@@ -242,6 +249,10 @@ impl Context {
                     tracing::info!(object = %key, step = %step.action, why = %step.why, outcome = outcome.as_str(), "done");
                     self.record.events.normal(key.clone(), operation, step.to_string());
                 }
+                Some(error) if is_broken_off(report, step) => {
+                    tracing::info!(object = %key, step = %step.action, error, "broken off");
+                    self.record.events.normal(key.clone(), "PullBrokenOff", format!("{}: {error}", step.action));
+                }
                 Some(error) => {
                     tracing::warn!(object = %key, step = %step.action, why = %step.why, error, "failed");
                     self.record.events.warning(key.clone(), "StepFailed", format!("could not {}: {error}", step.action));
@@ -250,12 +261,15 @@ impl Context {
             if let Some(target) = step.action.container() {
                 self.world.snapshots.distrust(target.reference());
             }
+            if is_broken_off(report, step) {
+                continue;
+            }
             history = history.after(step, outcome.error(), self.world.clock.now());
         }
         self.remember(key, history).await
     }
 
-    async fn remember(&self, key: &Key, history: crate::plan::History) -> Result<(), Error> {
+    pub(super) async fn remember(&self, key: &Key, history: crate::plan::History) -> Result<(), Error> {
         if self.record.history.get(key).as_ref() == Some(&history) {
             return Ok(());
         }

@@ -23,6 +23,7 @@ use crate::{
         engine,
         environment::{EnvironmentReader, RunningContainer},
         evidence::Evidence,
+        ollama::pulls::Pulls,
         probe::Probes,
         snapshot::{Snapshot, Snapshots},
     },
@@ -57,6 +58,8 @@ pub struct World {
     pub files: EnvironmentReader,
     /// What was seen live about stops.
     pub evidence: Arc<Mutex<Evidence>>,
+    /// The models that are being pulled.
+    pub pulls: Pulls,
     /// What is remembered of each object.
     pub histories: Mutex<BTreeMap<Key, History>>,
     /// What was last wanted of each object while its references were good.
@@ -167,6 +170,7 @@ impl World {
                 if !container.depends_on.is_empty() && plan::container::has_to_be_made(container, &observed) {
                     observed.changing = self.changing(container, not_before, path).await?;
                 }
+                observed.pulls_for = self.pulls.through(&container.key);
                 Ok(Seen { situation: Situation::Container(container.clone(), observed), environments })
             }
             Desired::Healed(healed) => {
@@ -178,7 +182,8 @@ impl World {
                 let suspected = |id: &str| self.stop_suspected_until(id, snapshot.at);
                 let environments = Environments::new();
                 let lens = self.lens(&snapshot, &environments, (&probes, &suspected), (dependencies, history));
-                let observed = lens.healed(healed).await?;
+                let mut observed = lens.healed(healed).await?;
+                observed.pulls_for = self.pulls.through(&healed.key);
                 Ok(Seen { situation: Situation::Healed(Box::new(healed.clone()), observed), environments })
             }
             Desired::Proxy(desired) => {
@@ -186,7 +191,7 @@ impl World {
                 Ok(Seen { situation: Situation::Proxy(desired.clone(), observed), environments: Environments::new() })
             }
             Desired::ModelProvider(desired) => {
-                let observed = plan::model_provider::Observed { at: self.clock.now() };
+                let observed = self.observe_model(desired, not_before).await?;
                 Ok(Seen { situation: Situation::ModelProvider(desired.clone(), observed), environments: Environments::new() })
             }
             Desired::Plugin(desired) => {
@@ -207,7 +212,7 @@ impl World {
         }
     }
 
-    fn lens<'a>(
+    pub(super) fn lens<'a>(
         &'a self,
         snapshot: &'a Snapshot,
         environments: &'a Environments,
@@ -227,7 +232,7 @@ impl World {
         }
     }
 
-    fn probe_state(
+    pub(super) fn probe_state(
         &self,
         key: &Key,
         probe: Option<&crate::manifest::container::Probe>,
@@ -236,7 +241,7 @@ impl World {
         self.probes.as_ref()?.state(key, listed, probe?)
     }
 
-    fn stop_suspected_until(&self, id: &str, at: Timestamp) -> Option<Timestamp> {
+    pub(super) fn stop_suspected_until(&self, id: &str, at: Timestamp) -> Option<Timestamp> {
         let left = lock(&self.evidence).suspected_for(id, Instant::now())?;
         at.checked_add(SignedDuration::try_from(left).ok()?).ok()
     }
@@ -314,17 +319,22 @@ impl World {
         environments
     }
 
-    /// The values of an environment as its files have them now.
-    fn values(&self, name: &str) -> Result<Values, String> {
+    /// What is wanted of an environment.
+    pub(super) fn environment(&self, name: &str) -> Result<plan::environment::Desired, String> {
         let key = Key::new(Kind::Environment, name);
         let resolved = lock(&self.resolved).get(&key).cloned();
-        let desired = match resolved {
-            Some(Desired::Environment(desired)) => desired,
+        match resolved {
+            Some(Desired::Environment(desired)) => Ok(desired),
             _ => match self.reader.get(&key).map(|object| self.resolve(&object).0) {
-                Some(Some(Desired::Environment(desired))) => desired,
-                _ => return Err(format!("there is no {key}")),
+                Some(Some(Desired::Environment(desired))) => Ok(desired),
+                _ => Err(format!("there is no {key}")),
             },
-        };
+        }
+    }
+
+    /// The values of an environment as its files have them now.
+    fn values(&self, name: &str) -> Result<Values, String> {
+        let desired = self.environment(name)?;
         let not_asked = Recall::Unknown { reason: "it was not asked".to_owned() };
         match self.files.read(&desired, &not_asked, History::default(), self.clock.now()).values {
             Recall::Known(values) => Ok(values),

@@ -131,6 +131,9 @@ pub struct ContainerSpec {
     /// Devices: `HOST[:CONTAINER[:PERMISSIONS]]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<String>,
+    /// The host's GPUs: `all`, or how many of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<IntOrString>,
     /// Additional lines of `/etc/hosts`: `NAME:ADDRESS`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extra_hosts: Vec<String>,

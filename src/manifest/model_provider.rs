@@ -1,10 +1,16 @@
 //! `ModelProvider`: which model answers, and that it is there.
 
+use std::collections::BTreeMap;
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{container::Healing, quantity::Duration, status::Status};
+use super::{
+    container::Healing,
+    quantity::{Duration, IntOrString},
+    status::Status,
+};
 
 /// Which model answers. The choice follows the keys in an `Environment`; a local model is kept present.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,8 +21,12 @@ use super::{container::Healing, quantity::Duration, status::Status};
 pub struct ModelProviderSpec {
     /// The `Environment` in whose cascade the keys are looked for, and in whose computed file the choice is written.
     pub environment: String,
+    /// The variables that the choice is written to.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub variables: Variables,
     /// The providers, the most wanted one first. The first one that has its key is taken: `OPENAI_API_KEY`,
-    /// `ANTHROPIC_API_KEY`, `OLLAMA_MODEL`. A key without a value is none. Without any, it is ollama with its default model.
+    /// `ANTHROPIC_API_KEY`, `OLLAMA_MODEL`. A key without a value, or with a placeholder, is none. Without any, it is
+    /// ollama with its default model.
     #[serde(default = "all_providers")]
     #[schemars(length(min = 1))]
     pub order: Vec<Provider>,
@@ -48,6 +58,30 @@ fn openai_model() -> String {
 
 fn anthropic_model() -> String {
     "claude-3-5-haiku".to_owned()
+}
+
+/// The variables that the choice is written to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Variables {
+    /// Gets the provider, as in `ollama`.
+    #[schemars(regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
+    #[schemars(extend("x-mooring-words" = "a variable's name: letters, digits and `_`, not beginning with a digit"))]
+    pub provider: String,
+    /// Gets the provider and the model, as in `ollama/gemma3:4b`.
+    #[schemars(regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
+    #[schemars(extend("x-mooring-words" = "a variable's name: letters, digits and `_`, not beginning with a digit"))]
+    pub model: String,
+    /// Gets the reason for the choice, as in `OPENAI_API_KEY is set`.
+    #[schemars(regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
+    #[schemars(extend("x-mooring-words" = "a variable's name: letters, digits and `_`, not beginning with a digit"))]
+    pub reason: String,
+}
+
+impl Default for Variables {
+    fn default() -> Self {
+        Self { provider: "AI_PROVIDER".to_owned(), model: "AI_MODEL".to_owned(), reason: "AI_MODEL_REASON".to_owned() }
+    }
 }
 
 /// Who can answer.
@@ -97,8 +131,8 @@ pub struct Ollama {
     pub run: Option<OllamaContainer>,
     /// Where Mooring reaches it. Default: with `container` or `run` that container's own address, else `http://localhost:11434`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^https?://[^\s/]+(/.*)?$"))]
-    #[schemars(extend("x-mooring-words" = "a URL that begins with http:// or https://"))]
+    #[schemars(regex(pattern = r"^http://[^\s/]+(/\S*)?$"))]
+    #[schemars(extend("x-mooring-words" = "a URL that begins with http://"))]
     pub url: Option<String>,
     /// The model, when `OLLAMA_MODEL` names no other.
     #[schemars(regex(pattern = r"^\S+$"))]
@@ -108,7 +142,8 @@ pub struct Ollama {
     pub pull: ModelPull,
     /// A pull that makes no progress for this long is broken off and tried again.
     pub stall_after: Duration,
-    /// The directory of the models on this host, whose free space is looked at before a pull. Default: the volume of `container`.
+    /// The directory of the models on this host, whose free space is looked at before and during a pull. Default: what
+    /// the container has at `/root/.ollama`, as far as that can be seen from where Mooring runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
 }
@@ -129,6 +164,9 @@ pub struct OllamaContainer {
     /// Whether it gets all of the host's GPUs.
     #[serde(default)]
     pub gpus: bool,
+    /// Variables, as in `OLLAMA_KEEP_ALIVE: 24h`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, IntOrString>,
     /// The networks that it joins, where others find it by its name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<String>,

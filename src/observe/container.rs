@@ -147,6 +147,7 @@ impl Lens<'_> {
             dependencies: self.dependencies.clone(),
             changing: BTreeSet::new(),
             stop_suspected_until: suspected,
+            pulls_for: None,
             history: self.history.clone(),
         })
     }

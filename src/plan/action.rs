@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 use serde::Serialize;
 
 use super::{
+    model_provider::ModelAction,
     proxy::ProxyAction,
     shape::{Limits, Network, Shape},
 };
@@ -26,6 +27,8 @@ pub enum Action {
     File(FileAction),
     /// A step of a change of an nginx.
     Proxy(ProxyAction),
+    /// An order to a model server.
+    Model(ModelAction),
 }
 
 impl Action {
@@ -36,6 +39,7 @@ impl Action {
             Self::Engine(action) => action.operation(),
             Self::File(action) => action.operation(),
             Self::Proxy(action) => action.operation(),
+            Self::Model(action) => action.operation(),
         }
     }
 
@@ -44,17 +48,18 @@ impl Action {
     pub fn container(&self) -> Option<&Target> {
         match self {
             Self::Engine(action) => action.container(),
-            Self::File(_) | Self::Proxy(_) => None,
+            Self::File(_) | Self::Proxy(_) | Self::Model(_) => None,
         }
     }
 
-    /// What is acted on: a container's, network's, volume's, image's or file's name.
+    /// What is acted on: a container's, network's, volume's, image's, file's or model's name.
     #[must_use]
     pub fn target(&self) -> String {
         match self {
             Self::Engine(action) => action.target().to_owned(),
             Self::File(action) => action.path().display().to_string(),
             Self::Proxy(action) => action.target(),
+            Self::Model(action) => action.model().to_owned(),
         }
     }
 }
@@ -65,6 +70,7 @@ impl fmt::Display for Action {
             Self::Engine(action) => action.fmt(f),
             Self::File(action) => action.fmt(f),
             Self::Proxy(action) => action.fmt(f),
+            Self::Model(action) => action.fmt(f),
         }
     }
 }
@@ -84,6 +90,12 @@ impl From<FileAction> for Action {
 impl From<ProxyAction> for Action {
     fn from(action: ProxyAction) -> Self {
         Self::Proxy(action)
+    }
+}
+
+impl From<ModelAction> for Action {
+    fn from(action: ModelAction) -> Self {
+        Self::Model(action)
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::shape::FieldChange;
+use super::{model_provider::ModelWait, shape::FieldChange};
 use crate::manifest::{Key, status::ConditionType};
 
 /// What stands in the way.
@@ -177,6 +177,8 @@ pub enum Wait {
         /// When it ended.
         since: Timestamp,
     },
+    /// Something about a model.
+    Model(ModelWait),
 }
 
 impl Wait {
@@ -213,6 +215,7 @@ impl Wait {
             Self::FileTaken { .. } => "FileTaken",
             Self::Held { .. } => "Held",
             Self::HoldOver { .. } => "HoldOver",
+            Self::Model(wait) => wait.code(),
         }
     }
 
@@ -247,6 +250,7 @@ impl Wait {
             | Self::RouteFails { .. }
             | Self::OutOfSight { .. }
             | Self::FileTaken { .. } => ConditionType::Degraded,
+            Self::Model(wait) => wait.condition(),
         }
     }
 
@@ -262,6 +266,7 @@ impl Wait {
             | Self::RouteFails { until, .. }
             | Self::Held { until, .. } => Some(*until),
             Self::ReplacementFailed { until, .. } | Self::ImageUnavailable { until, .. } => *until,
+            Self::Model(wait) => wait.until(),
             _ => None,
         }
     }
@@ -339,6 +344,7 @@ impl fmt::Display for Wait {
                 write!(f, "held until {until:.0}{by} ({hold}): {reason}")
             }
             Self::HoldOver { since } => write!(f, "it ended at {since:.0} and holds nothing any more"),
+            Self::Model(wait) => wait.fmt(f),
         }
     }
 }

@@ -79,6 +79,11 @@ pub enum Why {
     WantedAgain,
     /// Its manifest is gone.
     NoLongerWanted,
+    /// Another provider answers, so nothing local is needed.
+    OtherProvider {
+        /// Which, with its model.
+        choice: String,
+    },
     /// It is not attached to a network that it belongs to.
     Disconnected {
         /// The network.
@@ -190,6 +195,7 @@ impl Why {
             Self::LeftOver => "LeftOver",
             Self::WantedAgain => "WantedAgain",
             Self::NoLongerWanted => "NoLongerWanted",
+            Self::OtherProvider { .. } => "OtherProvider",
             Self::Disconnected { .. } => "Disconnected",
             Self::Doubled => "Doubled",
             Self::Misnamed { .. } => "Misnamed",
@@ -235,6 +241,7 @@ impl fmt::Display for Why {
             Self::LeftOver => f.write_str("it is left over"),
             Self::WantedAgain => f.write_str("the manifest has come back to it"),
             Self::NoLongerWanted => f.write_str("its manifest is gone"),
+            Self::OtherProvider { choice } => write!(f, "{choice} answers instead"),
             Self::Disconnected { network } => write!(f, "it is not on {network}"),
             Self::Doubled => f.write_str("there is another one of that name, and nobody is on this one"),
             Self::Misnamed { .. } => f.write_str("that is its declared name"),

@@ -61,6 +61,25 @@ pub fn refused(previous: &Status, refusal: &str, at: Timestamp) -> Status {
     Status { observed_generation: previous.observed_generation, conditions: conditions.into() }
 }
 
+/// The status of an object whose pass is busy with a pull: how far that is.
+#[must_use]
+pub fn pulling(previous: &Status, progress: &str, at: Timestamp) -> Status {
+    let conditions = ConditionType::ALL.map(|kind| {
+        let status = match kind {
+            ConditionType::Ready => ConditionStatus::False,
+            ConditionType::Progressing => ConditionStatus::True,
+            ConditionType::Degraded | ConditionType::Held | ConditionType::CrashLoop => {
+                return previous.condition(kind).cloned().unwrap_or_else(|| condition(kind, absent(kind), previous, at));
+            }
+        };
+        condition(kind, Claim::new(status, PULLING, progress), previous, at)
+    });
+    Status { observed_generation: previous.observed_generation, conditions: conditions.into() }
+}
+
+/// The reason's word while a model is being pulled.
+pub const PULLING: &str = "Pulling";
+
 const INVALID: &str = "InvalidManifest";
 
 /// A condition without its time.
@@ -87,7 +106,7 @@ fn ready(findings: &Findings<'_>) -> Claim {
         (Some(step), _) => Claim::new(ConditionStatus::False, step.why.code(), step.why.to_string()),
         (None, Some(wait)) if wait.is_in_the_way() => Claim::new(ConditionStatus::False, wait.code(), wait.to_string()),
         (None, Some(wait)) if wait.condition() == ConditionType::Ready => waiting(ConditionType::Ready, plan),
-        (None, Some(_) | None) => Claim::new(ConditionStatus::True, "AsDeclared", "it is as declared"),
+        (None, Some(_) | None) => Claim::new(ConditionStatus::True, "AsDeclared", plan.state.as_deref().unwrap_or("it is as declared")),
     }
 }
 

@@ -134,6 +134,7 @@ fn shape(spec: &ContainerSpec, base: &Path) -> Result<Shape, Refusal> {
         ulimits: spec.ulimits.iter().map(|(name, limit)| (name.clone(), (limit.soft, limit.hard))).collect(),
         sysctls: texts(&spec.sysctls),
         devices: each("spec.devices", spec.devices.iter().map(String::as_str))?,
+        gpus: spec.gpus.as_ref().map(|gpus| one("spec.gpus", &gpus.0)).transpose()?,
         extra_hosts: spec.extra_hosts.clone(),
         dns: spec.dns.clone(),
         dns_search: spec.dns_search.clone(),
@@ -155,12 +156,15 @@ where
     T: std::str::FromStr,
     T::Err: std::fmt::Display,
 {
-    texts
-        .enumerate()
-        .map(|(at, text)| {
-            text.parse().map_err(|error: T::Err| Refusal { path: format!("{path}.{at}"), message: error.to_string() })
-        })
-        .collect()
+    texts.enumerate().map(|(at, text)| one(&format!("{path}.{at}"), text)).collect()
+}
+
+fn one<T>(path: &str, text: &str) -> Result<T, Refusal>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error: T::Err| Refusal { path: path.to_owned(), message: error.to_string() })
 }
 
 fn words(path: &str, command: &Command) -> Result<Vec<String>, Refusal> {
