@@ -13,6 +13,7 @@ use std::{
 };
 
 use futures::StreamExt;
+use tokio::time::Instant;
 
 use super::{Context, world::lock};
 use crate::{
@@ -129,6 +130,18 @@ impl Context {
         self.apply(&mut inner, manifests);
     }
 
+    /// Whether an environment's files look lost only because the desired-state directory is: what was written there
+    /// now, secrets above all, would lie under the mount when it is back.
+    pub(super) async fn is_unmounted(&self, desired: &Desired) -> bool {
+        let Desired::Environment(environment) = desired else { return false };
+        if !environment.directory.starts_with(&self.world.settings.desired) {
+            return false;
+        }
+        // The watcher of the `.env` files is quicker than the one of the manifests.
+        self.rescan().await;
+        self.desired.trouble().is_some()
+    }
+
     /// Holds on to what was last known, and tells so once.
     fn disbelieve(&self, reason: &str, message: &str) {
         let before = lock(&self.desired.report).directory.replace(message.to_owned());
@@ -151,6 +164,7 @@ impl Context {
         let Report { directory, objects: before, problems: told } = std::mem::replace(&mut *lock(&self.desired.report), report);
         if directory.is_some() {
             self.record.events.normal(Subject::Host, "DirectoryBack", "the desired-state directory is believed again");
+            self.look_at_everything(Instant::now());
         }
         for message in homeless {
             if told.iter().all(|problem| problem.to_string() != message) {
