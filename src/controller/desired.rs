@@ -6,13 +6,14 @@
 //! anything that would have to go with it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use futures::StreamExt;
+use tokio::time::Instant;
 
 use super::{Context, world::lock};
 use crate::{
@@ -129,6 +130,18 @@ impl Context {
         self.apply(&mut inner, manifests);
     }
 
+    /// Whether an environment's files look lost only because the desired-state directory is: what was written there
+    /// now, secrets above all, would lie under the mount when it is back.
+    pub(super) async fn is_unmounted(&self, desired: &Desired) -> bool {
+        let Desired::Environment(environment) = desired else { return false };
+        if !environment.directory.starts_with(&self.world.settings.desired) {
+            return false;
+        }
+        // The watcher of the `.env` files is quicker than the one of the manifests.
+        self.rescan().await;
+        self.desired.trouble().is_some()
+    }
+
     /// Holds on to what was last known, and tells so once.
     fn disbelieve(&self, reason: &str, message: &str) {
         let before = lock(&self.desired.report).directory.replace(message.to_owned());
@@ -151,6 +164,7 @@ impl Context {
         let Report { directory, objects: before, problems: told } = std::mem::replace(&mut *lock(&self.desired.report), report);
         if directory.is_some() {
             self.record.events.normal(Subject::Host, "DirectoryBack", "the desired-state directory is believed again");
+            self.look_at_everything(Instant::now());
         }
         for message in homeless {
             if told.iter().all(|problem| problem.to_string() != message) {
@@ -169,6 +183,7 @@ impl Context {
 
     fn apply(&self, inner: &mut Inner, manifests: BTreeMap<Key, Manifest>) {
         let Changes { touched, gone } = inner.writer.replace(manifests);
+        let changed: BTreeSet<Key> = touched.iter().chain(&gone).cloned().collect();
         for key in gone {
             match key.kind {
                 // Its containers are still there, and have to go first.
@@ -179,12 +194,14 @@ impl Context {
                 // Its files are the user's.
                 Kind::Environment => inner.writer.forget(&key),
             }
-            self.look_at_users(&key);
         }
         for key in touched {
             self.world.retries.clear(&key);
             self.triggers.trigger(&key);
-            self.look_at_users(&key);
+        }
+        // All at once: with ten thousand new files, one search for each would take minutes.
+        for user in self.world.users_of(&changed) {
+            self.triggers.trigger(&user);
         }
     }
 
@@ -256,7 +273,8 @@ pub async fn watch_environments(ctx: Arc<Context>) {
 /// The directories of all environments, with the objects that they belong to.
 fn directories(ctx: &Context) -> BTreeMap<PathBuf, Vec<Key>> {
     let mut directories: BTreeMap<PathBuf, Vec<Key>> = BTreeMap::new();
-    for (key, object) in ctx.world.reader.objects() {
+    for object in ctx.world.reader.unordered() {
+        let key = object.key().clone();
         if key.kind == Kind::Environment
             && let (Some(Desired::Environment(environment)), _) = ctx.world.resolve(&object)
         {

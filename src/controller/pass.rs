@@ -152,7 +152,7 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
     let plan = plan(&seen.situation);
     ctx.readiness_changed(key, &seen.situation, &plan);
     let fault = ctx.fault_since(key, &plan, mark);
-    if plan.steps.is_empty() || ctx.world.settings.mode == Mode::Observe {
+    if plan.steps.is_empty() || ctx.world.settings.mode == Mode::Observe || ctx.is_unmounted(&desired).await {
         ctx.decided(object, &plan, None, refusal.as_ref());
         ctx.settle(object, &desired, &seen.situation, &plan).await?;
         if plan.is_converged() {

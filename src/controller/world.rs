@@ -341,15 +341,28 @@ impl World {
     /// The objects that refer to `key`: dependents of a container, users of an environment.
     #[must_use]
     pub fn users(&self, key: &Key) -> Vec<Key> {
+        self.users_of(&BTreeSet::from([key.clone()]))
+    }
+
+    /// The objects that refer to any of `keys`. One look through all objects, however many keys there are.
+    #[must_use]
+    pub fn users_of(&self, keys: &BTreeSet<Key>) -> Vec<Key> {
+        let has = |kind, name: &str| keys.contains(&Key::new(kind, name));
         let uses = |manifest: &Manifest| match manifest {
-            Manifest::Container(container) => match key.kind {
-                Kind::Environment => container.spec.env_from.iter().any(|from| from.environment == key.name),
-                Kind::Container => container.spec.depends_on.iter().any(|dependency| dependency.container == key.name),
-            },
+            Manifest::Container(container) => {
+                let spec = &container.spec;
+                spec.env_from.iter().any(|from| has(Kind::Environment, &from.environment))
+                    || spec.depends_on.iter().any(|dependency| has(Kind::Container, &dependency.container))
+            }
             Manifest::Environment(_) => false,
         };
-        let objects = self.reader.objects().into_iter();
-        objects.filter(|(_, object)| object.manifest().is_some_and(|manifest| uses(manifest))).map(|(key, _)| key).collect()
+        let objects = self.reader.unordered().into_iter();
+        let mut found: Vec<Key> = objects
+            .filter(|object| object.manifest().is_some_and(|manifest| uses(manifest)))
+            .map(|object| object.key().clone())
+            .collect();
+        found.sort();
+        found
     }
 }
 
