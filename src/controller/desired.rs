@@ -1,9 +1,10 @@
 //! The files of the desired state → the store, again and again.
 //!
-//! Three ways to delete everything by mistake are closed here: a file that does
-//! not parse is not a file that is gone, a directory that cannot be read is not
-//! an empty one, and an empty one is taken for a missing mount while there is
-//! anything that would have to go with it.
+//! Four ways to delete everything by mistake are closed here: a file that does
+//! not parse is not a file that is gone, nor is one that has only just vanished
+//! (see [`super::absence`]); a directory that cannot be read is not an empty
+//! one, and an empty one is taken for a missing mount while there is anything
+//! that would have to go with it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +16,11 @@ use std::{
 use futures::StreamExt;
 use tokio::time::Instant;
 
-use super::{Context, world::lock};
+use super::{
+    Context,
+    absence::{self, Absences},
+    world::lock,
+};
 use crate::{
     manifest::{Key, Kind, Manifest},
     observe::snapshot::Snapshot,
@@ -50,6 +55,7 @@ struct Inner {
     writer: Writer,
     scanner: Scanner,
     catalogue: Catalogue,
+    absences: Absences,
 }
 
 /// What is wrong with the files.
@@ -71,7 +77,10 @@ impl DesiredState {
     pub fn open(settings: &Settings, writer: Writer) -> Result<Self, Error> {
         let catalogue = Catalogue::load(&settings.state)?;
         let scanner = Scanner::new(&settings.desired);
-        Ok(Self { inner: tokio::sync::Mutex::new(Inner { writer, scanner, catalogue }), report: Mutex::default() })
+        Ok(Self {
+            inner: tokio::sync::Mutex::new(Inner { writer, scanner, catalogue, absences: Absences::new() }),
+            report: Mutex::default(),
+        })
     }
 
     /// What keeps the directory from being believed.
@@ -181,7 +190,8 @@ impl Context {
         touched.for_each(|key| self.triggers.trigger(key));
     }
 
-    fn apply(&self, inner: &mut Inner, manifests: BTreeMap<Key, Manifest>) {
+    fn apply(&self, inner: &mut Inner, mut manifests: BTreeMap<Key, Manifest>) {
+        inner.absences.bridge(&mut manifests, &self.world.reader);
         let Changes { touched, gone } = inner.writer.replace(manifests);
         let changed: BTreeSet<Key> = touched.iter().chain(&gone).cloned().collect();
         for key in gone {
@@ -239,11 +249,16 @@ fn is_homeless(problem: &Problem, catalogue: &Catalogue) -> bool {
     !is_shown && problem.code != Code::DuplicateName
 }
 
-/// Rescans whenever something in the directory changes.
+/// Rescans whenever something in the directory changes, and when something has been missing from it for long enough.
 pub async fn watch(ctx: Arc<Context>) {
     let directory = ctx.world.settings.desired.clone();
     let mut changes = std::pin::pin!(source::watch::watch(vec![directory], SETTLE, SETTLE_CAP));
-    while changes.next().await.is_some() {
+    let mut next = ctx.desired.inner.lock().await.absences.next();
+    loop {
+        tokio::select! {
+            look = changes.next() => if look.is_none() { return },
+            () = absence::due(&mut next) => {}
+        }
         ctx.rescan().await;
     }
 }
