@@ -5,6 +5,7 @@
 //! can make a pass necessary only puts a key into [`Triggers`]; nothing decides
 //! on what an event says.
 
+mod absence;
 mod context;
 pub mod desired;
 pub mod events;

@@ -7,8 +7,8 @@ pub mod manifest;
 pub mod dotenv;
 pub mod secret;
 
-pub mod sites;
 pub mod nginx;
+pub mod sites;
 
 pub mod source;
 

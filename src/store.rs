@@ -136,6 +136,12 @@ impl Reader {
         self.get(key)?.manifest.clone()
     }
 
+    /// All objects, tombstones included, in no order: cheaper than [`Self::objects`], for who only looks through them.
+    #[must_use]
+    pub fn unordered(&self) -> Vec<Arc<Object>> {
+        self.0.state()
+    }
+
     /// All objects, tombstones included, by key.
     #[must_use]
     pub fn objects(&self) -> BTreeMap<Key, Arc<Object>> {

@@ -283,6 +283,7 @@ fn apply_writes_files_under_their_names_and_documents_from_standard_input_under_
     "#]],
     );
     assert_eq!(stage.read("shop.yaml"), WEB);
+    assert!(stage.run(&["apply", &file]).status.success(), "the flag may be left out");
     let output = stage.run_with(&["apply", "-f", "-"], &format!("{}---\n{API}", WEB.replace("1.26", "1.27")));
     expect![[r#"
         exit 0
@@ -404,10 +405,10 @@ fn a_slip_of_the_finger_is_answered_with_the_right_name() {
     stage.expect(
         &["release", "web"],
         &expect![[r#"
-            exit 2
-            error: `web` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold
-            help: say KIND, KIND/NAME, KIND NAME or all, as in `container/redis`
-        "#]],
+        exit 2
+        error: `web` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold
+        help: say KIND, KIND/NAME, KIND NAME or all, as in `container/web`
+    "#]],
     );
 }
 

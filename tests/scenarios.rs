@@ -43,6 +43,7 @@ scenarios! {
     death_while_not_listening,
     dependency_down,
     directory_away,
+    directory_away_with_secrets,
     directory_emptied,
     engine_away,
     engine_crashed,

@@ -37,8 +37,11 @@ Examples:
 )]
 pub(super) struct ApplyArgs {
     /// A file, a directory, or - for standard input
-    #[arg(short, long = "filename", value_name = "FILE", required = true)]
+    #[arg(short, long = "filename", value_name = "FILE", required_unless_present = "paths")]
     files: Vec<PathBuf>,
+    /// Another way to name a file or directory
+    #[arg(value_name = "FILE")]
+    paths: Vec<PathBuf>,
     /// Shows what would change and what would be done about it, and changes nothing
     #[arg(long)]
     dry_run: bool,
@@ -63,7 +66,9 @@ struct Applied {
 }
 
 pub(super) async fn run(settings: &Settings, args: ApplyArgs) -> Result<Exit, Error> {
-    apply(settings, input::read(&args.files)?, args.dry_run, args.output).await
+    let files: Vec<PathBuf> = args.files.iter().chain(&args.paths).cloned().collect();
+    let inputs = input::read(&files)?;
+    apply(settings, inputs, args.dry_run, args.output).await
 }
 
 /// Applies documents that a command has written, by the names of their files.

@@ -91,13 +91,17 @@ impl Backend {
         }
     }
 
+    /// One object, if there is one.
+    pub async fn find(&self, key: &Key) -> Result<Option<ObjectView>, Error> {
+        match self {
+            Self::Socket(client) => Ok(client.object(key).await?),
+            Self::Local(operator) => Ok(operator.object(key)),
+        }
+    }
+
     /// One object.
     pub async fn object(&self, key: &Key) -> Result<ObjectView, Error> {
-        let object = match self {
-            Self::Socket(client) => client.object(key).await?,
-            Self::Local(operator) => operator.object(key),
-        };
-        match object {
+        match self.find(key).await? {
             Some(object) => Ok(object),
             None => Err(Error::no_object(key, self.objects(None).await?.iter().map(|object| &object.key))),
         }

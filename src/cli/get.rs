@@ -48,6 +48,7 @@ pub(super) struct GetArgs {
 enum Format {
     /// A line for each.
     #[default]
+    #[value(alias = "text")]
     Table,
     /// A longer line for each.
     Wide,

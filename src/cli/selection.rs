@@ -2,7 +2,7 @@
 
 use super::Error;
 use crate::{
-    manifest::{Key, Kind},
+    manifest::{Key, Kind, UnknownKind},
     view::ObjectView,
 };
 
@@ -25,7 +25,11 @@ impl Selection {
         match words {
             [] => Ok(Self::All),
             [all] if all == "all" => Ok(Self::All),
-            [word] if !word.contains('/') => Ok(Self::Kind(word.parse().map_err(unknown)?)),
+            [word] if !word.contains('/') => {
+                // Most often it is a name, typed alone.
+                let help = format!("say KIND, KIND/NAME, KIND NAME or all, as in `container/{word}`");
+                word.parse().map(Self::Kind).map_err(|error: UnknownKind| Error::Usage { message: error.to_string(), help })
+            }
             [kind, names @ ..] if words.iter().all(|word| !word.contains('/')) => {
                 let kind: Kind = kind.parse().map_err(unknown)?;
                 Ok(Self::Keys(names.iter().map(|name| Key::new(kind, name)).collect()))

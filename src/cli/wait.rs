@@ -130,7 +130,7 @@ async fn started(settings: &Settings, deadline: Instant) -> Result<Backend, Erro
     loop {
         match Backend::running(settings).await {
             Err(Error::Client(client::Error::NoOperator { .. })) if Instant::now() < deadline => {
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(PAUSE.min(deadline.saturating_duration_since(Instant::now()))).await;
             }
             answered => return answered,
         }

@@ -1,20 +1,26 @@
 //! The files of the desired state → the store, again and again.
 //!
-//! Three ways to delete everything by mistake are closed here: a file that does
-//! not parse is not a file that is gone, a directory that cannot be read is not
-//! an empty one, and an empty one is taken for a missing mount while there is
-//! anything that would have to go with it.
+//! Four ways to delete everything by mistake are closed here: a file that does
+//! not parse is not a file that is gone, nor is one that has only just vanished
+//! (see [`super::absence`]); a directory that cannot be read is not an empty
+//! one, and an empty one is taken for a missing mount while there is anything
+//! that would have to go with it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use futures::StreamExt;
+use tokio::time::Instant;
 
-use super::{Context, world::lock};
+use super::{
+    Context,
+    absence::{self, Absences},
+    world::lock,
+};
 use crate::{
     manifest::{Key, Kind},
     observe::snapshot::Snapshot,
@@ -51,6 +57,7 @@ struct Inner {
     scanner: Scanner,
     catalogue: Catalogue,
     plugins: Plugins,
+    absences: Absences,
 }
 
 /// What is wrong with the files.
@@ -77,7 +84,7 @@ impl DesiredState {
             tracing::error!(error = crate::error_chain(&error), "what plugins last said is lost");
             Plugins::default()
         });
-        let inner = Inner { writer, scanner, catalogue, plugins };
+        let inner = Inner { writer, scanner, catalogue, plugins, absences: Absences::new() };
         Ok(Self { inner: tokio::sync::Mutex::new(inner), report: Mutex::default() })
     }
 
@@ -139,6 +146,18 @@ impl Context {
         self.apply(&mut *self.desired.inner.lock().await);
     }
 
+    /// Whether an environment's files look lost only because the desired-state directory is: what was written there
+    /// now, secrets above all, would lie under the mount when it is back.
+    pub(super) async fn is_unmounted(&self, desired: &Desired) -> bool {
+        let Desired::Environment(environment) = desired else { return false };
+        if !environment.directory.starts_with(&self.world.settings.desired) {
+            return false;
+        }
+        // The watcher of the `.env` files is quicker than the one of the manifests.
+        self.rescan().await;
+        self.desired.trouble().is_some()
+    }
+
     /// Holds on to what was last known, and tells so once.
     fn disbelieve(&self, reason: &str, message: &str) {
         let before = lock(&self.desired.report).directory.replace(message.to_owned());
@@ -169,6 +188,7 @@ impl Context {
         let Report { directory, objects: before, problems: told } = std::mem::replace(&mut *lock(&self.desired.report), report);
         if directory.is_some() {
             self.record.events.normal(Subject::Host, "DirectoryBack", "the desired-state directory is believed again");
+            self.look_at_everything(Instant::now());
         }
         for message in homeless {
             if told.iter().all(|problem| problem.to_string() != message) {
@@ -186,8 +206,11 @@ impl Context {
     }
 
     fn apply(&self, inner: &mut Inner) {
-        let manifests = self.expanded(inner.catalogue.manifests(), &mut inner.plugins);
+        let mut declared = inner.catalogue.manifests();
+        inner.absences.bridge(&mut declared);
+        let manifests = self.expanded(declared, &mut inner.plugins);
         let Changes { touched, gone } = inner.writer.replace(manifests);
+        let changed: BTreeSet<Key> = touched.iter().chain(&gone).cloned().collect();
         self.holds_changed();
         for key in gone {
             match key.kind {
@@ -203,14 +226,16 @@ impl Context {
                     self.holds_changed();
                 }
             }
-            self.look_at_users(&key);
             self.look_at_environments(&key);
         }
         for key in touched {
             self.world.retries.clear(&key);
             self.triggers.trigger(&key);
-            self.look_at_users(&key);
             self.look_at_environments(&key);
+        }
+        // All at once: with ten thousand new files, one search for each would take minutes.
+        for user in self.world.users_of(&changed) {
+            self.triggers.trigger(&user);
         }
     }
 
@@ -252,11 +277,16 @@ fn is_homeless(problem: &Problem, catalogue: &Catalogue) -> bool {
     !is_shown && problem.code != Code::DuplicateName
 }
 
-/// Rescans whenever something in the directory changes.
+/// Rescans whenever something in the directory changes, and when something has been missing from it for long enough.
 pub async fn watch(ctx: Arc<Context>) {
     let directory = ctx.world.settings.desired.clone();
     let mut changes = std::pin::pin!(source::watch::watch(vec![directory], SETTLE, SETTLE_CAP));
-    while changes.next().await.is_some() {
+    let mut next = ctx.desired.inner.lock().await.absences.next();
+    loop {
+        tokio::select! {
+            look = changes.next() => if look.is_none() { return },
+            () = absence::due(&mut next) => {}
+        }
         ctx.rescan().await;
     }
 }
@@ -286,7 +316,8 @@ pub async fn watch_files(ctx: Arc<Context>) {
 /// The directories in which a change by somebody else matters, with the objects that they belong to.
 fn directories(ctx: &Context) -> BTreeMap<PathBuf, Vec<Key>> {
     let mut directories: BTreeMap<PathBuf, Vec<Key>> = BTreeMap::new();
-    for (key, object) in ctx.world.reader.objects() {
+    for object in ctx.world.reader.unordered() {
+        let key = object.key().clone();
         if !matches!(key.kind, Kind::Environment | Kind::Proxy) {
             continue;
         }

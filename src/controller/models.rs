@@ -74,7 +74,7 @@ impl World {
             observed.at = snapshot.at;
             observed.run = self.observe_run(desired, local.is_some(), snapshot, &observed.history).await?.map(Box::new);
             observed.container = desired.ollama.container.as_ref().map(|key| self.readiness_of(key, snapshot));
-            containers = self.containers_of(desired, snapshot);
+            containers = self.servers_of(desired, snapshot);
         }
         let is_up = match (&desired.ollama.run, &observed.run) {
             (Some(_), Some(run)) => run.containers.iter().any(|container| container.readiness() == Readiness::Healthy),
@@ -129,14 +129,8 @@ impl World {
     }
 
     /// The containers that the server may be in.
-    fn containers_of<'a>(&self, desired: &Desired, snapshot: &'a Snapshot) -> Vec<&'a Listed> {
-        let Some(container) = &desired.ollama.container else {
-            return snapshot.of_object(&self.settings.owner, &desired.key);
-        };
-        match lock(&self.resolved).get(container) {
-            Some(resolve::Desired::Healed(healed)) => snapshot.selected(&healed.selector),
-            _ => snapshot.of_object(&self.settings.owner, container),
-        }
+    fn servers_of<'a>(&self, desired: &Desired, snapshot: &'a Snapshot) -> Vec<&'a Listed> {
+        self.listed_of(desired.ollama.container.as_ref().unwrap_or(&desired.key), snapshot)
     }
 
     /// Asks the server.
@@ -179,9 +173,8 @@ impl World {
         };
         let Some(details) = self.snapshots.details_of(container).await? else { return Ok(None) };
         let inside = details.variables.get(MODELS_VARIABLE).map_or(MODELS, |models| models.expose());
-        let mount = Path::new(inside)
-            .ancestors()
-            .find_map(|path| details.mounts.iter().find(|(_, mounted)| Path::new(mounted) == path));
+        let mount =
+            Path::new(inside).ancestors().find_map(|path| details.mounts.iter().find(|(_, mounted)| Path::new(mounted) == path));
         Ok(mount.map(|(outside, _)| PathBuf::from(outside)))
     }
 

@@ -12,7 +12,7 @@ use crate::{
     execute::{self, Pass, Report, execute, files},
     manifest::Key,
     observe::engine,
-    plan::{self, Plan, Situation, Step, Wait, plan},
+    plan::{self, Plan, Situation, Step, Wait},
     record::{
         journal::{Actor, PassId},
         pass::PassOutcome,
@@ -153,7 +153,7 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
     let plan = ctx.world.plan(object, &seen.situation);
     ctx.readiness_changed(key, &seen.situation, &plan);
     let fault = ctx.fault_since(key, &plan, mark);
-    if plan.steps.is_empty() || ctx.world.settings.mode == Mode::Observe {
+    if plan.steps.is_empty() || ctx.world.settings.mode == Mode::Observe || ctx.is_unmounted(&desired).await {
         ctx.decided(object, &plan, None, refusal.as_ref());
         ctx.settle(object, &desired, &seen.situation, &plan).await?;
         if plan.is_converged() {

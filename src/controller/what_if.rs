@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     manifest::{Key, Manifest},
-    observe::snapshot::Snapshots,
+    observe::{ollama::pulls::Pulls, snapshot::Snapshots},
     store,
     view::PlanView,
 };
@@ -57,6 +57,7 @@ impl World {
             owners: Mutex::default(),
             latest: Mutex::default(),
             retries: Retries::default(),
+            pulls: Pulls::default(),
             holds: Mutex::new(Arc::clone(&lock(&self.holds))),
             found: Mutex::new(lock(&self.found).clone()),
             expansion: Mutex::new(lock(&self.expansion).clone()),

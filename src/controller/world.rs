@@ -17,7 +17,7 @@ use crate::{
     dotenv::Values,
     execute::Environments,
     expand::Found,
-    manifest::{Key, Kind},
+    manifest::{Key, Kind, Manifest},
     observe::{
         container::Lens,
         engine,
@@ -384,11 +384,20 @@ impl World {
     /// The objects that refer to `key`: dependents of a container, users of an environment.
     #[must_use]
     pub fn users(&self, key: &Key) -> Vec<Key> {
-        let objects = self.reader.objects().into_iter();
-        objects
-            .filter(|(_, object)| object.manifest().is_some_and(|manifest| manifest.refers_to(key)))
-            .map(|(key, _)| key)
-            .collect()
+        self.users_of(&BTreeSet::from([key.clone()]))
+    }
+
+    /// The objects that refer to any of `keys`. One look through all objects, however many keys there are.
+    #[must_use]
+    pub fn users_of(&self, keys: &BTreeSet<Key>) -> Vec<Key> {
+        let uses = |manifest: &Manifest| manifest.references().iter().any(|reference| keys.contains(&reference.key));
+        let objects = self.reader.unordered().into_iter();
+        let mut found: Vec<Key> = objects
+            .filter(|object| object.manifest().is_some_and(|manifest| uses(manifest)))
+            .map(|object| object.key().clone())
+            .collect();
+        found.sort();
+        found
     }
 }
 

@@ -157,9 +157,12 @@ impl Docker {
     async fn connect(&self, container: &Target, network: &Network) -> Result<Effect, Error> {
         const CALL: &str = "connect-network";
         let name = in_path(CALL, &network.name)?;
-        // Of one that does not run the engine takes it as often as it is asked, and changes nothing.
+        // Of one that does not run the engine takes it as often as it is asked. It changes nothing then, but for one that
+        // was on a network that is gone: that one is started on the one that has the name now.
         let found = self.inspect(container.reference()).await?;
-        if found.is_some_and(|found| is_attached(found, name)) {
+        if let Some(id) = found.and_then(|found| attached(found, name))
+            && (id.is_empty() || self.has_network(&id).await?)
+        {
             return Ok(Effect::AlreadySo);
         }
         let endpoint_config = Some(body::endpoint(network));
@@ -196,8 +199,10 @@ fn is_paused(container: &ContainerInspectResponse) -> bool {
     container.state.as_ref().and_then(|state| state.paused).unwrap_or_default()
 }
 
-fn is_attached(container: ContainerInspectResponse, network: &str) -> bool {
-    container.network_settings.and_then(|settings| settings.networks).is_some_and(|networks| networks.contains_key(network))
+/// The id of the network that a container knows by this name; empty when it has never been started on it.
+fn attached(container: ContainerInspectResponse, network: &str) -> Option<String> {
+    let endpoint = container.network_settings?.networks?.remove(network)?;
+    Some(endpoint.network_id.unwrap_or_default())
 }
 
 /// How long a call that stops this container may take: a database may need its minutes.

@@ -274,7 +274,7 @@ pub struct Healthcheck {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub retries: Option<i64>,
-    /// Time after the start in which failures do not count.
+    /// Time after the start in which failures do not count, until the first success.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_period: Option<Duration>,
     /// Switches the image's own check off.

@@ -16,7 +16,9 @@ use crate::{
     plan::{
         History,
         action::VariableSource,
-        container::{Container, Desired, Double, Health, MadeWith, Observed, ProbeState, Readiness, Variable, Variables, heal},
+        container::{
+            Container, Desired, Double, Health, MadeWith, Observed, ProbeState, Readiness, State, Variable, Variables, heal,
+        },
         shape::Shape,
     },
     secret::{FingerprintKey, Secret},
@@ -75,7 +77,7 @@ impl Lens<'_> {
                 missing(volumes, || engine.volumes()),
                 missing_images(engine.as_ref(), images),
             )?;
-            (observed.missing_networks, observed.doubles) = seen;
+            self.note(&mut observed, seen);
         }
         Ok(observed)
     }
@@ -90,34 +92,52 @@ impl Lens<'_> {
             observed.containers.iter().any(lacks)
         };
         let wanted: BTreeSet<String> = desired.networks.iter().map(|network| network.name.clone()).filter(needs).collect();
-        (observed.missing_networks, observed.doubles) = self.networks(wanted).await?;
+        let seen = self.networks(wanted).await?;
+        self.note(&mut observed, seen);
         Ok(observed)
     }
 
-    /// Which of these networks do not exist, and which do more than once.
-    async fn networks(&self, wanted: BTreeSet<String>) -> Result<(BTreeSet<String>, BTreeMap<String, Vec<Double>>), Error> {
-        let (mut missing, mut doubles) = (BTreeSet::new(), BTreeMap::new());
-        if wanted.is_empty() {
-            return Ok((missing, doubles));
-        }
-        let listed = self.snapshots.engine().networks().await?;
-        for name in wanted {
-            let of_name: Vec<_> = listed.iter().filter(|network| network.name == name).collect();
-            match of_name.len() {
-                0 => drop(missing.insert(name)),
-                1 => {}
-                _ => {
-                    let double = |network: &&ListedNetwork| Double {
-                        id: network.id.clone(),
-                        ours: network.labels.get(OWNER_LABEL).is_some_and(|owner| owner == self.owner),
-                        in_use: self.snapshot.containers.values().any(|other| other.network_ids.contains(&network.id)),
-                        created_at: network.created_at,
-                    };
-                    doubles.insert(name, of_name.iter().map(double).collect());
+    /// All that have these names.
+    async fn networks(&self, wanted: BTreeSet<String>) -> Result<BTreeMap<String, Vec<ListedNetwork>>, Error> {
+        let mut seen: BTreeMap<String, Vec<ListedNetwork>> = wanted.into_iter().map(|name| (name, Vec::new())).collect();
+        if !seen.is_empty() {
+            for network in self.snapshots.engine().networks().await? {
+                if let Some(of_name) = seen.get_mut(&network.name) {
+                    of_name.push(network);
                 }
             }
         }
-        Ok((missing, doubles))
+        Ok(seen)
+    }
+
+    /// Tells which of these networks do not exist, which do more than once, and who is on one that is gone.
+    fn note(&self, observed: &mut Observed, seen: BTreeMap<String, Vec<ListedNetwork>>) {
+        for container in observed.containers.iter_mut().filter(|container| container.state != State::Running) {
+            // One that was made anew under the same name does not help: the engine starts the container on the one it knows.
+            let known = self.snapshot.containers.get(&container.id).map(|listed| &listed.network_ids);
+            let is_gone = |name: &String| match (known.and_then(|known| known.get(name)), seen.get(name)) {
+                (Some(id), Some(there)) => there.iter().all(|network| network.id != *id),
+                _ => false,
+            };
+            container.networks.retain(|name| !is_gone(name));
+        }
+        for (name, there) in seen {
+            match there.len() {
+                0 => drop(observed.missing_networks.insert(name)),
+                1 => {}
+                _ => drop(observed.doubles.insert(name, there.iter().map(|network| self.double(network)).collect())),
+            }
+        }
+    }
+
+    fn double(&self, network: &ListedNetwork) -> Double {
+        let mut used = self.snapshot.containers.values().flat_map(|container| container.network_ids.values());
+        Double {
+            id: network.id.clone(),
+            ours: network.labels.get(OWNER_LABEL).is_some_and(|owner| owner == self.owner),
+            in_use: used.any(|id| *id == network.id),
+            created_at: network.created_at,
+        }
     }
 
     /// Looks at what is left of an object whose manifest is gone.

@@ -88,8 +88,9 @@ pub struct Listed {
     pub labels: BTreeMap<String, String>,
     /// The networks it is attached to, with its address there when it runs.
     pub networks: BTreeMap<String, Option<String>>,
-    /// The ids of these networks, as far as it has ever been started on them.
-    pub network_ids: BTreeSet<String>,
+    /// The ids of these networks by their names, as far as it has ever been started on them. It can be started again
+    /// on these only, even when others have the names now.
+    pub network_ids: BTreeMap<String, String>,
 }
 
 /// One line of the list of networks.

@@ -84,7 +84,7 @@ impl Probes {
 /// Asks again and again, and keeps the verdict.
 async fn watch(checker: Checker, state: Arc<Mutex<ProbeState>>, changed: impl Fn()) {
     let started = Instant::now();
-    let mut failures = 0;
+    let (mut failures, mut has_started) = (0, false);
     let mut ticks = tokio::time::interval(checker.probe.interval.0.max(Duration::from_millis(100)));
     // A check that took long is followed by a full interval, not by a volley.
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -92,7 +92,9 @@ async fn watch(checker: Checker, state: Arc<Mutex<ProbeState>>, changed: impl Fn
         ticks.tick().await;
         let result = checker.check().await;
         failures = if result.is_ok() { 0 } else { failures + 1 };
-        let in_grace = started.elapsed() < checker.probe.start_period.0;
+        // Who has answered once has started, as the engine sees it with its own checks.
+        has_started |= result.is_ok();
+        let in_grace = !has_started && started.elapsed() < checker.probe.start_period.0;
         let verdict = match result {
             Ok(()) => ProbeState::Passing,
             Err(error) if failures >= checker.probe.retries && !in_grace => ProbeState::Failing { error },

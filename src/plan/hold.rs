@@ -84,10 +84,10 @@ pub fn withhold(plan: Plan, object: (&Key, Option<&Key>), holds: &[Desired], at:
     let Some(hold) = in_force.max_by(|one, other| (one.until, &other.key).cmp(&(other.until, &one.key))) else {
         return plan;
     };
-    let Plan { steps, wait, notes, withheld } = plan;
+    let Plan { steps, wait, notes, withheld, state } = plan;
     let withheld = withheld.into_iter().chain(steps).collect::<Vec<_>>();
     let wait = wait.filter(|_| withheld.is_empty()).unwrap_or_else(|| hold.wait());
-    Plan { steps: Vec::new(), wait: Some(wait), notes, withheld }
+    Plan { steps: Vec::new(), wait: Some(wait), notes, withheld, state }
 }
 
 #[cfg(test)]

@@ -106,7 +106,9 @@ fn ready(findings: &Findings<'_>) -> Claim {
         (Some(step), _) => Claim::new(ConditionStatus::False, step.why.code(), step.why.to_string()),
         (None, Some(wait)) if wait.is_in_the_way() => Claim::new(ConditionStatus::False, wait.code(), wait.to_string()),
         (None, Some(wait)) if wait.condition() == ConditionType::Ready => waiting(ConditionType::Ready, plan),
-        (None, Some(_) | None) => Claim::new(ConditionStatus::True, "AsDeclared", plan.state.as_deref().unwrap_or("it is as declared")),
+        (None, Some(_) | None) => {
+            Claim::new(ConditionStatus::True, "AsDeclared", plan.state.as_deref().unwrap_or("it is as declared"))
+        }
     }
 }
 

@@ -56,7 +56,7 @@ fn an_exit_code_that_a_label_tells_is_not_believed() {
 fn probed(probe: &str) -> String {
     let command = r#"["sh", "-c", "rm -f /tmp/sick; httpd -p 8080 -h /etc; while sleep 0.2; do [ ! -e /tmp/sick ] || killall httpd; done"]"#;
     format!(
-        "image: busybox:1\ncommand: {command}\ninit: true\nnetworks: ['@net']\nprobe: {{{probe}, interval: 500ms, retries: 2, startPeriod: 3s}}"
+        "image: busybox:1\ncommand: {command}\ninit: true\nnetworks: ['@net']\nprobe: {{{probe}, interval: 500ms, retries: 2, startPeriod: 30s}}"
     )
 }
 

@@ -22,7 +22,7 @@ mod networks;
 mod others;
 mod outages;
 mod people;
-mod proxy;
 mod plugins;
+mod proxy;
 mod replacements;
 mod restarts;

@@ -1,4 +1,4 @@
-//! Several networks with one name, which engines before API 1.44 permit.
+//! Networks that are gone, and several with one name, which engines before API 1.44 permit.
 
 use crate::host::{Host, container};
 
@@ -37,4 +37,38 @@ fn a_double_that_is_not_ours_is_left_alone_and_its_removal_by_hand_is_all_it_tak
     host.docker(&format!("network rm {second}"));
     host.converges();
     assert_eq!(host.networks("net"), [first]);
+}
+
+/// A container that has run on a network is started on that one only, by its id: `network … not found`, for ever.
+fn is_started_on_the_new_network(again: bool) {
+    let host = Host::start(&[container(
+        "db",
+        "image: web:1\nnetworks: ['@net', {name: '@two', aliases: [shop]}]\nvolumes: ['@data:/data']",
+    )]);
+    let id = host.id("db");
+    host.docker("stop @db");
+    host.eventually("the stop is known to be meant", |host| host.holds("Container/db").contains("Held: StoppedByHand"));
+    host.docker("network rm @net");
+    host.docker("network rm @two");
+    if again {
+        host.docker("network create @net");
+        host.docker("network create @two");
+    }
+    host.release("Container/db");
+    host.converges();
+    assert_eq!(host.id("db"), id, "it has data, so it is not made anew");
+    assert_eq!(host.inspect("db", "{{len .NetworkSettings.Networks}}").unwrap(), "2");
+    let aliases = host.inspect("db", "{{range .NetworkSettings.Networks}}{{.Aliases}}{{end}}").unwrap();
+    assert!(aliases.contains("shop"), "{aliases}");
+    assert!(host.steps("Container/db").iter().all(|step| step.ends_with("[done]")), "{:#?}", host.steps("Container/db"));
+}
+
+#[test]
+fn a_stopped_container_whose_networks_are_gone_is_started_on_new_ones() {
+    is_started_on_the_new_network(false);
+}
+
+#[test]
+fn a_stopped_container_whose_networks_were_made_anew_is_started_on_those() {
+    is_started_on_the_new_network(true);
 }

@@ -258,7 +258,7 @@ impl Simulated {
                 created_at: Timestamp::UNIX_EPOCH + Duration::from_secs(world.made),
                 labels,
                 networks,
-                network_ids: BTreeSet::new(),
+                network_ids: BTreeMap::new(),
             };
             let limits = shape.limits.clone();
             world.containers.insert(id.clone(), Container { listed, shape, variables, limits, started_at: None, life: 0 });
@@ -396,10 +396,11 @@ impl Simulated {
         let Some(Container { listed, .. }) = containers.get_mut(id) else { return Ok(()) };
         for name in listed.networks.keys() {
             let ids: Vec<&String> = networks.iter().filter(|network| network.name == *name).map(|network| &network.id).collect();
-            match ids[..] {
-                _ if ids.iter().any(|id| listed.network_ids.contains(*id)) => {}
-                [] => return Err(refused(404, &format!("network {name} not found"))),
-                [id] => drop(listed.network_ids.insert(id.clone())),
+            match (listed.network_ids.get(name), &ids[..]) {
+                (Some(known), _) if ids.contains(&known) => {}
+                (Some(known), _) => return Err(refused(404, &format!("network {known} not found"))),
+                (None, []) => return Err(refused(404, &format!("network {name} not found"))),
+                (None, [id]) => drop(listed.network_ids.insert(name.clone(), (*id).clone())),
                 _ => {
                     let message = format!("network {name} is ambiguous ({} matches found on name)", ids.len());
                     return Err(refused(400, &message));
@@ -411,8 +412,9 @@ impl Simulated {
 
     fn remove_network(&self, id: &str) -> Result<Effect, execute::engine::Error> {
         let mut world = self.world();
-        let is_on_it =
-            |container: &Container| container.listed.state == State::Running && container.listed.network_ids.contains(id);
+        let is_on_it = |container: &Container| {
+            container.listed.state == State::Running && container.listed.network_ids.values().any(|known| known == id)
+        };
         if world.containers.values().any(is_on_it) {
             return Err(refused(403, "it has active endpoints"));
         }
@@ -445,7 +447,12 @@ impl Simulated {
                 self.with(id, |container| container.listed.name.clone_from(to));
             }
             EngineAction::ConnectNetwork { network, .. } => {
-                self.with(id, |container| drop(container.listed.networks.insert(network.name.clone(), None)));
+                self.with(id, |container| {
+                    container.listed.networks.insert(network.name.clone(), None);
+                    if container.listed.state != State::Running {
+                        container.listed.network_ids.remove(&network.name);
+                    }
+                });
             }
             EngineAction::UpdateContainer { limits, .. } => self.with(id, |container| container.limits = limits.clone()),
             EngineAction::CreateNetwork { .. }

@@ -57,20 +57,45 @@ impl Uptake {
             output::note("mooring has not taken it up yet: does it run with this desired-state directory?");
             return Ok(None);
         }
-        let plans = output::patiently("looking at everything", backend.plans(None)).await?;
-        Ok(Some(plans.into_iter().filter(|plan| changed.contains(&&plan.key)).collect()))
+        match output::patiently("looking at what is planned", plans(&backend, &changed)).await {
+            Ok(plans) => Ok(Some(plans)),
+            // It is written and read; what was asked for is done.
+            Err(error) => {
+                output::note(&format!("what mooring plans cannot be said: {}", output::printable(&crate::error_chain(&error))));
+                Ok(None)
+            }
+        }
     }
+}
+
+/// A look at a few objects is quicker than one at all of them, and the other way round.
+const FEW: usize = 20;
+
+async fn plans(backend: &Backend, changed: &[&Key]) -> Result<Vec<PlanView>, Error> {
+    if changed.len() > FEW {
+        let plans = backend.plans(None).await?;
+        return Ok(plans.into_iter().filter(|plan| changed.contains(&&plan.key)).collect());
+    }
+    let mut plans = Vec::with_capacity(changed.len());
+    for key in changed {
+        plans.append(&mut backend.plans(Some(key)).await?);
+    }
+    Ok(plans)
 }
 
 async fn taken_up(backend: &Backend, before: &BTreeMap<Key, i64>, changed: &[&Key]) -> Result<bool, Error> {
     let deadline = Instant::now() + PATIENCE;
+    let mut left = changed.to_vec();
     while Instant::now() < deadline {
-        let objects = backend.objects(None).await?;
-        let is_new = |key: &Key| {
-            let object = objects.iter().find(|object| object.key == *key);
-            object.is_some_and(|object| object.source.is_some() && before.get(key) != Some(&object.generation))
-        };
-        if changed.iter().all(|key| is_new(key)) {
+        // One after the other: among thousands of objects, a list of all would take longer than what is waited for.
+        while let Some(key) = left.last() {
+            let object = backend.find(key).await?;
+            if !object.is_some_and(|object| object.source.is_some() && before.get(key) != Some(&object.generation)) {
+                break;
+            }
+            left.pop();
+        }
+        if left.is_empty() {
             return Ok(true);
         }
         tokio::time::sleep(PAUSE).await;

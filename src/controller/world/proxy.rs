@@ -71,7 +71,7 @@ impl World {
     }
 
     /// The containers of an object, oldest first.
-    fn listed_of<'a>(&self, key: &Key, snapshot: &'a Snapshot) -> Vec<&'a engine::Listed> {
+    pub(in crate::controller) fn listed_of<'a>(&self, key: &Key, snapshot: &'a Snapshot) -> Vec<&'a engine::Listed> {
         // It may not have been looked at itself yet.
         let known = lock(&self.resolved).get(key).cloned();
         let desired = known.or_else(|| self.resolve(self.reader.get(key)?.as_ref()).0);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use bollard::{
     Docker as Client,
     models::{NetworkCreateRequest, Volume, VolumeCreateRequest},
-    query_parameters::{CreateContainerOptions, ListNetworksOptions},
+    query_parameters::{CreateContainerOptions, InspectNetworkOptions, ListNetworksOptions},
 };
 
 use super::{Docker, body, done, done_unless};
@@ -39,6 +39,13 @@ impl Docker {
         // Somebody else may have made it meanwhile. Engines that keep names unique say so.
         let made = self.act("create-network", async |client| client.create_network(request).await).await;
         done_unless(made, |status, _| status == 409)
+    }
+
+    pub(super) async fn has_network(&self, id: &str) -> Result<bool, Error> {
+        const CALL: &str = "inspect-network";
+        let id = in_path(CALL, id)?;
+        let question = async |client: Client| client.inspect_network(id, None::<InspectNetworkOptions>).await;
+        Ok(found(self.connection.ask(CALL, question).await)?.is_some())
     }
 
     /// The engine refuses as long as anybody is on it.

@@ -39,9 +39,14 @@ pub(super) fn listed(summary: ContainerSummary) -> Option<Listed> {
         health: listed_health(summary.health.as_ref(), &status),
         created_at: summary.created.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or_default(),
         labels: summary.labels.unwrap_or_default().into_iter().collect(),
-        network_ids: networks.values().filter_map(|endpoint| endpoint.network_id.clone()).filter(|id| !id.is_empty()).collect(),
+        network_ids: networks.iter().filter_map(|(name, endpoint)| Some((name.clone(), network_id(endpoint)?))).collect(),
         networks: networks.into_iter().map(|(name, endpoint)| (name, address(endpoint).filter(|_| has_address))).collect(),
     })
+}
+
+/// The engine shows none as an empty text.
+fn network_id(endpoint: &EndpointSettings) -> Option<String> {
+    endpoint.network_id.clone().filter(|id| !id.is_empty())
 }
 
 /// A line of the list of networks.

@@ -108,6 +108,8 @@ fn containers(containers: Vec<Container>) -> Box<container::Observed> {
         variables: BTreeMap::new(),
         missing_variables: BTreeMap::new(),
         dependencies: BTreeMap::new(),
+        changing: BTreeSet::new(),
+        doubles: BTreeMap::new(),
         stop_suspected_until: None,
         pulls_for: None,
         history: History::default(),
