@@ -198,6 +198,19 @@ fn a_route_that_leads_nowhere_is_taken_back_and_addresses_are_followed_meanwhile
     assert_eq!((who(&host, "one.test").as_str(), who(&host, "two.test").as_str()), ("one", "two"));
 }
 
+/// An old worker may still take a connection after the reload, and the old route works.
+#[test]
+fn an_answer_of_an_old_worker_does_not_prove_a_new_route() {
+    let host = start(&stack("resolver", ""));
+    for _ in 0..5 {
+        host.put(edge("resolver", "", "{host: one.test, to: {container: one, port: 9999}}"));
+        host.eventually("it is refused", |host| host.holds("Proxy/edge").contains("one.test/ does not work"));
+        host.eventually("the old one is served", |host| who(host, "one.test") == "one");
+        host.put(stack("resolver", "").remove(3));
+        host.converges();
+    }
+}
+
 #[test]
 fn a_restarted_nginx_is_known_to_serve_what_it_should() {
     let host = start(&stack("address", ""));
