@@ -50,7 +50,8 @@ pub(super) async fn run(settings: &Settings, args: ReleaseArgs) -> Result<Exit, 
         backend.object(&key).await?;
     }
     let ended = end(&holds.alone, settings)?;
-    if let Some(backend) = backend.filter(|_| key.kind != Kind::Hold) {
+    // For a hold as well: that it is gone has not to be believed after a while only.
+    if let Some(backend) = backend {
         backend.release(&key, "cli").await?;
     }
     match args.output {

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::manifest::{Key, Manifest};
+use crate::manifest::{Key, Kind, Manifest};
 
 /// How long a manifest has to be away until that is believed.
 const GRACE: Duration = Duration::from_secs(2);
@@ -34,6 +34,11 @@ impl Absences {
     /// When the next absence will have to be believed.
     pub(super) fn next(&self) -> watch::Receiver<Option<Instant>> {
         self.next.subscribe()
+    }
+
+    /// Puts back nothing of this kind for now.
+    pub(super) fn believe(&mut self, kind: Kind) {
+        self.last.retain(|key, _| key.kind != kind);
     }
 
     /// Puts back what has only just vanished from the files.
@@ -70,7 +75,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::manifest::Kind;
 
     fn container(name: &str) -> (Key, Manifest) {
         let value = json!({
@@ -102,6 +106,16 @@ mod tests {
     async fn what_stays_away_is_given_up() {
         let story: &[(u64, &[&str])] = &[(0, &["api", "web"]), (100, &["api"]), (1500, &["api"]), (2100, &["api"])];
         assert_eq!(in_force(story).await, ["api web", "api web", "api web", "api"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_somebody_has_ended_is_given_up_at_once() {
+        let mut absences = Absences::new();
+        absences.bridge(&mut ["api", "web"].map(container).into());
+        absences.believe(Kind::Container);
+        let mut declared = ["api"].map(container).into();
+        absences.bridge(&mut declared);
+        assert_eq!(declared.len(), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     clock::Clock,
     execute::{self, Hands},
-    manifest::Key,
+    manifest::{Key, Kind},
     observe::{
         engine::{self, Description},
         environment::EnvironmentReader,
@@ -345,6 +345,10 @@ impl Context {
 
     /// A person said: try again.
     pub async fn release(&self, key: &Key) -> Result<(), String> {
+        self.believe_absent_holds().await;
+        if key.kind == Kind::Hold {
+            return Ok(());
+        }
         let object = self.world.reader.get(key).ok_or_else(|| format!("there is no {key}"))?;
         let history = self.world.history(key, object.generation()).released();
         self.keep(key, history).await;

@@ -141,6 +141,12 @@ impl Context {
         self.report(&inner);
     }
 
+    /// Believes at once that holds without a file are over: whoever asks for a release has ended them.
+    pub(super) async fn believe_absent_holds(&self) {
+        self.desired.inner.lock().await.absences.believe(Kind::Hold);
+        self.rescan().await;
+    }
+
     /// Expands plugins again: what was found of their containers has changed.
     pub(super) async fn expand_again(&self) {
         self.apply(&mut *self.desired.inner.lock().await);

@@ -143,10 +143,10 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     let mut plan = Plan { notes: look.notes(), ..Plan::default() };
     let memory = look.memory();
     let wanted = look.render(&desired.config);
-    let standing = Standing::of(desired, memory, &wanted, observed.at);
+    let standing = Standing::of(&look, memory, &wanted);
     match standing {
         Standing::Good(earlier) => {
-            look.bring_about(&mut plan, &desired.config, &wanted, true);
+            look.bring_about(&mut plan, &desired.config, &wanted, Manner { may_prove: true, is_urgent: false });
             // Until it has worked it has not.
             if let Some(rejected) = earlier.filter(|_| !plan.steps.is_empty()) {
                 plan.also_wait(desired.rejection(rejected));
@@ -154,11 +154,16 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
         }
         // The same content as before would fail as before; but what is in force is kept in order.
         Standing::Refused(rejected) => {
+            let is_urgent = look.has_to_go_back(memory, rejected);
             match &memory.good {
                 Some(good) if good.digest() != rejected.config => {
-                    look.bring_about(&mut plan, good, &look.render(good), !rejected.is_no_way_back);
+                    let manner = Manner { may_prove: !rejected.is_no_way_back, is_urgent };
+                    look.bring_about(&mut plan, good, &look.render(good), manner);
                 }
-                _ if rejected.stage == Stage::Proof => look.bring_about(&mut plan, &desired.config, &wanted, false),
+                _ if rejected.stage == Stage::Proof => {
+                    let manner = Manner { may_prove: false, is_urgent };
+                    look.bring_about(&mut plan, &desired.config, &wanted, manner);
+                }
                 _ => {}
             }
             plan.also_wait(desired.rejection(rejected));
@@ -175,14 +180,27 @@ enum Standing<'a> {
     Refused(&'a Rejected),
 }
 
+/// How files are brought into force.
+#[derive(Clone, Copy)]
+struct Manner {
+    /// Whether requests are made to see that they work.
+    may_prove: bool,
+    /// Whether what is in force harms, so that nothing is worth waiting for.
+    is_urgent: bool,
+}
+
 impl<'a> Standing<'a> {
-    fn of(desired: &Desired, memory: &'a Memory, wanted: &Sites, at: Timestamp) -> Self {
+    fn of(look: &Look<'_>, memory: &'a Memory, wanted: &Sites) -> Self {
+        let (desired, at) = (look.desired, look.observed.at);
         let Some(rejected) = memory.rejected.as_ref().filter(|rejected| rejected.config == desired.config.digest()) else {
             return Self::Good(None);
         };
         // A test costs nothing and is repeated as soon as the files are others, by a new certificate perhaps. A proof is
         // made on living traffic: it is repeated only after a pause.
         let is_other = rejected.stage != Stage::Proof && rejected.digest != sites::site::digest(wanted);
+        if look.has_to_go_back(memory, rejected) {
+            return Self::Refused(rejected);
+        }
         if is_other || at >= rejected.retry_at(&desired.healing.backoff) {
             Self::Good(Some(rejected))
         } else {
@@ -230,8 +248,15 @@ impl<'a> Look<'a> {
         )
     }
 
+    /// Whether nginx serves by files that do not work while others are known that did.
+    fn has_to_go_back(&self, memory: &Memory, rejected: &Rejected) -> bool {
+        let is_in_force = memory.loaded.as_ref().is_some_and(|loaded| loaded.digest == rejected.digest);
+        let may_help = |good: &Config| sites::site::digest(&self.render(good)) != rejected.digest;
+        rejected.stage == Stage::Proof && !rejected.is_no_way_back && is_in_force && memory.good.as_ref().is_some_and(may_help)
+    }
+
     /// Makes these files the ones that nginx serves by.
-    fn bring_about(&self, plan: &mut Plan, config: &Config, sites: &Sites, may_prove: bool) {
+    fn bring_about(&self, plan: &mut Plan, config: &Config, sites: &Sites, manner: Manner) {
         let (desired, observed) = (self.desired, self.observed);
         let changes = changes(desired, self.files, sites, self.memory());
         if let Some(file) = &changes.taken {
@@ -254,12 +279,12 @@ impl<'a> Look<'a> {
         let is_known = memory.loaded.as_ref().is_some_and(|loaded| loaded.digest == digest && loaded.instance == *instance);
         let is_loaded = is_known && !observed.is_unloaded;
         let is_proven = memory.proven.as_ref() == Some(&digest);
-        if changes.is_empty() && is_loaded && (is_proven || !may_prove) {
+        if changes.is_empty() && is_loaded && (is_proven || !manner.may_prove) {
             return;
         }
         let why = self.why(&changes, is_loaded, instance);
         if !changes.is_empty() || !is_loaded {
-            if let Some(until) = memory.next_reload(observed.at) {
+            if let Some(until) = memory.next_reload(observed.at).filter(|_| !manner.is_urgent) {
                 plan.also_wait(Wait::ReloadsSpaced { until });
                 return;
             }
