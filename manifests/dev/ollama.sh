@@ -160,7 +160,7 @@ build_server() {
 
 # The server itself makes the model's manifest and layers.
 build_models() {
-  local root=$work/registry i
+  local root=$work/registry manifest i
   mkdir -p "$root"/{srv,etc/nginx/tls,usr/local/bin}
   container=$(docker run -d --network none $server)
   printf 'FROM /tmp/model.gguf\nTEMPLATE "{{ .Prompt }}"\nPARAMETER num_ctx 2048\n' >"$work/Modelfile"
@@ -174,6 +174,10 @@ build_models() {
   docker cp "$container:/root/.ollama/models" - | tar -C "$root/srv" -x
   docker rm -fv "$container" >/dev/null
   container=''
+  # As it is when it is pushed: without the file that it was made from, and so with the digest that it has after a pull.
+  manifest=$root/srv/models/manifests/registry.ollama.ai/library/${model/://}
+  printf %s "$(sed 's/,"from":"[^"]*"//' "$manifest")" >"$manifest.pushed"
+  mv "$manifest.pushed" "$manifest"
   cp "$work"/tls/{certificate,key}.pem "$root/etc/nginx/tls"
   # Without the answer 307 to a host of another name ollama pulls nothing.
   cat >"$root/etc/nginx/nginx.conf" <<'CONF'

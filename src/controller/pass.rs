@@ -28,8 +28,8 @@ use crate::{
 /// nobody checks, and for events that were lost.
 const PROGRESSING: Duration = Duration::from_millis(500);
 
-/// How soon to look again at a file that changed between decision and act.
-const CHANGED: Duration = Duration::from_millis(5);
+/// How soon to look again when the next look decides differently anyhow.
+const AT_ONCE: Duration = Duration::from_millis(5);
 
 /// A pass failed.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +86,13 @@ pub fn error_policy(object: Arc<Object>, error: &Error, ctx: Arc<Context>) -> Ac
     if let Error::Execute { source, .. } = error
         && let execute::Error::File { source: files::Error::Changed { .. }, .. } = **source
     {
-        return Action::requeue(CHANGED);
+        return Action::requeue(AT_ONCE);
+    }
+    // The planner makes the pauses between pulls, and says meanwhile what is wrong and what was probably meant.
+    if let Error::Execute { source, .. } = error
+        && matches!(**source, execute::Error::Model { .. })
+    {
+        return Action::requeue(AT_ONCE);
     }
     let pause = ctx.world.retries.failed(object.key());
     tracing::warn!(object = %object.key(), error = crate::error_chain(error), retry_in = ?pause, "a pass failed");

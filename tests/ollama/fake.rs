@@ -1,0 +1,1 @@
+//! What a real ollama cannot be made to do at will.
