@@ -19,6 +19,7 @@ use crate::{
         API_VERSION, Key,
         status::{ConditionStatus, ConditionType, Status},
     },
+    record::status::PULLING,
     settings::Settings,
     view::ObjectView,
 };
@@ -157,8 +158,16 @@ fn cells(object: &ObjectView, with_kind: bool, now: Timestamp) -> [String; 5] {
         ready.map_or_else(|| "-".to_owned(), |ready| format!("{:?}", ready.status)),
         headline(object),
         ready.map_or_else(|| "-".to_owned(), |ready| age(&ready.last_transition_time, now)),
-        object.summary.clone(),
+        summary(object),
     ]
+}
+
+/// What it is; while something is pulled for it, how far that is.
+fn summary(object: &ObjectView) -> String {
+    match object.status.as_ref().and_then(telling) {
+        Some(condition) if condition.reason == PULLING => condition.message.clone(),
+        Some(_) | None => object.summary.clone(),
+    }
 }
 
 /// `container/web`, as it can be typed.
@@ -246,6 +255,20 @@ mod tests {
             web    False   BackingOff   10m     nginx:1.27   web.yaml:1   2            it exited with 137; next try in 4s
         "#]]
         .assert_eq(&plain(&[fake::web(ConditionStatus::False)], Format::Wide));
+    }
+
+    #[test]
+    fn a_list_says_how_far_a_pull_is() {
+        let mut model = fake::web(ConditionStatus::False);
+        for condition in &mut model.status.as_mut().unwrap().conditions {
+            condition.reason = PULLING.to_owned();
+            condition.message = "pulling gemma3:4b: 37 % of 3.3 GB, 41.0 MB/s, 51s left".to_owned();
+        }
+        expect![[r#"
+            NAME   READY   STATUS    SINCE   SUMMARY
+            web    False   Pulling   10m     pulling gemma3:4b: 37 % of 3.3 GB, 41.0 MB/s, 51s left
+        "#]]
+        .assert_eq(&plain(&[model], Format::Table));
     }
 
     #[test]

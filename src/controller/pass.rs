@@ -257,11 +257,11 @@ impl Context {
                 }
                 Some(error) if is_broken_off(report, step) => {
                     tracing::info!(object = %key, step = %step.action, error, "broken off");
-                    self.record.events.normal(key.clone(), "PullBrokenOff", format!("{}: {error}", step.action));
+                    self.record.events.normal(key.clone(), "PullBrokenOff", error.to_owned());
                 }
                 Some(error) => {
                     tracing::warn!(object = %key, step = %step.action, why = %step.why, error, "failed");
-                    self.record.events.warning(key.clone(), "StepFailed", format!("could not {}: {error}", step.action));
+                    self.record.events.warning(key.clone(), "StepFailed", error.to_owned());
                 }
             }
             if let Some(target) = step.action.container() {
