@@ -2,7 +2,7 @@
 
 use crate::{
     host::{Host, container},
-    stack::{MODEL, host, is_listed, start, transfers, with_own_server},
+    stack::{MODEL, host, is_listed, provider, start, transfers, with_own_server},
 };
 
 const KEY: &str = "OPENAI_API_KEY=sk-proj-1234567890abcdef\n";
@@ -89,4 +89,56 @@ fn another_key_of_the_same_provider_recreates_nobody_who_only_asks_which_one_it_
     host.converges();
     assert_eq!(host.id("asks"), asks);
     assert_ne!(host.id("pays"), pays);
+}
+
+#[test]
+fn a_manifest_that_goes_takes_its_server_along_and_leaves_the_models() {
+    let mut host = start(&[with_own_server("")], "", "0");
+    host.converges();
+    host.delete("default.yaml");
+    host.eventually("nothing is left", |host| host.names().is_empty());
+    host.eventually("the choice is nobody's any more", |host| host.value(".env.computed", "AI_MODEL").is_none());
+    assert!(host.docker("volume ls --quiet --filter name=@models").ends_with("-models"));
+    // It comes and goes while nobody watches.
+    host.stop();
+    host.put(with_own_server(""));
+    host.run();
+    host.converges();
+    assert_eq!((computed(&host).as_str(), transfers(&host).len()), ("ollama ollama/gemma3:4b no key is set", 1));
+    host.stop();
+    host.write(".env", KEY);
+    host.run();
+    host.eventually("nothing is left", |host| host.names().is_empty());
+    host.converges();
+    assert_eq!(computed(&host), "openai openai/gpt-4o-mini OPENAI_API_KEY is set");
+}
+
+#[test]
+fn keys_that_cannot_be_read_change_nothing() {
+    let host = start(&[with_own_server("")], "", "0");
+    host.converges();
+    let (server, before) = (host.id("ollama"), host.read(".env.computed"));
+    host.write(".env", "OPENAI_API_KEY='sk-proj-1234567890\n");
+    host.eventually("it is told", |host| host.holds(MODEL).contains("Degraded: ChoiceUnknown"));
+    host.stays(4, "all stays as it was", |host| host.id("ollama") == server && host.read(".env.computed") == before);
+    assert!(host.state("ollama") == "running" && is_listed(&host));
+    host.write(".env", "");
+    host.converges();
+    assert_eq!(host.id("ollama"), server);
+}
+
+#[test]
+fn a_server_that_becomes_a_container_of_its_own_is_handed_over_with_its_models() {
+    let host = start(&[with_own_server("")], "", "0");
+    host.converges();
+    let volumes = "networks: ['@net']\nvolumes: ['@models:/root/.ollama']";
+    let probe = "probe: {http: {port: 11434, path: /api/version}, interval: 1s}";
+    host.put(container("ollama", &format!("image: mooring-demo/ollama:1\n{volumes}\n{probe}\nallowRecreate: true")));
+    host.put(provider("default", "ollama: {container: ollama}"));
+    host.eventually("it is another one", |host| {
+        host.steps("Container/ollama").iter().any(|step| step.starts_with("StartContainer"))
+    });
+    host.converges();
+    assert!(is_listed(&host));
+    assert_eq!((host.names(), transfers(&host).len()), (vec!["@ollama".to_owned()], 1));
 }
