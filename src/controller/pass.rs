@@ -189,7 +189,9 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
         }
         Some(source) => {
             begun.conclude(PassOutcome::Failed);
-            ctx.decided(object, &plan, Some(&crate::error_chain(&source)), refusal.as_ref());
+            if !is_ours(&source) {
+                ctx.decided(object, &plan, Some(&crate::error_chain(&source)), refusal.as_ref());
+            }
             Err(Error::Execute { key: key.clone(), source: Box::new(source) })
         }
     }
@@ -210,8 +212,11 @@ fn next_look(plan: &Plan, situation: &Situation) -> Option<Duration> {
 
 /// Whether we ended a pull ourselves: it goes on where it was, and nothing has been learnt from it.
 fn is_broken_off(report: &Report, step: &Step) -> bool {
-    let ours = matches!(&report.failure, Some(execute::Error::Model { source, .. }) if source.is_ours());
-    ours && matches!(step.action, plan::Action::Model(_))
+    report.failure.as_ref().is_some_and(is_ours) && matches!(step.action, plan::Action::Model(_))
+}
+
+fn is_ours(failure: &execute::Error) -> bool {
+    matches!(failure, execute::Error::Model { source, .. } if source.is_ours())
 }
 
 impl Context {

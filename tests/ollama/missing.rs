@@ -1,6 +1,6 @@
 //! Models that are not to be had.
 
-use crate::stack::{MODEL, host, is_listed, provider, start, with_own_server};
+use crate::stack::{MODEL, host, is_listed, provider, start, start_registry, transfers, with_own_server};
 
 #[test]
 fn a_wrong_name_is_told_with_the_one_that_was_probably_meant() {
@@ -32,4 +32,19 @@ fn a_server_that_is_not_there_is_reported_with_its_address() {
     host.run();
     let told = "Degraded: ServerDown (no model server answers at http://127.0.0.1:9: ";
     host.eventually("it is told", |host| host.holds(MODEL).contains(told));
+}
+
+#[test]
+fn a_model_that_does_not_fit_onto_the_disk_of_the_server_is_not_pulled() {
+    let mut host = host(&[with_own_server("")], "");
+    start_registry(&host, "8m");
+    host.docker("volume create --opt type=tmpfs --opt device=tmpfs --opt o=size=50m @models");
+    host.run();
+    host.eventually("it is told", |host| {
+        // A fifth more than all of it, less what came until it was clear how much there is.
+        let holds = host.holds(MODEL);
+        holds.contains("Degraded: DiskTooSmall (model gemma3:4b needs 11") && holds.contains(" MB of free space in ")
+    });
+    host.stays(4, "nothing more is pulled", |host| host.count(MODEL, "PullModel") == 1);
+    assert!(transfers(&host).iter().all(|(_, sent)| *sent < 50 << 20), "the disk was not filled: {:?}", transfers(&host));
 }

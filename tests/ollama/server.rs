@@ -23,6 +23,9 @@ fn a_server_is_started_its_model_pulled_and_the_model_answers() {
     let steps = operations(&host, MODEL);
     assert!(steps.first().unwrap().starts_with("CreateVolume @models"), "{steps:?}");
     assert_eq!(steps.last().unwrap(), "PullModel gemma3:4b [done]");
+    let pull = host.audit().into_iter().find(|entry| entry.operation == "PullModel").unwrap();
+    let watched = pull.details["action"]["directory"].as_str().unwrap_or_default().to_owned();
+    assert!(watched.contains("-models/"), "the disk of the volume is watched: {}", pull.details);
     assert_eq!(host.variable("ollama", "OLLAMA_NOPRUNE").as_deref(), Some("1"));
 
     let answer = ask(
