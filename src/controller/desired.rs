@@ -2,7 +2,7 @@
 //!
 //! Four ways to delete everything by mistake are closed here: a file that does
 //! not parse is not a file that is gone, nor is one that has only just vanished
-//! (see [`super::absence`]); a directory that cannot be read is not an empty
+//! (see `super::absence`); a directory that cannot be read is not an empty
 //! one, and an empty one is taken for a missing mount while there is anything
 //! that would have to go with it.
 

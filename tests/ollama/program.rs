@@ -88,6 +88,7 @@ fn a_pull_can_be_watched() {
     watch.kill().unwrap();
     watch.wait().unwrap();
 
+    assert!(lines.last().unwrap().contains("ollama/gemma3:4b answers (98.3 MB, "), "{lines:#?}");
     let percent = |line: &String| line.split_once("pulling gemma3:4b: ")?.1.split_once(" % of 98.3 MB")?.0.parse::<u64>().ok();
     let seen: Vec<u64> = lines.iter().filter_map(percent).collect();
     assert!(seen.len() >= 4 && seen.is_sorted(), "{lines:#?}");
