@@ -69,7 +69,8 @@ pub fn proxy(name: &str, spec: &str) -> (String, String) {
     manifest("Proxy", name, spec)
 }
 
-fn manifest(kind: &str, name: &str, spec: &str) -> (String, String) {
+/// A file with an object of this kind and name.
+pub fn manifest(kind: &str, name: &str, spec: &str) -> (String, String) {
     let mut text = format!("apiVersion: mooring.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec:\n");
     let named =
         if kind == "Container" && !spec.contains("management:") { format!("containerName: '@{name}'\n") } else { String::new() };
