@@ -405,6 +405,8 @@ impl Host {
         remove(&["ps", "-aq", "--filter", &name], &["rm", "-fv"]);
         remove(&["network", "ls", "-q", "--filter", &name], &["network", "rm"]);
         remove(&["volume", "ls", "-q", "--filter", &name], &["volume", "rm"]);
+        // What a Mooring that was killed held.
+        remove(&["volume", "ls", "-q", "--filter", &owner], &["volume", "rm"]);
     }
 
     /// Every step has an intent, which the log has by its nature, and an outcome: the one that was under way when
