@@ -5,7 +5,7 @@
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
 
-demo: ## Run Mooring on a small stack, break it in ten ways, watch it heal
+demo: ## Run Mooring on a small stack, break it in twelve ways, watch it heal
 	@manifests/dev/demo.sh
 
 setup: ## Find or start a Docker Engine and build the images that demo and tests use

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs Mooring on a copy of examples/shop, breaks the stack in ten ways, and shows what Mooring does about each.
+# Runs Mooring on a copy of examples/shop, breaks the stack in twelve ways, and shows what Mooring does about each.
 #
 # Everything it makes is called mooring-demo-* or mooring_demo_*, belongs to the owner `demo`, and is gone afterwards.
 # Exits with 1 when a fault was not corrected within the time limit.
@@ -333,6 +333,64 @@ break_route() {
 # It says so, and what worked before is in force.
 is_refused() { ask get proxy/edge -o json | grep -q RouteFails && answers /api/ 'greeting Hello again'; }
 
+# --- the model ---------------------------------------------------------------
+
+# The registry that ollama knows by name is not to be had here: this is one that answers like it.
+want_model() {
+  fault 'A model is wanted'
+  docker run -d --pull never --name "$prefix-models" --network mooring_demo_network --network-alias registry.ollama.ai \
+    --network-alias blobs.test -e RATE=60m mooring-demo/models:1 >/dev/null
+  sed -e 's/environment: assistant/environment: shop/' -e "s/assistant-ollama/$prefix-ollama/" -e 's,ollama/ollama:latest,mooring-demo/ollama:1,' \
+    -e 's/assistant_models/mooring_demo_models/' -e 's/assistant_network/mooring_demo_network/' \
+    -e 's/^      volume:/      onManualStop: heal\n&/' "$top/examples/model/model.yaml" >"$scratch/model.yaml"
+  shown ask apply -f "$scratch/model.yaml" --desired "$desired"
+  begin=$(now_ms)
+  watch_pull &
+  healed 'model wanted' has_model
+  wait $!
+  show_model
+}
+
+has_model() { docker exec "$prefix-ollama" /bin/ollama list 2>/dev/null | grep -q '^gemma3:4b'; }
+lacks_model() { ! has_model; }
+# What `mooring get` says meanwhile, once a second.
+watch_pull() {
+  local said='' now i
+  for ((i = 0; i < limit; i++)); do
+    now=$(ask get modelprovider/default 2>/dev/null | tail -n 1)
+    [[ $now == "$said" || -z $now ]] || note "  $now"
+    said=$now
+    if has_model; then return; fi
+    sleep 1
+  done
+}
+show_model() {
+  ask wait modelprovider/default --for condition=Ready --timeout "${limit}s" || failures=$((failures + 1))
+  note "chosen: $(grep '^AI_' "$desired/.env.computed" | tr '\n' ' ')"
+  show_record ModelProvider/default
+}
+
+stop_ollama() {
+  local before
+  fault 'ollama is stopped'
+  note 'its manifest says onManualStop: heal; without that, a stop by hand is respected'
+  before=$(started ollama)
+  shown docker stop --time 1 "$prefix-ollama"
+  begin=$(now_ms)
+  healed 'ollama stopped' runs_anew ollama "$before"
+  show_record ModelProvider/default
+}
+
+delete_model() {
+  fault 'The model is deleted'
+  shown docker exec "$prefix-ollama" /bin/ollama rm gemma3:4b 2>/dev/null
+  until_true lacks_model
+  note 'the engine does not tell: it is seen with the next resync, within ten seconds'
+  begin=$(now_ms)
+  healed 'model deleted' has_model
+  show_record ModelProvider/default
+}
+
 # --- before and after --------------------------------------------------------
 
 free_port() {
@@ -351,7 +409,7 @@ sweep() {
   local found
   found=$({
     docker ps -aq --filter "label=dev.mooring.owner=$owner"
-    docker ps -aq --filter "name=^/?$prefix-(postgres|redis|api|web|nginx|stranger)"
+    docker ps -aq --filter "name=^/?$prefix-(postgres|redis|api|web|nginx|stranger|ollama|models)"
   } | sort -u)
   # shellcheck disable=SC2086 # One argument each.
   [[ -z $found ]] || docker rm -fv $found >/dev/null
@@ -400,6 +458,7 @@ main() {
   title 'Engine, images, program'
   eval "$("$here/engine.sh" up | sed 's/^DOCKER_HOST=/export &/')"
   "$here/images.sh"
+  "$here/ollama.sh"
   if [[ -z ${MOORING:-} ]]; then
     note 'building mooring (some minutes the first time) ...'
     cargo build --release --locked --manifest-path "$top/Cargo.toml"
@@ -443,6 +502,9 @@ main() {
   move_api
   edit_site
   break_route
+  want_model
+  stop_ollama
+  delete_model
 
   title 'The audit log'
   audit
