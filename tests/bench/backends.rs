@@ -43,13 +43,7 @@ pub(crate) struct Backends<'a> {
 impl<'a> Backends<'a> {
     /// A network with the backend on it.
     pub(crate) async fn start(engine: &'a Engine) -> Result<Self> {
-        let pool = IpamConfig { subnet: Some(SUBNET.to_owned()), ..IpamConfig::default() };
-        let request = NetworkCreateRequest {
-            name: NETWORK.to_owned(),
-            ipam: Some(Ipam { config: Some(vec![pool]), ..Ipam::default() }),
-            ..NetworkCreateRequest::default()
-        };
-        engine.client.create_network(request).await?;
+        network(engine).await?;
         let backends = Self { engine, at: FIRST, has_stranger: false };
         backends.run(BACKEND, RIGHT, FIRST).await?;
         backends.listens().await?;
@@ -107,6 +101,18 @@ impl<'a> Backends<'a> {
         self.engine.create(name, body).await?;
         self.engine.start(name).await
     }
+}
+
+/// Makes the network.
+pub(crate) async fn network(engine: &Engine) -> Result<()> {
+    let pool = IpamConfig { subnet: Some(SUBNET.to_owned()), ..IpamConfig::default() };
+    let request = NetworkCreateRequest {
+        name: NETWORK.to_owned(),
+        ipam: Some(Ipam { config: Some(vec![pool]), ..Ipam::default() }),
+        ..NetworkCreateRequest::default()
+    };
+    engine.client.create_network(request).await?;
+    Ok(())
 }
 
 fn address(at: u8) -> Ipv4Addr {

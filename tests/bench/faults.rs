@@ -12,6 +12,7 @@ mod child;
 mod containers;
 mod engine;
 mod http;
+mod model;
 mod nginx;
 mod operator;
 mod proxy;
@@ -54,6 +55,8 @@ enum Item {
     Storm,
     /// A hundred reloads under load: requests that failed
     Reloads,
+    /// A model removed from ollama → pulled again
+    Model,
     /// With 50 containers: a resync without drift, idling, starting
     Steady,
     /// With 300 containers: idling
@@ -164,6 +167,9 @@ async fn measure(options: &Options, engine: &Engine) -> Result<Vec<Row>> {
     }
     if options.wants(Item::Reloads) {
         rows.push(sites::reloads(engine, options).await?);
+    }
+    if options.wants(Item::Model) {
+        rows.push(model::removed(engine, options.faults() / 5).await?);
     }
     if options.wants(Item::Steady) {
         rows.extend(steady::steady(engine, options).await?);

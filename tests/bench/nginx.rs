@@ -3,12 +3,10 @@
 use std::{collections::HashMap, fs, net::Ipv4Addr, time::Duration};
 
 use bollard::{
-    container::LogOutput,
-    exec::{CreateExecOptions, StartExecResults},
     models::{ContainerCreateBody, HostConfig},
     query_parameters::LogsOptions,
 };
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use tokio::time::sleep;
 
 use super::{
@@ -60,34 +58,13 @@ impl<'a> Nginx<'a> {
 
     /// `nginx -t` and `nginx -s reload`, as somebody would type them.
     pub(crate) async fn test_and_reload(&self) -> Result<()> {
-        self.exec(&["/usr/sbin/nginx", "-t"]).await?;
-        self.exec(&["/usr/sbin/nginx", "-s", "reload"]).await
+        self.engine.run(self.name, &["/usr/sbin/nginx", "-t"]).await?;
+        self.engine.run(self.name, &["/usr/sbin/nginx", "-s", "reload"]).await
     }
 
     /// The first route.
     pub(crate) fn question(&self) -> Question {
         Question { address: self.address, port: 80, host: "h0.test".to_owned(), path: "/p0/".to_owned() }
-    }
-
-    async fn exec(&self, command: &[&str]) -> Result<()> {
-        let command = command.iter().map(|word| (*word).to_owned()).collect();
-        let options = CreateExecOptions {
-            cmd: Some(command),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            ..CreateExecOptions::default()
-        };
-        let exec = self.engine.client.create_exec(self.name, options).await?;
-        let StartExecResults::Attached { output, .. } = self.engine.client.start_exec(&exec.id, None).await? else {
-            return Err("an exec that was to be waited for was not".into());
-        };
-        let said: Vec<LogOutput> = output.try_collect().await?;
-        match self.engine.client.inspect_exec(&exec.id).await?.exit_code {
-            Some(0) => Ok(()),
-            code => {
-                Err(format!("nginx ended with {code:?}: {}", said.iter().map(ToString::to_string).collect::<String>()).into())
-            }
-        }
     }
 }
 
