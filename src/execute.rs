@@ -63,6 +63,8 @@ pub struct Pass<'a> {
     pub desired: &'a Desired,
     /// The values for a new container.
     pub environments: &'a Environments,
+    /// Whether what the plan goes by has moved since it was looked at.
+    pub is_outdated: &'a (dyn Fn() -> bool + Send + Sync),
 }
 
 /// The values of environments by name, or why there are none.
@@ -193,7 +195,7 @@ async fn perform(hands: &Hands, pass: &Pass<'_>, step: &Step) -> Result<Effect, 
             performed.map_err(|source| Error::File { step: action.to_string(), source })
         }
         Action::Proxy(action) => {
-            let performed = proxy::perform(action, &*hands.engine).await;
+            let performed = proxy::perform(action, &*hands.engine, pass.is_outdated).await;
             performed.map_err(|source| Error::Proxy { step: action.to_string(), source })
         }
         Action::Model(action) => {

@@ -60,10 +60,8 @@ pub struct Context {
     /// The files that say what is wanted.
     pub desired: DesiredState,
     stopping: watch::Sender<bool>,
-    /// Since when each object has not been as declared.
-    faults: Mutex<BTreeMap<Key, Instant>>,
-    /// The notes that are known to have been told, by object.
-    told: Mutex<BTreeMap<Key, BTreeSet<String>>>,
+    /// What was noted of objects since the start.
+    pub(super) noted: Noted,
     /// How far each object has come, and whether another version of it is.
     readiness: Mutex<BTreeMap<Key, (Readiness, bool)>>,
     engine: Mutex<EngineState>,
@@ -135,6 +133,17 @@ pub struct Engines {
     pub execute: Arc<dyn execute::engine::Engine>,
 }
 
+/// What was noted of objects since the start, and is worth nothing after it.
+#[derive(Default)]
+pub(super) struct Noted {
+    /// Since when each object has not been as declared.
+    pub(super) faults: Mutex<BTreeMap<Key, Instant>>,
+    /// When a container that it leads to, or its own, last came, went or moved, by `Proxy`.
+    pub(super) moves: Mutex<BTreeMap<Key, Instant>>,
+    /// The notes that are known to have been told, by object.
+    pub(super) told: Mutex<BTreeMap<Key, BTreeSet<String>>>,
+}
+
 impl Context {
     /// Takes the state directory, opens the record, and reads what is wanted.
     pub async fn open(settings: Settings, engines: Engines, clock: Clock) -> Result<Open, OpenError> {
@@ -193,8 +202,7 @@ impl Context {
             triggers,
             desired,
             stopping,
-            faults: Mutex::default(),
-            told: Mutex::default(),
+            noted: Noted::default(),
             readiness: Mutex::default(),
             engine: Mutex::default(),
             observed: AtomicBool::new(false),
@@ -286,11 +294,17 @@ impl Context {
         }
     }
 
+    /// Whether what a `Proxy` leads to has moved since this moment.
+    pub(super) fn has_moved_since(&self, key: &Key, at: Instant) -> bool {
+        lock(&self.noted.moves).get(key).is_some_and(|moved| *moved > at)
+    }
+
     /// Tells what is to be known of an object, once for as long as it is so.
     fn tell_notes(&self, key: &Key, plan: &Plan) {
         let notes: BTreeMap<String, &'static str> = plan.notes.iter().map(|note| (note.to_string(), note.code())).collect();
         let told: BTreeSet<String> = notes.keys().cloned().collect();
-        let before = if told.is_empty() { lock(&self.told).remove(key) } else { lock(&self.told).insert(key.clone(), told) };
+        let before =
+            if told.is_empty() { lock(&self.noted.told).remove(key) } else { lock(&self.noted.told).insert(key.clone(), told) };
         let before = before.unwrap_or_default();
         for (note, code) in notes.into_iter().filter(|(note, _)| !before.contains(note)) {
             self.record.events.warning(key.clone(), code, note);
@@ -301,19 +315,19 @@ impl Context {
     pub(super) fn fault_since(&self, key: &Key, plan: &Plan, mark: Option<Mark>) -> Option<Instant> {
         if !plan.withheld.is_empty() {
             // The time in which we were told to do nothing is not ours.
-            lock(&self.faults).remove(key);
+            lock(&self.noted.faults).remove(key);
             return None;
         }
         if plan.is_converged() {
             return None;
         }
         let first = mark.map_or_else(Instant::now, |mark| mark.first);
-        Some(*lock(&self.faults).entry(key.clone()).or_insert(first))
+        Some(*lock(&self.noted.faults).entry(key.clone()).or_insert(first))
     }
 
     /// The object is as declared.
     pub(super) fn corrected(&self, key: &Key) {
-        if let Some(since) = lock(&self.faults).remove(key) {
+        if let Some(since) = lock(&self.noted.faults).remove(key) {
             self.record.metrics.correction(key.kind, since.elapsed());
         }
     }
@@ -382,8 +396,9 @@ impl Context {
         self.desired.forget(key).await;
         lock(&self.world.histories).remove(key);
         lock(&self.world.resolved).remove(key);
-        lock(&self.faults).remove(key);
-        lock(&self.told).remove(key);
+        lock(&self.noted.faults).remove(key);
+        lock(&self.noted.told).remove(key);
+        lock(&self.noted.moves).remove(key);
         lock(&self.readiness).remove(key);
         self.record.status.forget(key);
         if let Err(error) = self.record.history.forget(key).await {

@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use super::{Context, triggers::Mark, world::lock};
 use crate::{
     execute::{self, Pass, Report, execute, files},
-    manifest::Key,
+    manifest::{Key, Kind},
     observe::engine,
-    plan::{self, Plan, Situation, Step, Wait},
+    plan::{self, Plan, Situation, Step, Wait, proxy::ProxyAction},
     record::{
         journal::{Actor, PassId},
         pass::PassOutcome,
@@ -141,7 +141,8 @@ pub enum Looked {
 pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) -> Result<Looked, Error> {
     let key = object.key();
     let begun = ctx.record.metrics.pass(key.kind);
-    let not_before = mark.map_or_else(Instant::now, |mark| mark.last);
+    let looked = Instant::now();
+    let not_before = mark.map_or(looked, |mark| mark.last);
     let (desired, refusal) = ctx.world.resolve(object);
     ctx.refused(object, refusal.as_ref());
     let Some(desired) = desired else {
@@ -178,6 +179,7 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
         generation: object.generation(),
         desired: &desired,
         environments: &seen.environments,
+        is_outdated: &|| ctx.has_moved_since(key, looked),
     };
     let report = execute(&ctx.hands, &pass, &plan).await;
     ctx.acted(object, &report, fault).await?;
@@ -185,6 +187,11 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
         None => {
             begun.conclude(PassOutcome::Acted);
             ctx.settle(object, &desired, &seen.situation, &plan).await?;
+            Ok(Looked::Acted)
+        }
+        // Nothing has been learnt, and there is something else to do already.
+        Some(execute::Error::Proxy { source: execute::proxy::Error::Outdated, .. }) => {
+            begun.conclude(PassOutcome::Acted);
             Ok(Looked::Acted)
         }
         Some(source) => {
@@ -210,13 +217,18 @@ fn next_look(plan: &Plan, situation: &Situation) -> Option<Duration> {
     }
 }
 
-/// Whether we ended a pull ourselves: it goes on where it was, and nothing has been learnt from it.
+/// Whether we ended a pull or a proof ourselves, so that nothing has been learnt from it.
 fn is_broken_off(report: &Report, step: &Step) -> bool {
-    report.failure.as_ref().is_some_and(is_ours) && matches!(step.action, plan::Action::Model(_))
+    let may_be = matches!(step.action, plan::Action::Model(_) | plan::Action::Proxy(ProxyAction::ProveRoutes { .. }));
+    may_be && report.failure.as_ref().is_some_and(is_ours)
 }
 
 fn is_ours(failure: &execute::Error) -> bool {
-    matches!(failure, execute::Error::Model { source, .. } if source.is_ours())
+    match failure {
+        execute::Error::Model { source, .. } => source.is_ours(),
+        execute::Error::Proxy { source, .. } => matches!(source, execute::proxy::Error::Outdated),
+        _ => false,
+    }
 }
 
 impl Context {
@@ -262,7 +274,9 @@ impl Context {
                 }
                 Some(error) if is_broken_off(report, step) => {
                     tracing::info!(object = %key, step = %step.action, error, "broken off");
-                    self.record.events.normal(key.clone(), "PullBrokenOff", error.to_owned());
+                    if key.kind == Kind::ModelProvider {
+                        self.record.events.normal(key.clone(), "PullBrokenOff", error.to_owned());
+                    }
                 }
                 Some(error) => {
                     tracing::warn!(object = %key, step = %step.action, why = %step.why, error, "failed");

@@ -73,10 +73,20 @@ pub enum Error {
     /// nginx does not do what its files say.
     #[error("{0}")]
     Unproven(String),
+    /// What was to be proven is not what should be any more.
+    #[error("broken off: a backend has moved meanwhile")]
+    Outdated,
 }
 
-/// Performs `action`.
-pub async fn perform(action: &ProxyAction, engine: &dyn Engine) -> Result<Effect, Error> {
+/// Between two looks whether a proof is still worth having.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Performs `action`. A proof ends when `is_outdated`: where nobody is any more, nginx waits for seconds.
+pub async fn perform(
+    action: &ProxyAction,
+    engine: &dyn Engine,
+    is_outdated: &(dyn Fn() -> bool + Sync),
+) -> Result<Effect, Error> {
     match action {
         ProxyAction::TestSites { change, nginx } => stage::test(change, nginx, engine).await,
         ProxyAction::SwapSites { change } => {
@@ -101,7 +111,17 @@ pub async fn perform(action: &ProxyAction, engine: &dyn Engine) -> Result<Effect
                 Ok(()) | Err(_) => Ok(Effect::Done),
             }
         }
-        ProxyAction::ProveRoutes { proof, .. } => prove::prove(proof).await.map_err(Error::Unproven),
+        ProxyAction::ProveRoutes { proof, .. } => {
+            let outdated = async {
+                while !is_outdated() {
+                    tokio::time::sleep(LOOK).await;
+                }
+            };
+            tokio::select! {
+                proven = prove::prove(proof) => proven.map_err(Error::Unproven),
+                () = outdated => Err(Error::Outdated),
+            }
+        }
     }
 }
 

@@ -20,6 +20,8 @@ use super::Result;
 
 /// What takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Somebody who waits for the right answer asks anew after this: where nobody is any more, nginx itself waits for seconds.
+const IMPATIENCE: Duration = Duration::from_millis(200);
 /// Between two requests of one who asks all the time.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -63,9 +65,9 @@ impl Question {
     pub(crate) async fn until(&self, within: Duration, is_right: impl Fn(&Answer) -> bool) -> Result<Instant> {
         let begun = Instant::now();
         loop {
-            let asked = self.ask().await;
+            let asked = timeout(IMPATIENCE, self.exchange()).await;
             match asked {
-                Ok(answer) if is_right(&answer) => return Ok(Instant::now()),
+                Ok(Ok(answer)) if is_right(&answer) => return Ok(Instant::now()),
                 last if begun.elapsed() > within => return Err(format!("{self:?}: never answered right; last {last:?}").into()),
                 _ => sleep(Duration::from_millis(1)).await,
             }
