@@ -12,6 +12,7 @@ setup: ## Find or start a Docker Engine and build the images that demo and tests
 	@manifests/dev/engine.sh up
 	@manifests/dev/images.sh
 	@manifests/dev/nginx.sh
+	@manifests/dev/ollama.sh
 
 test: setup ## Run all tests, those against the real engine included
 	cargo test --locked --all-features

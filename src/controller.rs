@@ -9,6 +9,7 @@ mod absence;
 mod context;
 pub mod desired;
 pub mod events;
+mod found;
 mod holds;
 pub mod instance;
 pub mod lease;

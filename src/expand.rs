@@ -19,7 +19,7 @@ use std::{
     sync::Arc,
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use findings::Finding;
@@ -33,7 +33,7 @@ use crate::{
 pub const EXTENDED_BY_ANNOTATION: &str = "mooring.dev/extended-by";
 
 /// A container of a plugin that Compose has made, as it was seen.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Found {
     /// The service on Compose's label.
     pub service: String,

@@ -1,7 +1,7 @@
 //! What a pass has at hand, and what outlives it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{
         Arc, Mutex,
@@ -18,6 +18,7 @@ use tokio::{
 use super::{
     Triggers,
     desired::DesiredState,
+    found,
     instance::{self, Instance},
     lease,
     retries::Retries,
@@ -61,6 +62,8 @@ pub struct Context {
     stopping: watch::Sender<bool>,
     /// Since when each object has not been as declared.
     faults: Mutex<BTreeMap<Key, Instant>>,
+    /// The notes that are known to have been told, by object.
+    told: Mutex<BTreeMap<Key, BTreeSet<String>>>,
     /// How far each object has come, and whether another version of it is.
     readiness: Mutex<BTreeMap<Key, (Readiness, bool)>>,
     engine: Mutex<EngineState>,
@@ -165,7 +168,7 @@ impl Context {
             owners: Mutex::default(),
             holds: Mutex::default(),
             expansion: Mutex::default(),
-            found: Mutex::default(),
+            found: Mutex::new(found::load(&settings.state)),
             latest: Mutex::default(),
             clock,
             fingerprints,
@@ -191,6 +194,7 @@ impl Context {
             desired,
             stopping,
             faults: Mutex::default(),
+            told: Mutex::default(),
             readiness: Mutex::default(),
             engine: Mutex::default(),
             observed: AtomicBool::new(false),
@@ -264,9 +268,7 @@ impl Context {
     /// Reports a decision: conditions, and events where they changed for the worse.
     pub(super) fn decided(&self, object: &Object, plan: &Plan, failure: Option<&str>, refusal: Option<&resolve::Error>) {
         let key = object.key();
-        for note in &plan.notes {
-            self.record.events.warning(key.clone(), note.code(), note.to_string());
-        }
+        self.tell_notes(key, plan);
         let refusal = refusal.map(ToString::to_string).or_else(|| self.desired.problem_of(key));
         let findings = Findings { generation: object.generation(), plan, failure, refusal: refusal.as_deref() };
         let previous = self.record.status.get(key).unwrap_or_default();
@@ -281,6 +283,17 @@ impl Context {
         }
         if let (true, Some(Wait::CrashLoop { .. })) = (news, &plan.wait) {
             self.record.metrics.crash_loop(key.kind);
+        }
+    }
+
+    /// Tells what is to be known of an object, once for as long as it is so.
+    fn tell_notes(&self, key: &Key, plan: &Plan) {
+        let notes: BTreeMap<String, &'static str> = plan.notes.iter().map(|note| (note.to_string(), note.code())).collect();
+        let told: BTreeSet<String> = notes.keys().cloned().collect();
+        let before = if told.is_empty() { lock(&self.told).remove(key) } else { lock(&self.told).insert(key.clone(), told) };
+        let before = before.unwrap_or_default();
+        for (note, code) in notes.into_iter().filter(|(note, _)| !before.contains(note)) {
+            self.record.events.warning(key.clone(), code, note);
         }
     }
 
@@ -370,6 +383,7 @@ impl Context {
         lock(&self.world.histories).remove(key);
         lock(&self.world.resolved).remove(key);
         lock(&self.faults).remove(key);
+        lock(&self.told).remove(key);
         lock(&self.readiness).remove(key);
         self.record.status.forget(key);
         if let Err(error) = self.record.history.forget(key).await {

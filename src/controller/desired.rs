@@ -141,6 +141,11 @@ impl Context {
         self.report(&inner);
     }
 
+    /// Whether a file of a plugin has vanished a moment ago, and may have to be given up in another one.
+    pub(super) async fn has_absent_plugin_files(&self) -> bool {
+        self.desired.inner.lock().await.plugins.has_absent()
+    }
+
     /// Believes at once that holds without a file are over: whoever asks for a release has ended them.
     pub(super) async fn believe_absent_holds(&self) {
         self.desired.inner.lock().await.absences.believe(Kind::Hold);

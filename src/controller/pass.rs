@@ -28,8 +28,8 @@ use crate::{
 /// nobody checks, and for events that were lost.
 const PROGRESSING: Duration = Duration::from_millis(500);
 
-/// How soon to look again at a file that changed between decision and act.
-const CHANGED: Duration = Duration::from_millis(5);
+/// How soon to look again when the next look decides differently anyhow.
+const AT_ONCE: Duration = Duration::from_millis(5);
 
 /// A pass failed.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +86,13 @@ pub fn error_policy(object: Arc<Object>, error: &Error, ctx: Arc<Context>) -> Ac
     if let Error::Execute { source, .. } = error
         && let execute::Error::File { source: files::Error::Changed { .. }, .. } = **source
     {
-        return Action::requeue(CHANGED);
+        return Action::requeue(AT_ONCE);
+    }
+    // The planner makes the pauses between pulls, and says meanwhile what is wrong and what was probably meant.
+    if let Error::Execute { source, .. } = error
+        && matches!(**source, execute::Error::Model { .. })
+    {
+        return Action::requeue(AT_ONCE);
     }
     let pause = ctx.world.retries.failed(object.key());
     tracing::warn!(object = %object.key(), error = crate::error_chain(error), retry_in = ?pause, "a pass failed");
@@ -183,7 +189,9 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
         }
         Some(source) => {
             begun.conclude(PassOutcome::Failed);
-            ctx.decided(object, &plan, Some(&crate::error_chain(&source)), refusal.as_ref());
+            if !is_ours(&source) {
+                ctx.decided(object, &plan, Some(&crate::error_chain(&source)), refusal.as_ref());
+            }
             Err(Error::Execute { key: key.clone(), source: Box::new(source) })
         }
     }
@@ -204,8 +212,11 @@ fn next_look(plan: &Plan, situation: &Situation) -> Option<Duration> {
 
 /// Whether we ended a pull ourselves: it goes on where it was, and nothing has been learnt from it.
 fn is_broken_off(report: &Report, step: &Step) -> bool {
-    let ours = matches!(&report.failure, Some(execute::Error::Model { source, .. }) if source.is_ours());
-    ours && matches!(step.action, plan::Action::Model(_))
+    report.failure.as_ref().is_some_and(is_ours) && matches!(step.action, plan::Action::Model(_))
+}
+
+fn is_ours(failure: &execute::Error) -> bool {
+    matches!(failure, execute::Error::Model { source, .. } if source.is_ours())
 }
 
 impl Context {
@@ -251,11 +262,11 @@ impl Context {
                 }
                 Some(error) if is_broken_off(report, step) => {
                     tracing::info!(object = %key, step = %step.action, error, "broken off");
-                    self.record.events.normal(key.clone(), "PullBrokenOff", format!("{}: {error}", step.action));
+                    self.record.events.normal(key.clone(), "PullBrokenOff", error.to_owned());
                 }
                 Some(error) => {
                     tracing::warn!(object = %key, step = %step.action, why = %step.why, error, "failed");
-                    self.record.events.warning(key.clone(), "StepFailed", format!("could not {}: {error}", step.action));
+                    self.record.events.warning(key.clone(), "StepFailed", error.to_owned());
                 }
             }
             if let Some(target) = step.action.container() {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    Context,
+    Context, found,
     world::{World, lock},
 };
 use crate::{
@@ -65,7 +65,7 @@ pub fn expand(
     plugins: &mut Plugins,
     found: &BTreeMap<Key, Vec<Found>>,
 ) -> Expansion {
-    plugins.read(wanted(&declared, directory));
+    plugins.read(wanted(&declared, directory), Instant::now().into_std());
     expand::expand(declared, &plugins.readings(), found)
 }
 
@@ -160,7 +160,7 @@ impl World {
     /// Looks for the containers of all plugins; whether that is news.
     pub(super) async fn find_all(&self) -> bool {
         let expanded = Arc::clone(&lock(&self.expansion));
-        let mut all = BTreeMap::new();
+        let mut all = lock(&self.found).clone();
         for (key, reading) in &expanded.plugins.readings() {
             let manifest = self.reader.manifest(key);
             let Some(Manifest::Plugin(plugin)) = manifest.as_deref() else { continue };
@@ -192,12 +192,13 @@ impl Context {
 
     /// A plugin's containers were looked for: expands again when they are not those that were known.
     pub(super) async fn found(&self, key: &Key, found: &[Found]) {
-        let is_news = {
-            let mut known = lock(&self.world.found);
-            let before = if found.is_empty() { known.remove(key) } else { known.insert(key.clone(), found.to_vec()) };
-            before.unwrap_or_default() != found
-        };
+        // Compose may be making it anew. One that is gone for good takes its `Plugin` along.
+        if found.is_empty() {
+            return;
+        }
+        let is_news = lock(&self.world.found).insert(key.clone(), found.to_vec()).is_none_or(|before| before != found);
         if is_news {
+            found::save(&self.world.settings.state, &lock(&self.world.found));
             self.expand_again().await;
         }
     }
@@ -215,7 +216,12 @@ pub(super) async fn watch(ctx: Arc<Context>) {
                     if look.is_none() { break; }
                     ctx.rescan().await;
                 }
-                _ = again.tick() => if self::directories(&ctx) != directories { break },
+                _ = again.tick() => {
+                    if ctx.has_absent_plugin_files().await {
+                        ctx.rescan().await;
+                    }
+                    if self::directories(&ctx) != directories { break }
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ use futures::{StreamExt, stream, stream::BoxStream};
 
 use super::{
     context::Engines,
+    found,
     operator::{list_audit, list_events, view},
     retries::Retries,
     world::World,
@@ -86,7 +87,7 @@ impl Preview {
             owners: Mutex::default(),
             holds: Mutex::default(),
             expansion: Mutex::default(),
-            found: Mutex::default(),
+            found: Mutex::new(found::load(&settings.state)),
             latest: Mutex::default(),
             clock,
             fingerprints,

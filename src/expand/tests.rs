@@ -1,4 +1,4 @@
-use std::{fmt::Write as _, path::Path};
+use std::{fmt::Write as _, path::Path, time::Instant};
 
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ fn readings(stack: &BTreeMap<Key, Manifest>) -> BTreeMap<Key, Arc<Reading>> {
         Some((key.clone(), Wanted { place, names: names.map(|(name, value)| (name.to_owned(), value.to_owned())).into() }))
     });
     let mut plugins = Plugins::default();
-    plugins.read(wanted.collect());
+    plugins.read(wanted.collect(), Instant::now());
     assert_eq!(plugins.problems(), []);
     plugins.readings()
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    container::Healing,
+    container::{Healing, OnManualStop},
     quantity::{Duration, IntOrString},
     status::Status,
 };
@@ -173,6 +173,9 @@ pub struct OllamaContainer {
     /// Published ports, as in a `Container`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<String>,
+    /// What a `docker stop` by a person means, as in a `Container`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_manual_stop: OnManualStop,
 }
 
 fn ollama() -> String {

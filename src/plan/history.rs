@@ -174,7 +174,9 @@ impl History {
                 return self;
             }
             Action::Model(ModelAction::PullModel { model, .. }) => {
-                self.failed_model = failure.map(|reason| self.model_failed(model, reason, at));
+                // Which step it was is known here, and its error begins with that.
+                let reason = failure.map(|reason| reason.strip_prefix(&format!("could not {}: ", step.action)).unwrap_or(reason));
+                self.failed_model = reason.map(|reason| self.model_failed(model, reason, at));
                 return self;
             }
         };

@@ -142,7 +142,12 @@ fn own_container(object: &Object, run: &OllamaContainer, spec: &ModelProviderSpe
         depends_on: Vec::new(),
         probe: Some(probe()),
         // Models are what its volume holds, and they stay.
-        policy: Policy { allow_recreate: true, allow_remove: true, healing: spec.healing.clone(), ..Policy::default() },
+        policy: Policy {
+            on_manual_stop: run.on_manual_stop,
+            allow_recreate: true,
+            allow_remove: true,
+            healing: spec.healing.clone(),
+        },
     })
 }
 

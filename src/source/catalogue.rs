@@ -18,7 +18,7 @@ use std::{
 
 pub use merge::merge;
 pub use stored::Error;
-pub(in crate::source) use stored::replace;
+pub(crate) use stored::replace;
 
 use super::{directory::Scan, parse::Located, problem::Problem};
 use crate::manifest::{Key, Manifest};

@@ -18,6 +18,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,8 @@ const OTHER_FRAGMENTS: [&str; 4] =
     ["docker-compose.plugin.yaml", "compose_fragment.yml", "compose_fragment.yaml", "compose.plugin.yml"];
 /// The file that switches a plugin off.
 const DISABLED: &str = ".disabled";
+/// How long a file has to be away until that is believed.
+const GRACE: Duration = Duration::from_secs(2);
 /// Where files for nginx are.
 const SNIPPETS: [&str; 2] = ["", "nginx"];
 
@@ -90,6 +93,8 @@ pub struct Plugins {
     known: BTreeMap<Key, Known>,
     problems: Vec<Problem>,
     broken: BTreeMap<Key, String>,
+    /// Since when which files are away.
+    away: BTreeMap<(Key, String), Instant>,
     /// Whether what is kept on disk is older than this.
     is_changed: bool,
 }
@@ -104,14 +109,20 @@ struct Known {
 
 impl Plugins {
     /// Reads these plugins as they are now, and forgets all others.
-    pub fn read(&mut self, wanted: BTreeMap<Key, Wanted>) {
+    pub fn read(&mut self, wanted: BTreeMap<Key, Wanted>, now: Instant) {
         self.problems.clear();
         self.broken.clear();
         let before = std::mem::take(&mut self.known);
+        self.away.retain(|(key, _), _| wanted.contains_key(key));
         self.is_changed |= before.keys().any(|key| !wanted.contains_key(key));
         for (key, wanted) in wanted {
             let known = before.get(&key);
-            match look(&wanted, known) {
+            let bridge = |texts: &mut Texts| {
+                if let Some(known) = known {
+                    bridge(&mut self.away, &key, (texts, &known.texts), now);
+                }
+            };
+            match look(&wanted, known, bridge) {
                 Ok(now) => {
                     self.is_changed |= known.is_none_or(|known| known.texts != now.texts);
                     self.known.insert(key, now);
@@ -150,6 +161,12 @@ impl Plugins {
         &self.problems
     }
 
+    /// Whether a file has vanished so lately that it still counts.
+    #[must_use]
+    pub fn has_absent(&self) -> bool {
+        !self.away.is_empty()
+    }
+
     /// Whether there is a plugin that could never be understood: nobody knows what would be missed without it.
     #[must_use]
     pub fn has_unknown(&self) -> bool {
@@ -170,7 +187,7 @@ impl Plugins {
 }
 
 /// What a plugin says now.
-fn look(wanted: &Wanted, known: Option<&Known>) -> Result<Known, Vec<Problem>> {
+fn look(wanted: &Wanted, known: Option<&Known>, bridge: impl FnOnce(&mut Texts)) -> Result<Known, Vec<Problem>> {
     let directory = match &wanted.place {
         Place::Directory(directory) => directory,
         Place::Inline(value) => {
@@ -179,11 +196,25 @@ fn look(wanted: &Wanted, known: Option<&Known>) -> Result<Known, Vec<Problem>> {
             return understood(Arc::new(texts), wanted, Path::new(""));
         }
     };
-    let texts = texts(directory)?;
+    let mut texts = texts(directory)?;
+    bridge(&mut texts);
     match known {
         Some(known) if *known.texts == texts && known.wanted.as_ref() == Some(wanted) => Ok(known.clone()),
         _ => understood(Arc::new(texts), wanted, directory),
     }
+}
+
+/// Puts back the files that have only just vanished: editors save by renaming away and writing anew, and without its
+/// Compose file a plugin would be another one.
+fn bridge(away: &mut BTreeMap<(Key, String), Instant>, key: &Key, (texts, before): (&mut Texts, &Texts), now: Instant) {
+    away.retain(|(of, name), _| of != key || !texts.files.contains_key(name));
+    for (name, text) in &before.files {
+        let is_away = !texts.files.contains_key(name);
+        if is_away && now < *away.entry((key.clone(), name.clone())).or_insert(now) + GRACE {
+            texts.files.insert(name.clone(), text.clone());
+        }
+    }
+    away.retain(|(of, name), _| of != key || texts.files.contains_key(name));
 }
 
 /// The texts of a plugin's files.

@@ -18,12 +18,12 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{OWNER, Result};
+use super::{OWNER, Result, backends::NETWORK};
 
 /// Where the engine listens.
 pub(crate) const SOCKET: &str = "/var/run/docker.sock";
 /// On the containers that are mended by hand.
-const BY_HAND: &str = "dev.mooring.bench";
+pub(crate) const BY_HAND: &str = "dev.mooring.bench";
 /// What takes longer is lost.
 const LOST: Duration = Duration::from_mins(1);
 
@@ -160,6 +160,7 @@ impl Engine {
             let _ = self.remove(&id).await;
         });
         removals.buffer_unordered(8).collect::<()>().await;
+        let _ = self.client.remove_network(NETWORK).await;
         Ok(())
     }
 

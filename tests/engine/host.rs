@@ -70,7 +70,8 @@ pub fn proxy(name: &str, spec: &str) -> (String, String) {
     manifest("Proxy", name, spec)
 }
 
-fn manifest(kind: &str, name: &str, spec: &str) -> (String, String) {
+/// A file with an object of this kind and name.
+pub fn manifest(kind: &str, name: &str, spec: &str) -> (String, String) {
     let mut text = format!("apiVersion: mooring.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec:\n");
     let named =
         if kind == "Container" && !spec.contains("management:") { format!("containerName: '@{name}'\n") } else { String::new() };
@@ -425,6 +426,8 @@ impl Host {
         remove(&["ps", "-aq", "--filter", &name], &["rm", "-fv"]);
         remove(&["network", "ls", "-q", "--filter", &name], &["network", "rm"]);
         remove(&["volume", "ls", "-q", "--filter", &name], &["volume", "rm"]);
+        // What a Mooring that was killed held.
+        remove(&["volume", "ls", "-q", "--filter", &owner], &["volume", "rm"]);
     }
 
     /// Every step has an intent, which the log has by its nature, and an outcome: the one that was under way when

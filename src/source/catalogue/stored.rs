@@ -124,7 +124,7 @@ impl Catalogue {
 }
 
 /// After a crash at any point, the old file or the new one is there, whole.
-pub(in crate::source) fn replace(state: &Path, name: &str, stored: &impl Serialize) -> io::Result<()> {
+pub(crate) fn replace(state: &Path, name: &str, stored: &impl Serialize) -> io::Result<()> {
     // Made with mode 0600: manifests may have passwords in them.
     let mut file = tempfile::Builder::new().prefix(&format!(".{name}")).tempfile_in(state)?;
     let mut writer = io::BufWriter::new(file.as_file_mut());

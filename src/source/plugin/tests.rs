@@ -21,7 +21,7 @@ fn wanted(directory: PathBuf) -> Wanted {
 /// What is understood of a fixture, or what is wrong with it.
 fn story(name: &str) -> String {
     let mut plugins = Plugins::default();
-    plugins.read([(key(name), wanted(fixture(name)))].into());
+    plugins.read([(key(name), wanted(fixture(name)))].into(), Instant::now());
     let Some(reading) = plugins.readings().remove(&key(name)) else {
         let root = format!("{}/", fixture("").display()).replace("//", "/");
         return plugins.problems().iter().map(|problem| format!("{problem}\n").replace(&root, "")).collect();
@@ -287,7 +287,7 @@ fn the_manifests_that_mooring_brings_are_good() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/plugins");
     let names = ["ai", "claw", "mux", "notify"];
     let mut plugins = Plugins::default();
-    plugins.read(names.map(|name| (key(name), wanted(root.join(name)))).into());
+    plugins.read(names.map(|name| (key(name), wanted(root.join(name)))).into(), Instant::now());
     assert_eq!(plugins.problems(), []);
     let ports: Vec<_> = plugins.readings().values().map(|reading| reading.manifest.port).collect();
     assert_eq!(ports, [Some(3709), Some(3710), Some(3711), Some(3052)]);
@@ -305,7 +305,8 @@ fn copy(name: &str) -> tempfile::TempDir {
 #[test]
 fn a_broken_file_keeps_what_was_said_before_over_a_restart_as_well() {
     let (directory, state) = (copy("notify"), tempfile::tempdir().unwrap());
-    let read = |plugins: &mut Plugins| plugins.read([(key("notify"), wanted(directory.path().to_owned()))].into());
+    let read =
+        |plugins: &mut Plugins| plugins.read([(key("notify"), wanted(directory.path().to_owned()))].into(), Instant::now());
     let port = |plugins: &Plugins| plugins.readings().get(&key("notify")).and_then(|reading| reading.manifest.port);
     let mut plugins = Plugins::load(state.path()).unwrap();
     read(&mut plugins);
@@ -324,17 +325,37 @@ fn a_broken_file_keeps_what_was_said_before_over_a_restart_as_well() {
     // A directory that is gone is a missing mount until its Plugin goes, too.
     drop(directory);
     let gone = wanted(PathBuf::from("/nonexistent/notify"));
-    plugins.read([(key("notify"), gone)].into());
+    plugins.read([(key("notify"), gone)].into(), Instant::now());
     assert_eq!((port(&plugins), plugins.broken().len()), (Some(3052), 1));
-    plugins.read(BTreeMap::new());
+    plugins.read(BTreeMap::new(), Instant::now());
     assert_eq!((port(&plugins), plugins.broken().len()), (None, 0));
 }
 
 #[test]
 fn a_plugin_that_was_never_understood_is_known_to_be_unknown() {
     let mut plugins = Plugins::default();
-    plugins.read([(key("broken"), wanted(fixture("broken")))].into());
+    plugins.read([(key("broken"), wanted(fixture("broken")))].into(), Instant::now());
     assert!(plugins.has_unknown());
+}
+
+#[test]
+fn a_compose_file_that_vanishes_is_given_up_when_it_has_been_away_for_two_seconds() {
+    let directory = copy("notify");
+    let (file, aside) = (directory.path().join(FRAGMENT), directory.path().join("aside"));
+    let (mut plugins, begun) = (Plugins::default(), Instant::now());
+    let mut has_it_after = |millis: u64| {
+        let now = begun + Duration::from_millis(millis);
+        plugins.read([(key("notify"), wanted(directory.path().to_owned()))].into(), now);
+        (plugins.readings()[&key("notify")].fragment.is_some(), plugins.has_absent())
+    };
+    assert_eq!(has_it_after(0), (true, false));
+    fs::rename(&file, &aside).unwrap();
+    assert_eq!(has_it_after(100), (true, true));
+    fs::rename(&aside, &file).unwrap();
+    assert_eq!(has_it_after(600), (true, false), "it is back");
+    fs::remove_file(&file).unwrap();
+    assert_eq!([1000, 2900].map(&mut has_it_after), [(true, true); 2]);
+    assert_eq!([3000, 3100].map(&mut has_it_after), [(false, false); 2]);
 }
 
 #[test]
@@ -345,7 +366,7 @@ fn a_mended_file_counts_at_once() {
         [("{", None), (r#"{"name": "notify", "port": 1}"#, Some(1)), (r#"{"name": "notify", "port": 2}"#, Some(2))]
     {
         fs::write(directory.path().join(MANIFEST), text).unwrap();
-        plugins.read([(key("notify"), wanted(directory.path().to_owned()))].into());
+        plugins.read([(key("notify"), wanted(directory.path().to_owned()))].into(), Instant::now());
         let now = plugins.readings().get(&key("notify")).and_then(|reading| reading.manifest.port);
         assert_eq!(now, port);
     }
