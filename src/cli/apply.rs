@@ -129,14 +129,15 @@ fn write(placed: &[Placed], directory: &DesiredDirectory) -> Result<(), Error> {
 
 /// What would be done, as far as anybody can tell: the files are right or wrong without that.
 async fn planned(settings: &Settings, placed: &[Placed], applied: &[Applied]) -> Option<Vec<PlanView>> {
-    let is_new = |key: &Key| applied.iter().any(|Applied { changed, .. }| changed.object == *key && changed.is_change());
+    // What is not among them is what their plugins would lead to.
+    let is_same = |key: &Key| applied.iter().any(|Applied { changed, .. }| changed.object == *key && !changed.is_change());
     let texts: Vec<&[u8]> = placed.iter().map(|placed| placed.input.bytes.as_slice()).collect();
     if !applied.iter().any(|applied| applied.changed.is_change()) {
         return Some(Vec::new());
     }
     let plans = async { Backend::any(settings).await?.plans_if(texts.join(&b"\n---\n"[..])).await };
     match output::patiently("looking at everything", plans).await {
-        Ok(plans) => Some(plans.into_iter().filter(|plan| is_new(&plan.key)).collect()),
+        Ok(plans) => Some(plans.into_iter().filter(|plan| !is_same(&plan.key)).collect()),
         Err(error) => {
             output::note(&format!("what would be done cannot be said: {}", output::printable(&crate::error_chain(&error))));
             None

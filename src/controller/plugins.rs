@@ -36,14 +36,26 @@ const SETTLE: Duration = Duration::from_millis(50);
 const SETTLE_CAP: Duration = Duration::from_millis(250);
 
 /// What became of all plugins when they were last expanded.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Expanded {
     /// What became of each that could be understood.
     pub reports: BTreeMap<Key, Report>,
-    /// What each of them says.
-    pub readings: BTreeMap<Key, Arc<Reading>>,
-    /// Why the others could not be.
-    pub broken: BTreeMap<Key, String>,
+    /// What each of them says, and why others could not be understood.
+    pub plugins: Plugins,
+    /// What was declared of the objects to which plugins have added something.
+    originals: BTreeMap<Key, Manifest>,
+}
+
+impl Expanded {
+    /// What was declared, given what is wanted: without all that plugins have brought along.
+    #[must_use]
+    pub fn declared(&self, mut wanted: BTreeMap<Key, Manifest>) -> BTreeMap<Key, Manifest> {
+        for key in self.reports.values().flat_map(|report| &report.objects) {
+            wanted.remove(key);
+        }
+        wanted.extend(self.originals.clone());
+        wanted
+    }
 }
 
 /// Reads the plugins among what is declared, and expands them.
@@ -97,9 +109,14 @@ impl World {
     /// What is wanted, plugins expanded.
     pub fn expanded(&self, declared: BTreeMap<Key, Manifest>, plugins: &mut Plugins) -> BTreeMap<Key, Manifest> {
         let found = lock(&self.found).clone();
+        // What plugins can add something to; of the rest nobody needs a second copy.
+        let can_be_extended = |key: &Key| matches!(key.kind, Kind::Environment | Kind::Proxy);
+        let extendable = declared.iter().filter(|(key, _)| can_be_extended(key));
+        let mut originals: BTreeMap<Key, Manifest> = extendable.map(|(key, manifest)| (key.clone(), manifest.clone())).collect();
         let Expansion { manifests, reports } = expand(declared, &self.settings.desired, plugins, &found);
-        let expanded = Expanded { reports, readings: plugins.readings(), broken: plugins.broken().clone() };
-        *lock(&self.expansion) = Arc::new(expanded);
+        let extended: BTreeSet<&Key> = reports.values().flat_map(|report| &report.extended).collect();
+        originals.retain(|key, _| extended.contains(key));
+        *lock(&self.expansion) = Arc::new(Expanded { reports, plugins: plugins.clone(), originals });
         manifests
     }
 
@@ -108,10 +125,10 @@ impl World {
         let expanded = Arc::clone(&lock(&self.expansion));
         let at = self.clock.now();
         let Some(report) = expanded.reports.get(&desired.key) else {
-            let unreadable = expanded.broken.get(&desired.key).cloned();
+            let unreadable = expanded.plugins.broken().get(&desired.key).cloned();
             return Ok(Observed { at, unreadable, findings: BTreeSet::new(), down: Vec::new(), found: Vec::new() });
         };
-        let found = match expanded.readings.get(&desired.key) {
+        let found = match expanded.plugins.reading(&desired.key) {
             Some(reading) => self.found(&desired.spec, reading, not_before).await?,
             None => Vec::new(),
         };
@@ -144,7 +161,7 @@ impl World {
     pub(super) async fn find_all(&self) -> bool {
         let expanded = Arc::clone(&lock(&self.expansion));
         let mut all = lock(&self.found).clone();
-        for (key, reading) in &expanded.readings {
+        for (key, reading) in &expanded.plugins.readings() {
             let manifest = self.reader.manifest(key);
             let Some(Manifest::Plugin(plugin)) = manifest.as_deref() else { continue };
             if let Ok(found) = self.found(&plugin.spec, reading, Instant::now()).await
@@ -166,9 +183,10 @@ impl Context {
             tracing::error!(error = crate::error_chain(&error), "what plugins last said could not be kept");
         }
         let now = Arc::clone(&lock(&self.world.expansion));
-        let is_news =
-            |key: &&Key| before.reports.get(*key) != now.reports.get(*key) || before.broken.get(*key) != now.broken.get(*key);
-        now.reports.keys().chain(now.broken.keys()).filter(is_news).for_each(|key| self.triggers.trigger(key));
+        let is_news = |key: &&Key| {
+            before.reports.get(*key) != now.reports.get(*key) || before.plugins.broken().get(*key) != plugins.broken().get(*key)
+        };
+        now.reports.keys().chain(plugins.broken().keys()).filter(is_news).for_each(|key| self.triggers.trigger(key));
         manifests
     }
 

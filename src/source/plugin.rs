@@ -88,7 +88,7 @@ struct Texts {
 }
 
 /// All plugins, and what is wrong with them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Plugins {
     known: BTreeMap<Key, Known>,
     problems: Vec<Problem>,
@@ -103,7 +103,7 @@ pub struct Plugins {
 #[derive(Clone, Debug)]
 struct Known {
     wanted: Option<Wanted>,
-    texts: Texts,
+    texts: Arc<Texts>,
     reading: Arc<Reading>,
 }
 
@@ -133,7 +133,7 @@ impl Plugins {
                     self.problems.extend(problems);
                     // The texts are the same, but the names in them may stand for something else by now.
                     if let Some(known) = known {
-                        let again = understood(known.texts.clone(), &wanted, Path::new(""));
+                        let again = understood(Arc::clone(&known.texts), &wanted, Path::new(""));
                         let last = again.ok().or_else(|| known.wanted.is_some().then(|| known.clone()));
                         self.known.extend(last.map(|last| (key, last)));
                     }
@@ -147,6 +147,12 @@ impl Plugins {
     #[must_use]
     pub fn readings(&self) -> BTreeMap<Key, Arc<Reading>> {
         self.known.iter().map(|(key, known)| (key.clone(), Arc::clone(&known.reading))).collect()
+    }
+
+    /// What this plugin says, if it could ever be understood.
+    #[must_use]
+    pub fn reading(&self, key: &Key) -> Option<&Arc<Reading>> {
+        self.known.get(key).map(|known| &known.reading)
     }
 
     /// Everything that is wrong with any file now.
@@ -187,14 +193,14 @@ fn look(wanted: &Wanted, known: Option<&Known>, bridge: impl FnOnce(&mut Texts))
         Place::Inline(value) => {
             let text = value.to_string();
             let texts = Texts { files: [(MANIFEST.to_owned(), text)].into(), is_disabled: false };
-            return understood(texts, wanted, Path::new(""));
+            return understood(Arc::new(texts), wanted, Path::new(""));
         }
     };
     let mut texts = texts(directory)?;
     bridge(&mut texts);
     match known {
-        Some(known) if known.texts == texts && known.wanted.as_ref() == Some(wanted) => Ok(known.clone()),
-        _ => understood(texts, wanted, directory),
+        Some(known) if *known.texts == texts && known.wanted.as_ref() == Some(wanted) => Ok(known.clone()),
+        _ => understood(Arc::new(texts), wanted, directory),
     }
 }
 
@@ -263,7 +269,7 @@ fn read_text(path: &Path) -> io::Result<String> {
 }
 
 /// What a plugin's texts say, or everything that is wrong with them.
-fn understood(texts: Texts, wanted: &Wanted, directory: &Path) -> Result<Known, Vec<Problem>> {
+fn understood(texts: Arc<Texts>, wanted: &Wanted, directory: &Path) -> Result<Known, Vec<Problem>> {
     let names = |name: &str| wanted.names.get(name).cloned();
     let text = texts.files.get(MANIFEST).map(String::as_str).unwrap_or_default();
     let manifest = manifest(&directory.join(MANIFEST), text);

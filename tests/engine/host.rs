@@ -30,6 +30,7 @@ use mooring::{
         journal::{AuditEntry, AuditFilter},
     },
     settings::{Mode, Settings},
+    source::parse::parse_file,
     view::PlanView,
 };
 use tokio::{runtime::Runtime, task::JoinHandle};
@@ -216,6 +217,26 @@ impl Host {
     /// What would be done for an object now.
     pub fn plans(&self, key: &str) -> Vec<PlanView> {
         self.runtime.block_on(self.context().world.plans(Some(&key.parse().unwrap()))).unwrap_or_default()
+    }
+
+    /// What would be done if this file, made by [`container`] or the like, were declared; a line for each step and wait.
+    pub fn would(&self, (_, text): (String, String)) -> Vec<String> {
+        let text = text.replace('@', &format!("{}-", self.name));
+        let manifests = parse_file(Path::new("given"), text.as_bytes()).unwrap();
+        let plans = self.runtime.block_on(self.context().world.plans_if(manifests)).unwrap();
+        let told = plans.iter().flat_map(|PlanView { key, steps, wait, .. }| {
+            let steps = steps.iter().map(|step| {
+                let target = step.target.rsplit('/').next().unwrap_or_default();
+                format!("{} {target}", step.operation)
+            });
+            let waits = wait.iter().map(|wait| format!("waits: {}", wait.code));
+            let mut told: Vec<_> = steps.chain(waits).collect();
+            if told.is_empty() {
+                told.push("nothing".to_owned());
+            }
+            told.into_iter().map(move |line| self.shortened(&format!("{key}: {line}")))
+        });
+        told.collect()
     }
 
     // Files

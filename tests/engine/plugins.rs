@@ -84,6 +84,68 @@ fn enabling_a_plugin_brings_its_secrets_before_the_first_start_of_its_container(
 }
 
 #[test]
+fn what_a_plugin_would_lead_to_is_told_and_not_done() {
+    let mut host = host(&[("claw", CLAW)]);
+    host.run();
+    host.converges();
+    let wanted = plugin("claw", "  image: mooring-demo/web:1\n");
+    let would = host.would(wanted.clone());
+    assert_eq!(
+        would,
+        [
+            "Plugin/claw: waits: WaitingForDependency",
+            "Environment/shop: WriteSecrets .env.secrets",
+            "Container/claw: waits: MissingVariable"
+        ]
+    );
+    assert_eq!((host.state("shop_claw").as_str(), host.read("shop/.env.secrets").as_str()), ("absent", ""));
+    assert!(host.plans("Container/claw").is_empty(), "nobody has declared it");
+
+    host.put(wanted.clone());
+    host.eventually("it runs and is healthy", |host| host.state("shop_claw") == "running healthy");
+    host.converges();
+    assert_eq!(host.would(wanted), ["Plugin/claw: nothing"]);
+    let would = host.would(plugin("claw", "  image: mooring-demo/web:2\n"));
+    assert!(would.contains(&"Container/claw: CreateContainer @shop_claw.next".to_owned()), "{would:?}");
+    let would = host.would(plugin("claw", "  image: mooring-demo/web:1\n  enabled: false\n"));
+    assert_eq!(
+        would,
+        [
+            "Plugin/claw: nothing",
+            "Environment/shop: nothing",
+            "Container/claw: StopContainer @shop_claw",
+            "Container/claw: RemoveContainer @shop_claw"
+        ]
+    );
+    host.stays(1, "it runs all the same", |host| host.state("shop_claw") == "running healthy");
+    assert_eq!(host.count("Container/claw", "CreateContainer"), 1);
+}
+
+#[test]
+fn a_plugin_whose_files_are_away_for_a_second_loses_nothing() {
+    let mut host = host(&[("claw", CLAW)]);
+    host.put(plugin("claw", "  image: mooring-demo/web:1\n"));
+    host.run();
+    host.eventually("it runs and is healthy", |host| host.state("shop_claw") == "running healthy");
+    host.converges();
+    let (id, started, steps) = (host.id("shop_claw"), host.started("shop_claw"), host.audit().len());
+    let text = host.read("claw.yaml");
+    // Its own manifest, as an editor has it that renames the file away; then the plugin's whole directory.
+    host.delete("claw.yaml");
+    host.stays(1, "what it has expanded into is wanted", |host| !host.plans("Container/claw").is_empty());
+    host.write("claw.yaml", &text);
+    fs::rename(host.path("plugins/claw"), host.path("plugins/away")).unwrap();
+    host.eventually("it is told", |host| host.holds("Plugin/claw").contains("Degraded: InvalidManifest"));
+    fs::rename(host.path("plugins/away"), host.path("plugins/claw")).unwrap();
+    host.eventually("it is well", |host| host.holds("Plugin/claw") == "Ready: AsDeclared (it is as declared)");
+    host.stays(3, "nothing is done", |host| host.audit().len() == steps);
+    assert_eq!((host.id("shop_claw"), host.started("shop_claw")), (id, started));
+    // Away for good, it goes.
+    host.delete("claw.yaml");
+    host.eventually("its container is gone", |host| host.state("shop_claw") == "absent");
+}
+
+#[test]
 fn a_broken_plugin_does_not_vanish_when_mooring_starts() {
     let mut host = host(&[("claw", CLAW)]);
     host.put(plugin("claw", "  image: mooring-demo/web:1\n"));

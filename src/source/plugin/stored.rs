@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{Key, Known, Plugins, Texts};
@@ -51,7 +52,7 @@ impl Plugins {
         };
         let stored: Vec<(Key, Texts)> = serde_json::from_slice(&text).map_err(|source| Error::Damaged { path, source })?;
         // They are understood when it is known what the names in them stand for.
-        let known = |texts| Known { wanted: None, texts, reading: std::sync::Arc::default() };
+        let known = |texts| Known { wanted: None, texts: Arc::new(texts), reading: Arc::default() };
         Ok(Self { known: stored.into_iter().map(|(key, texts)| (key, known(texts))).collect(), ..Self::default() })
     }
 
@@ -60,7 +61,7 @@ impl Plugins {
         if !self.is_changed {
             return Ok(());
         }
-        let stored: Vec<_> = self.known.iter().map(|(key, known)| (key, &known.texts)).collect();
+        let stored: Vec<_> = self.known.iter().map(|(key, known)| (key, &*known.texts)).collect();
         replace(state, FILE, &stored).map_err(|source| Error::Write { path: state.join(FILE), source })?;
         self.is_changed = false;
         Ok(())
