@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::{
     Error, Exit, apply,
@@ -131,6 +132,9 @@ fn somebody() -> Option<String> {
     ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()))
 }
 
+/// The longest name of an object.
+const MAX_NAME: usize = 63;
+
 /// The same target is held by the same file, so that holding again moves the end.
 fn hold_name(target: &Target) -> String {
     let name = match target {
@@ -138,8 +142,12 @@ fn hold_name(target: &Target) -> String {
         Target::Kind(kind) => kind.plural().to_owned(),
         Target::Object(key) => name(key).replace('/', "-"),
     };
-    // A name has 63 letters at most; whatever is cut off is told by the targets.
-    name.chars().take(63).collect()
+    if name.len() <= MAX_NAME {
+        return name;
+    }
+    // What is cut off still tells two apart.
+    let digest = hex::encode(Sha256::digest(&name));
+    format!("{}-{}", &name[..MAX_NAME - 9], &digest[..8])
 }
 
 fn document(name: &str, target: &Target, until: Timestamp, reason: &str, by: Option<&str>) -> String {
@@ -156,6 +164,12 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
+
+    #[test]
+    fn two_long_names_that_begin_alike_are_held_by_two_files() {
+        let long = |end: &str| hold_name(&Target::Object(Key::new(Kind::Container, &format!("{}{end}", "a".repeat(60)))));
+        assert_eq!((long("b").len(), long("b") == long("b"), long("b") == long("c")), (63, true, false));
+    }
 
     fn now() -> Timestamp {
         "2026-11-21T12:00:00.5Z".parse().unwrap()

@@ -13,9 +13,10 @@ use super::{
     selection,
 };
 use crate::{
-    manifest::{Key, Kind, Manifest, hold::Target},
+    manifest::{EXPANDED_FROM_ANNOTATION, Key, Kind, Manifest, hold::Target},
     settings::Settings,
     source::parse::Located,
+    view::ObjectView,
 };
 
 /// Let Mooring try again with an object that it gave up or leaves alone, and end the hold on it
@@ -39,16 +40,16 @@ pub(super) struct ReleaseArgs {
 pub(super) async fn run(settings: &Settings, args: ReleaseArgs) -> Result<Exit, Error> {
     let key = selection::one(&args.object)?;
     let directory = DesiredDirectory::read(&settings.desired);
-    let holds = directory.as_ref().map(|directory| Holds::on(&key, directory)).unwrap_or_default();
+    let on = |parent| directory.as_ref().map(|directory| Holds::on(&key, parent, directory)).unwrap_or_default();
     // Asked first, so that a slip of the finger is answered with the right name.
-    let backend = match Backend::running(settings).await {
-        Ok(backend) => Some(backend),
-        Err(Error::Client(client::Error::NoOperator { .. })) if !holds.alone.is_empty() => None,
+    let (backend, holds) = match Backend::running(settings).await {
+        Ok(backend) => {
+            let parent = expanded_from(&backend.object(&key).await?);
+            (Some(backend), on(parent.as_ref()))
+        }
+        Err(Error::Client(client::Error::NoOperator { .. })) if !on(None).alone.is_empty() => (None, on(None)),
         Err(error) => return Err(error),
     };
-    if let Some(backend) = &backend {
-        backend.object(&key).await?;
-    }
     let ended = end(&holds.alone, settings)?;
     // For a hold as well: that it is gone has not to be believed after a while only.
     if let Some(backend) = backend {
@@ -72,6 +73,11 @@ pub(super) async fn run(settings: &Settings, args: ReleaseArgs) -> Result<Exit, 
     Ok(Exit::Good)
 }
 
+/// The plugin that an object comes from.
+fn expanded_from(object: &ObjectView) -> Option<Key> {
+    object.manifest.as_ref()?.pointer("/metadata/annotations")?.get(EXPANDED_FROM_ANNOTATION)?.as_str()?.parse().ok()
+}
+
 /// The holds on an object.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Holds {
@@ -82,14 +88,15 @@ struct Holds {
 }
 
 impl Holds {
-    fn on(key: &Key, directory: &DesiredDirectory) -> Self {
+    /// Those on an object, or on the plugin that it comes from.
+    fn on(key: &Key, parent: Option<&Key>, directory: &DesiredDirectory) -> Self {
         let mut holds = Self::default();
         for Located { manifest, .. } in directory.manifests() {
             let Manifest::Hold(hold) = manifest else { continue };
             let targets: Vec<Target> = hold.spec.targets.iter().filter_map(|target| target.parse().ok()).collect();
             if manifest.key() == *key || targets == [Target::Object(key.clone())] {
                 holds.alone.push(manifest.key());
-            } else if targets.iter().any(|target| target.covers(key)) {
+            } else if targets.iter().any(|target| target.covers(key) || parent.is_some_and(|parent| target.covers(parent))) {
                 holds.shared.push(manifest.key());
             }
         }
@@ -129,13 +136,25 @@ mod tests {
             let located = parse_located(&file, text.as_bytes()).unwrap();
             (file, Arc::new(FileReading::Parsed(located)))
         };
-        let files =
-            [hold("web", "ctr/web"), hold("two", "container/web, container/api"), hold("every", "all"), hold("api", "ctr/api")];
+        let files = [
+            hold("web", "ctr/web"),
+            hold("two", "container/web, container/api"),
+            hold("every", "all"),
+            hold("api", "ctr/api"),
+            hold("plugin", "plugin/claw"),
+        ];
         let directory = DesiredDirectory::of(Scan { files: files.into() });
         let key = |name| Key::new(Kind::Hold, name);
-        let on = |object: &str| Holds::on(&object.parse().unwrap(), &directory);
+        let on = |object: &str| Holds::on(&object.parse().unwrap(), None, &directory);
         assert_eq!(on("container/web"), Holds { alone: vec![key("web")], shared: vec![key("every"), key("two")] });
         assert_eq!(on("hold/every"), Holds { alone: vec![key("every")], shared: Vec::new() });
+        let (made, plugin) = ("container/made".parse().unwrap(), "plugin/claw".parse().unwrap());
+        let of_plugin = Holds::on(&made, Some(&plugin), &directory);
+        assert_eq!(
+            of_plugin,
+            Holds { alone: Vec::new(), shared: vec![key("every"), key("plugin")] },
+            "it holds all of the plugin"
+        );
         assert_eq!(on("env/shop"), Holds { alone: Vec::new(), shared: vec![key("every")] });
     }
 }
