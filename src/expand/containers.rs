@@ -78,13 +78,14 @@ pub(super) fn service_on<'a>(labels: &'a BTreeMap<String, String>, spec: &Plugin
     is_its.then_some(service.as_str())
 }
 
-/// The port that a plugin serves: as its container was seen to, as Compose makes it, as its manifest says, as nginx is told.
+/// The port that a plugin serves: as its own `Plugin` tells it, as its container was seen to, as Compose makes it, as its manifest says, as nginx is told.
 pub(super) fn port_of(plugin: &Plugin<'_>) -> Option<u16> {
     let written = written_service(plugin).filter(|_| plugin.image().is_none());
     let proxied = || plugin.reading.snippets.iter().flat_map(|snippet| &snippet.backends).find_map(|(_, port)| *port);
     let seen = plugin.found.iter().find(|found| plugin.found.len() == 1 || is_named_after(&found.service, plugin));
     let seen = seen.filter(|_| plugin.image().is_none()).and_then(|found| found.port);
-    seen.or_else(|| written?.port()).or(plugin.reading.manifest.port).or_else(proxied)
+    let told = plugin.spec.variables.get("PORT").filter(|_| plugin.image().is_some()).and_then(|port| port.0.parse().ok());
+    told.or(seen).or_else(|| written?.port()).or(plugin.reading.manifest.port).or_else(proxied)
 }
 
 /// The path that answers when the plugin is well.

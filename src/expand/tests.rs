@@ -108,6 +108,15 @@ fn findings(expansion: &Expansion, plugin: &str) -> String {
 }
 
 #[test]
+fn a_port_that_the_plugin_is_told_is_the_one_that_is_probed() {
+    let stack = stack(&[("claw", json!({"image": "claw:1", "variables": {"PORT": 8080}}))]);
+    let expansion = expanded(&stack);
+    let Manifest::Container(claw) = &expansion.manifests[&Key::new(Kind::Container, "claw")] else { panic!() };
+    assert_eq!(claw.spec.probe.as_ref().unwrap().http.as_ref().unwrap().port, 8080);
+    assert_eq!(claw.spec.environment["SERVICE_PORT"].0, "8080");
+}
+
+#[test]
 fn a_plugin_with_an_image_becomes_a_container_of_our_own() {
     let route = json!({"proxy": "edge", "host": "api.example.test"});
     let stack = stack(&[
