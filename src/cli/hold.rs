@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn two_long_names_that_begin_alike_are_held_by_two_files() {
-        let long = |end: &str| hold_name(&Target::Object(Key::new(Kind::Container, &format!("{}{end}", "a".repeat(60)))));
+        let long = |end: &str| hold_name(&Target::Object(Key::new(Kind::Container, format!("{}{end}", "a".repeat(60)))));
         assert_eq!((long("b").len(), long("b") == long("b"), long("b") == long("c")), (63, true, false));
     }
 
