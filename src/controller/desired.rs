@@ -182,10 +182,8 @@ impl Context {
         self.record.metrics.manifests_refused(problems.len());
         let mut refused = catalogue.retained();
         for (key, reason) in plugins.broken() {
-            let reason = match plugins.is_known(key) {
-                true => format!("the last good version stays in force: {reason}"),
-                false => reason.clone(),
-            };
+            let reason =
+                if plugins.is_known(key) { format!("the last good version stays in force: {reason}") } else { reason.clone() };
             refused.entry(key.clone()).or_insert(reason);
         }
         let homeless: Vec<String> =

@@ -151,15 +151,15 @@ impl History {
         }
         let Self { manual_stop, seen_ready, good_image, choice, proxy, .. } = self;
         let proxy = proxy.map(|memory| Box::new(memory.without_refusal()));
-        Self { generation, manual_stop, seen_ready, good_image, choice, proxy, ..Self::default() }
+        Self { generation, manual_stop, choice, seen_ready, good_image, proxy, ..Self::default() }
     }
 
     /// The memory after a person said: try again.
     #[must_use]
     pub fn released(self) -> Self {
-        let Self { generation, seen_ready, good_image, choice, proxy, .. } = self;
+        let Self { generation, choice, seen_ready, good_image, proxy, .. } = self;
         let proxy = proxy.map(|memory| Box::new(memory.without_refusal()));
-        Self { generation, seen_ready, good_image, choice, proxy, ..Self::default() }
+        Self { generation, choice, seen_ready, good_image, proxy, ..Self::default() }
     }
 
     /// The memory after a step was taken, successfully or not.

@@ -174,6 +174,7 @@ fn by_address_replicas_share_a_group_and_one_without_an_address_has_the_page() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one route with everything, and the whole file it gives")]
 fn everything_that_a_route_can_say_is_written() {
     let route = json!({
         "host": "api.test", "path": "/claw.v1/", "to": {"container": "api", "port": 3710, "tls": true}, "stripPath": true,
