@@ -264,3 +264,31 @@ async fn one(resolver: &TokioResolver, name: &str) -> Result<Answer, NetError> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(server: SocketAddr, inside: Option<Inside>) -> Question {
+        let names = Addresses::from([("one".to_owned(), ["10.0.0.2".to_owned()].into())]);
+        Question { server, timeout: Duration::from_millis(300), inside, names, failures: 0 }
+    }
+
+    #[tokio::test]
+    async fn a_process_that_is_none_of_the_containers_lends_nobody_its_network() {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let inside = Inside { container: "0123456789abcdef".repeat(4), pid };
+        let refused = ask(&question(([127, 0, 0, 11], 53).into(), Some(inside))).await;
+        assert!(matches!(refused, Err(Error::Stranger { pid: said }) if said == pid), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn of_a_server_that_does_not_answer_nothing_is_said() {
+        // It takes the question, and that is all.
+        let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let begun = Instant::now();
+        let answers = ask(&question(silent.local_addr().unwrap(), None)).await;
+        assert!(matches!(answers, Err(Error::Silent(_))), "{answers:?}");
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    }
+}
