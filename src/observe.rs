@@ -5,6 +5,7 @@
 //! instant; nothing is looked up while planning.
 
 pub mod container;
+pub mod dns;
 pub mod docker;
 pub mod engine;
 pub mod environment;

@@ -213,6 +213,36 @@ pub enum Note {
         /// The backend.
         container: String,
     },
+    /// The DNS that nginx asks does not find a backend that runs.
+    NameNotFound {
+        /// The hosts that lead there.
+        hosts: String,
+        /// The backend.
+        backend: String,
+        /// The name that was asked for.
+        name: String,
+        /// Who was asked.
+        server: String,
+        /// What it said.
+        said: String,
+        /// Where the engine knows the backend to be.
+        known: String,
+    },
+    /// The DNS that nginx asks leads elsewhere than to the backend.
+    NameElsewhere {
+        /// The hosts that lead there.
+        hosts: String,
+        /// The backend.
+        backend: String,
+        /// The name that was asked for.
+        name: String,
+        /// Who was asked.
+        server: String,
+        /// The addresses in its answer that are none of the backend's.
+        strange: String,
+        /// Where the engine knows the backend to be.
+        known: String,
+    },
     /// A host is served without TLS, although it should have it.
     NoCertificate {
         /// The host.
@@ -241,6 +271,8 @@ impl Note {
             Self::SourcesDisagree { .. } => "SourcesDisagree",
             Self::Leftover { .. } => "Leftover",
             Self::NoSharedNetwork { .. } => "NoSharedNetwork",
+            Self::NameNotFound { .. } => "NameNotFound",
+            Self::NameElsewhere { .. } => "NameElsewhere",
             Self::NoCertificate { .. } => "NoCertificate",
             Self::HandEditKept { .. } => "HandEditKept",
             Self::HoldsNothing(_) => "HoldsNothing",
@@ -251,7 +283,11 @@ impl Note {
     /// Whether something does not work until a person has mended it.
     #[must_use]
     pub fn is_defect(&self) -> bool {
-        matches!(self, Self::Plugin(finding) if finding.is_defect())
+        match self {
+            Self::NameNotFound { .. } | Self::NameElsewhere { .. } => true,
+            Self::Plugin(finding) => finding.is_defect(),
+            _ => false,
+        }
     }
 }
 
@@ -270,6 +306,14 @@ impl fmt::Display for Note {
             }
             Self::Leftover { container } => write!(f, "container {container} is a leftover that is not removed by itself"),
             Self::NoSharedNetwork { container } => write!(f, "{container} runs on no network that nginx is on"),
+            Self::NameNotFound { hosts, backend, name, server, said, known } => write!(
+                f,
+                "{hosts}: nginx does not find {backend} by its name: asked for {name}, {server} says {said}; it runs at {known}"
+            ),
+            Self::NameElsewhere { hosts, backend, name, server, strange, known } => write!(
+                f,
+                "{hosts}: nginx finds somebody else by the name of {backend}: asked for {name}, {server} says {strange}; it runs at {known}"
+            ),
             Self::NoCertificate { host, reason } => write!(f, "{host} is served without TLS: {reason}"),
             Self::HandEditKept { file } => write!(f, "{file} has been edited by hand and is kept so; it is followed no more"),
             Self::HoldsNothing(hold::Unmatched { target, nearest }) => {

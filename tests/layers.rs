@@ -11,6 +11,8 @@ use std::{
 /// A word that gives an outside thing away, and the modules that may use it.
 const LAYERS: &[(&str, &[&str])] = &[
     ("bollard::", &["observe", "execute"]),
+    ("hickory_resolver::", &["observe"]),
+    ("nix::sched", &["observe"]),
     ("sqlx::", &["record"]),
     ("axum::", &["http"]),
     ("clap::", &["cli"]),

@@ -30,11 +30,12 @@ use crate::{
     execute::{self, Hands},
     manifest::{Key, Kind},
     observe::{
+        dns::Names,
         engine::{self, Description},
         environment::EnvironmentReader,
         evidence::Evidence,
         ollama::pulls::Pulls,
-        probe::Probes,
+        probe::{OnChange, Probes},
         snapshot::{Snapshot, Snapshots},
     },
     plan::{self, History, Plan, Situation, Wait, container::Readiness, history::ManualStop},
@@ -160,7 +161,7 @@ impl Context {
         let (reader, writer) = store::store();
         let (triggers, queue) = Triggers::new();
         let triggers = Arc::new(triggers);
-        let on_change = {
+        let on_change: OnChange = {
             let triggers = Arc::clone(&triggers);
             Arc::new(move |key: &Key| triggers.trigger(key))
         };
@@ -168,6 +169,7 @@ impl Context {
         let world = World {
             snapshots: Snapshots::new(Arc::clone(&engines.observe), clock),
             retries: Retries::default(),
+            names: Some(Names::new(Arc::clone(&on_change), settings.resync)),
             probes: Some(Probes::new(Arc::clone(&engines.observe), on_change)),
             files: EnvironmentReader::new(fingerprints.clone(), settings.state.clone()),
             evidence: Arc::clone(&evidence),

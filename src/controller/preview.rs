@@ -79,6 +79,7 @@ impl Preview {
             snapshots: Snapshots::new(Arc::clone(&engines.observe), clock),
             retries: Retries::default(),
             probes: None,
+            names: None,
             files: EnvironmentReader::new(fingerprints.clone(), settings.state.clone()),
             evidence: Arc::default(),
             pulls: Pulls::default(),

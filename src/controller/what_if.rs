@@ -72,6 +72,7 @@ impl World {
             snapshots: Snapshots::new(Arc::clone(self.snapshots.engine()), self.clock),
             // They would begin to ask as the new manifest says.
             probes: None,
+            names: None,
             fingerprints: self.fingerprints.clone(),
             files: self.files.clone(),
             evidence: Arc::clone(&self.evidence),

@@ -20,6 +20,7 @@ use crate::{
     manifest::{Key, Kind, Manifest},
     observe::{
         container::Lens,
+        dns::Names,
         engine,
         environment::{EnvironmentReader, RunningContainer},
         evidence::Evidence,
@@ -52,6 +53,8 @@ pub struct World {
     pub retries: Retries,
     /// Our own checks; none when we only have a look.
     pub probes: Option<Probes>,
+    /// What names lead to; nothing when we only have a look.
+    pub names: Option<Names>,
     /// For public names of values.
     pub fingerprints: FingerprintKey,
     /// The `.env` files.

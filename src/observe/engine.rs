@@ -127,6 +127,10 @@ pub struct Inspected {
     pub stop_signal: Option<String>,
     /// What it sees of this host: paths there, and inside.
     pub mounts: Vec<(String, String)>,
+    /// Its main process, as the engine's host numbers it, while it runs.
+    pub pid: Option<i32>,
+    /// What it was asked to be called, besides its own name, by network.
+    pub aliases: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Something that happened on the engine.

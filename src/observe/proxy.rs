@@ -3,7 +3,9 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
@@ -11,6 +13,7 @@ use super::{
     file::Directory,
 };
 use crate::{
+    manifest::proxy::Resolver,
     plan::{
         Target,
         container::{Readiness, State},
@@ -152,5 +155,43 @@ pub fn backend(containers: &[(&Listed, Readiness)], networks: Option<&BTreeSet<S
         listed.networks.iter().filter(|(network, _)| shared(network)).find_map(|(_, address)| address.clone())
     };
     let addresses: BTreeSet<String> = chosen.filter_map(|(listed, _)| address(listed)).collect();
-    Backend { is_apart: addresses.is_empty() && !running.is_empty(), addresses, readiness }
+    // The network's DNS knows every one that has an address, a paused one as well.
+    let shared = |network: &String| networks.is_none_or(|networks| networks.contains(network));
+    let attached = containers.iter().flat_map(|(listed, _)| &listed.networks).filter(|(network, _)| shared(network));
+    let places = attached.filter_map(|(_, address)| address.clone()).collect();
+    Backend { is_apart: addresses.is_empty() && !running.is_empty(), addresses, places, name: None, readiness }
+}
+
+/// The server that nginx asks for names, if it is given as an address.
+#[must_use]
+pub fn server(resolver: &Resolver) -> Option<SocketAddr> {
+    let address = resolver.address.parse().ok();
+    let plain = || resolver.address.trim_matches(['[', ']']).parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, 53));
+    address.or_else(plain)
+}
+
+/// The engine's own server, which knows containers.
+pub const ENGINES_OWN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 11));
+
+/// The name by which the engine's DNS leads to these containers, if it is another one than `supposed`: one that all of
+/// them have, or else that of the first.
+#[must_use]
+pub fn name(
+    supposed: &str,
+    object: &str,
+    containers: &[(&Listed, Arc<Inspected>)],
+    networks: &BTreeSet<String>,
+) -> Option<String> {
+    let of = |(listed, inspected): &(&Listed, Arc<Inspected>)| -> BTreeSet<String> {
+        let aliases = inspected.aliases.iter().filter(|(network, _)| networks.contains(*network)).flat_map(|(_, names)| names);
+        // Part of the id is a name as well, and goes with the container.
+        let lasting = aliases.filter(|alias| !listed.id.starts_with(alias.as_str()));
+        lasting.chain([&listed.name]).cloned().collect()
+    };
+    let (first, rest) = containers.split_first()?;
+    let common = rest.iter().fold(of(first), |common, container| common.intersection(&of(container)).cloned().collect());
+    let preferred = [supposed, object, &first.0.name];
+    let chosen = preferred.into_iter().find(|name| common.contains(*name)).map(str::to_owned);
+    let chosen = chosen.or_else(|| common.first().cloned()).unwrap_or_else(|| first.0.name.clone());
+    (chosen != supposed).then_some(chosen)
 }

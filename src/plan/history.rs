@@ -157,7 +157,7 @@ impl History {
     /// The memory after a person said: try again.
     #[must_use]
     pub fn released(self) -> Self {
-        let Self { generation, seen_ready, good_image, choice, proxy, .. } = self;
+        let Self { generation, choice, seen_ready, good_image, proxy, .. } = self;
         let proxy = proxy.map(|memory| Box::new(memory.without_refusal()));
         Self { generation, choice, seen_ready, good_image, proxy, ..Self::default() }
     }

@@ -9,6 +9,7 @@
 
 pub mod action;
 mod changes;
+pub mod dns;
 pub mod memory;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use crate::{
 use action::{Asked, Change, Proof};
 pub use action::{Nginx, ProxyAction};
 use changes::{Changes, changes};
+pub use dns::Dns;
 pub use memory::Memory;
 use memory::{Rejected, Stage};
 
@@ -84,6 +86,8 @@ pub struct Observed {
     pub backends: BTreeMap<String, Backend>,
     /// The certificate pairs by host.
     pub certificates: BTreeMap<String, CertificateState>,
+    /// What the server that nginx asks for names answers, if it could be asked.
+    pub dns: Option<Dns>,
     /// What is remembered.
     pub history: History,
 }
@@ -127,6 +131,10 @@ pub enum FileState {
 pub struct Backend {
     /// Where nginx reaches it: nowhere, when it is down.
     pub addresses: BTreeSet<String>,
+    /// Where its running containers are on the networks that nginx is on, those that are not healthy as well.
+    pub places: BTreeSet<String>,
+    /// What the network's DNS really knows it by, when that is another name than the manifest lets one think.
+    pub name: Option<String>,
     /// How it fares.
     pub readiness: Readiness,
     /// Whether it runs, but on no network that nginx is on.
@@ -216,6 +224,7 @@ struct Look<'a> {
     files: &'a BTreeMap<String, FileState>,
     mounts: Vec<(PathBuf, String)>,
     addresses: Addresses,
+    names: BTreeMap<String, String>,
     inside: String,
 }
 
@@ -225,14 +234,16 @@ impl<'a> Look<'a> {
             |reason: &String| Wait::UnreadableFile { file: desired.directory.display().to_string(), reason: reason.clone() };
         let files = observed.files.as_ref().map_err(unreadable)?;
         let NginxState::Present { mounts, .. } = &observed.nginx else {
-            return Err(desired.not_running());
+            return Err(desired.absent());
         };
         let given = desired.mounts.iter().map(|(outside, inside)| (outside.clone(), inside.clone()));
         let mounts: Vec<_> = given.chain(mounts.iter().cloned()).collect();
         let inside = seen(&mounts, &desired.directory);
         let inside = inside.ok_or_else(|| Wait::OutOfSight { path: desired.directory.display().to_string() })?;
         let addresses = observed.backends.iter().map(|(name, backend)| (name.clone(), backend.addresses.clone())).collect();
-        Ok(Self { desired, observed, files, mounts, addresses, inside })
+        let known = |(backend, seen): (&String, &Backend)| Some((backend.clone(), seen.name.clone()?));
+        let names = observed.backends.iter().filter_map(known).collect();
+        Ok(Self { desired, observed, files, mounts, addresses, names, inside })
     }
 
     fn memory(&self) -> &'a Memory {
@@ -244,7 +255,12 @@ impl<'a> Look<'a> {
         let seen = |path: &Path| seen(&self.mounts, path);
         sites::render(
             config,
-            &Surroundings { addresses: &self.addresses, certificates: &self.observed.certificates, seen: &seen },
+            &Surroundings {
+                addresses: &self.addresses,
+                names: &self.names,
+                certificates: &self.observed.certificates,
+                seen: &seen,
+            },
         )
     }
 
@@ -398,7 +414,7 @@ impl<'a> Look<'a> {
                 Some(Note::NoCertificate { host: host.clone(), reason })
             }
         });
-        apart.chain(certificates).collect()
+        apart.chain(certificates).chain(self.misled()).collect()
     }
 }
 
@@ -412,11 +428,11 @@ impl Desired {
     }
 
     fn not_running(&self) -> Wait {
-        let object = match &self.server {
-            Server::Container(key) => key.clone(),
-            Server::Host { .. } => self.key.clone(),
-        };
-        Wait::Dependency { object, condition: "running".to_owned() }
+        Wait::Dependency { object: self.container().unwrap_or(&self.key).clone(), condition: "running".to_owned() }
+    }
+
+    fn absent(&self) -> Wait {
+        Wait::NoContainer { object: self.container().unwrap_or(&self.key).clone() }
     }
 
     /// Whether this is the nginx on the host, or that of a container.

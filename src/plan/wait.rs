@@ -35,6 +35,11 @@ pub enum Wait {
         /// What it should be, and is not.
         condition: String,
     },
+    /// What it works on has no container.
+    NoContainer {
+        /// The object that should have one.
+        object: Key,
+    },
     /// A variable of its environment has no value.
     MissingVariable {
         /// The variable.
@@ -189,7 +194,7 @@ impl Wait {
             Self::Starting => "Starting",
             Self::Settling { .. } => "Settling",
             Self::EngineBusy { .. } => "EngineBusy",
-            Self::Dependency { .. } => "WaitingForDependency",
+            Self::Dependency { .. } | Self::NoContainer { .. } => "WaitingForDependency",
             Self::MissingVariable { .. } => "MissingVariable",
             Self::StopUnderWay { .. } => "StopUnderWay",
             Self::StoppedByHand { .. } => "StoppedByHand",
@@ -227,6 +232,7 @@ impl Wait {
             | Self::Settling { .. }
             | Self::EngineBusy { .. }
             | Self::Dependency { .. }
+            | Self::NoContainer { .. }
             | Self::StopUnderWay { .. }
             | Self::BackingOff { .. }
             | Self::ReloadsSpaced { .. } => ConditionType::Progressing,
@@ -291,6 +297,7 @@ impl fmt::Display for Wait {
             Self::Settling { .. } => f.write_str("it has just been started and has to stay up for a moment"),
             Self::EngineBusy { doing } => write!(f, "the engine is {doing} it"),
             Self::Dependency { object, condition } => write!(f, "{object} is not {condition}"),
+            Self::NoContainer { object } => write!(f, "there is no container of {object}"),
             Self::MissingVariable { variable, reason } => write!(f, "{variable} has no value: {reason}"),
             Self::StopUnderWay { .. } => f.write_str("somebody seems to be stopping it"),
             Self::StoppedByHand { at } => write!(f, "it was stopped by hand at {at:.0}; start it, or release it"),

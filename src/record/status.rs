@@ -122,15 +122,22 @@ fn degraded(findings: &Findings<'_>) -> Claim {
     match (findings.refusal, findings.failure) {
         (Some(refusal), _) => invalid(refusal),
         (None, Some(failure)) => Claim::new(ConditionStatus::True, "StepFailed", failure),
-        (None, None) => defects(findings.plan).unwrap_or_else(|| waiting(ConditionType::Degraded, findings.plan)),
+        (None, None) => standing(findings.plan),
+    }
+}
+
+/// What stands in the way, and what a person has to mend in any case: the one is often the reason of the other.
+fn standing(plan: &Plan) -> Claim {
+    let claim = waiting(ConditionType::Degraded, plan);
+    match (&claim.status, defects(plan)) {
+        (ConditionStatus::True, Some(defects)) => Claim { message: format!("{}; {}", claim.message, defects.message), ..claim },
+        (_, Some(defects)) => defects,
+        (_, None) => claim,
     }
 }
 
 /// What a person has to mend although it stands in the way of nothing.
 fn defects(plan: &Plan) -> Option<Claim> {
-    if plan.wait.as_ref().is_some_and(|wait| wait.condition() == ConditionType::Degraded) {
-        return None;
-    }
     let defects: Vec<_> = plan.notes.iter().filter(|note| note.is_defect()).collect();
     let messages: Vec<_> = defects.iter().map(ToString::to_string).collect();
     Some(Claim::new(ConditionStatus::True, defects.first()?.code(), messages.join("; ")))

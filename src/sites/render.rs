@@ -18,6 +18,8 @@ use crate::manifest::proxy::Upstreams;
 pub struct Surroundings<'a> {
     /// Where the backends are, by their objects' names.
     pub addresses: &'a Addresses,
+    /// What the network's DNS really knows backends by, where that is not what the configuration says.
+    pub names: &'a BTreeMap<String, String>,
     /// The certificate pairs, by host.
     pub certificates: &'a BTreeMap<String, CertificateState>,
     /// Where nginx sees a file of this host; none when it does not.
@@ -87,7 +89,8 @@ fn site(config: &Config, name: &str, host: &Host, world: &Surroundings<'_>) -> S
         })
     });
     let nowhere = Addresses::new();
-    let writer = |addresses, is_public| Writer { config, name, host, addresses, tls: pair.as_ref(), is_public };
+    let names = world.names;
+    let writer = |addresses, is_public| Writer { config, name, host, names, addresses, tls: pair.as_ref(), is_public };
     let form = site::hash(&writer(&nowhere, false).write(""));
     // What anybody can ask for must not depend on a header that may hold a password.
     let version = format!("{addresses:?} {digest:?} {}", writer(&addresses, true).write(""));

@@ -1,6 +1,6 @@
 //! The text of one server.
 
-use std::{borrow::Cow, fmt::Write as _, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use super::{Config, config::Host, site::Addresses};
 use crate::manifest::proxy::{Listen, Route, Upstreams};
@@ -32,6 +32,8 @@ pub(super) struct Writer<'a> {
     pub(super) config: &'a Config,
     pub(super) name: &'a str,
     pub(super) host: &'a Host,
+    /// Names that are not as in the configuration.
+    pub(super) names: &'a BTreeMap<String, String>,
     pub(super) addresses: &'a Addresses,
     pub(super) tls: Option<&'a Tls>,
     /// Without the values of headers.
@@ -125,7 +127,7 @@ impl Writer<'_> {
     fn backend(&self, text: &mut String, route: &Route) {
         let scheme = if route.to.tls { "https" } else { "http" };
         let (backend, port) = (route.to.container.as_str(), route.to.port);
-        let name = self.config.names.get(backend).map_or(backend, String::as_str);
+        let name = self.names.get(backend).or(self.config.names.get(backend)).map_or(backend, String::as_str);
         match self.config.upstreams {
             Upstreams::Resolver => {
                 let _ = writeln!(text, "        set $upstream {scheme}://{name}:{port};\n        proxy_pass $upstream;");

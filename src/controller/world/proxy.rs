@@ -1,16 +1,23 @@
 //! What a pass over a `Proxy` sees.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 use tokio::time::Instant;
 
 use super::{World, lock};
 use crate::{
-    manifest::{Key, Kind},
-    observe::{engine, proxy, snapshot::Snapshot},
+    manifest::{Key, Kind, proxy::Upstreams},
+    observe::{
+        dns::{Inside, Question},
+        engine, proxy,
+        snapshot::Snapshot,
+    },
     plan::{
         container::{Readiness, State, readiness},
-        proxy::{Desired, NginxState, Observed},
+        proxy::{Backend, Desired, Dns, Memory, NginxState, Observed},
     },
     resolve,
 };
@@ -34,11 +41,14 @@ impl World {
         let good = history.proxy.as_ref().and_then(|memory| memory.good.as_ref());
         let configs = [Some(&desired.config), good];
         let names: BTreeSet<&String> = configs.iter().flatten().flat_map(|config| config.names.keys()).collect();
-        let backends = names.into_iter().map(|name| {
+        let mut backends = BTreeMap::new();
+        for name in names {
             let containers = self.containers_of(&Key::new(Kind::Container, name), &snapshot);
-            (name.clone(), proxy::backend(&containers, networks.as_ref()))
-        });
-        let backends: BTreeMap<_, _> = backends.collect();
+            let mut backend = proxy::backend(&containers, networks.as_ref());
+            backend.name = self.name_of(name, &containers, (desired, networks.as_ref())).await?;
+            backends.insert(name.clone(), backend);
+        }
+        let dns = self.dns(desired, &backends, listed, history.proxy.as_deref()).await?;
         let mut hosts = good.map(|good| good.hosts.clone()).unwrap_or_default();
         hosts.extend(desired.config.hosts.clone());
         let is_unloaded = proxy::unloaded_mark(&desired.directory, &desired.config.proxy).exists();
@@ -46,7 +56,86 @@ impl World {
         // A thousand files take a moment.
         let read = tokio::task::spawn_blocking(move || (proxy::files(&directory), proxy::certificates(&hosts, &fingerprints)));
         let (files, certificates) = read.await.unwrap_or_else(|lost| (Err(format!("it was not read: {lost}")), BTreeMap::new()));
-        Ok(Observed { at: snapshot.at, nginx, files, is_unloaded, backends, certificates, history })
+        Ok(Observed { at: snapshot.at, nginx, files, is_unloaded, backends, certificates, dns, history })
+    }
+
+    /// What the engine's DNS knows a backend by, when that is not what the manifests let one suppose. Whoever runs a
+    /// container that is only healed may call it anything.
+    async fn name_of(
+        &self,
+        backend: &str,
+        containers: &[(&engine::Listed, Readiness)],
+        (desired, networks): (&Desired, Option<&BTreeSet<String>>),
+    ) -> Result<Option<String>, engine::Error> {
+        let config = &desired.config;
+        let is_engines = proxy::server(&config.resolver).is_some_and(|server| server.ip() == proxy::ENGINES_OWN);
+        let supposed = config.names.get(backend).map_or(backend, String::as_str);
+        let (Some(networks), Upstreams::Resolver, true) = (networks, config.upstreams, is_engines) else { return Ok(None) };
+        let is_up = |listed: &engine::Listed| listed.state == State::Running;
+        let any_up = containers.iter().any(|(listed, _)| is_up(listed));
+        let chosen: Vec<_> = containers.iter().map(|(listed, _)| *listed).filter(|listed| !any_up || is_up(listed)).collect();
+        // Its own name is one that a container always has.
+        if chosen.iter().any(|listed| listed.name == supposed) {
+            return Ok(None);
+        }
+        let mut known = Vec::new();
+        for listed in chosen {
+            if let Some(inspected) = self.snapshots.details_of(listed).await? {
+                known.push((listed, inspected));
+            }
+        }
+        Ok(proxy::name(supposed, backend, &known, networks))
+    }
+
+    /// What the server that nginx asks answers for the names of backends that are up.
+    async fn dns(
+        &self,
+        desired: &Desired,
+        backends: &BTreeMap<String, Backend>,
+        nginx: Option<&engine::Listed>,
+        memory: Option<&Memory>,
+    ) -> Result<Option<Dns>, engine::Error> {
+        let Some(names) = &self.names else { return Ok(None) };
+        let question = self.question(desired, backends, nginx, memory).await?;
+        if question.is_none() {
+            names.forget(&desired.key);
+        }
+        Ok(question.and_then(|question| names.answers(&desired.key, question)))
+    }
+
+    async fn question(
+        &self,
+        desired: &Desired,
+        backends: &BTreeMap<String, Backend>,
+        nginx: Option<&engine::Listed>,
+        memory: Option<&Memory>,
+    ) -> Result<Option<Question>, engine::Error> {
+        let config = &desired.config;
+        let (Some(server), Upstreams::Resolver) = (proxy::server(&config.resolver), config.upstreams) else { return Ok(None) };
+        // Only the desired ones: others may be there for the sake of a configuration that is on its way out.
+        let names = config.names.iter().filter_map(|(name, supposed)| {
+            let backend = backends.get(name).filter(|backend| !backend.addresses.is_empty())?;
+            // Only for these is asked.
+            let is_found = backend.places.iter().any(|place| place.parse::<Ipv4Addr>().is_ok());
+            is_found.then(|| (backend.name.as_ref().unwrap_or(supposed).clone(), backend.places.clone()))
+        });
+        let names: BTreeMap<_, _> = names.collect();
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let failures = memory.and_then(|memory| memory.rejected.as_ref()).map_or(0, |rejected| rejected.count);
+        let timeout = config.resolver.timeout.0;
+        let inside = match nginx {
+            Some(listed) if !listed.networks.contains_key("host") && server.ip().is_loopback() => {
+                let pid = self.snapshots.details_of(listed).await?.and_then(|inspected| inspected.pid);
+                let (Some(pid), State::Running) = (pid, &listed.state) else { return Ok(None) };
+                Some(Inside { container: listed.id.clone(), pid })
+            }
+            // Outside of containers that one answers nobody.
+            _ if server.ip() == proxy::ENGINES_OWN => return Ok(None),
+            _ => None,
+        };
+        Ok(Some(Question { server, timeout, inside, names, failures }))
     }
 
     /// The container of an object that runs, or the newest.

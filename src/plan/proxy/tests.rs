@@ -252,6 +252,100 @@ fn what_nginx_cannot_see_is_told() {
     );
 }
 
+#[test]
+fn an_nginx_that_is_not_there_is_told_from_one_that_does_not_run() {
+    let mut world = settled();
+    world.running = false;
+    plans(
+        &world,
+        &expect![[r#"
+        wait: Container/nginx is not running
+    "#]],
+    );
+    world.is_absent = true;
+    plans(
+        &world,
+        &expect![[r#"
+        wait: there is no container of Container/nginx
+    "#]],
+    );
+}
+
+/// The world, and the answer of the network's DNS for its backend.
+fn answered(answer: dns::Answer) -> World {
+    let mut world = settled();
+    world.desired.config.names.insert("api".to_owned(), "shop-api".to_owned());
+    world.settle();
+    world.dns.insert("shop-api".to_owned(), answer);
+    world
+}
+
+fn at(addresses: &[&str]) -> dns::Answer {
+    dns::Answer::At(addresses.iter().map(|address| (*address).to_owned()).collect())
+}
+
+#[test]
+fn a_name_that_nginx_cannot_resolve_is_told() {
+    plans(
+        &answered(dns::Answer::Nowhere("Non-Existent Domain".to_owned())),
+        &expect![[r#"
+        note: api.test: nginx does not find api by its name: asked for shop-api, 127.0.0.11:53 says Non-Existent Domain; it runs at 10.0.0.2
+    "#]],
+    );
+}
+
+#[test]
+fn a_name_that_leads_to_somebody_else_is_told_with_the_addresses_that_are_not_the_backends() {
+    plans(
+        &answered(at(&["10.0.0.2", "10.0.0.77"])),
+        &expect![[r#"
+        note: api.test: nginx finds somebody else by the name of api: asked for shop-api, 127.0.0.11:53 says 10.0.0.77; it runs at 10.0.0.2
+    "#]],
+    );
+}
+
+#[test]
+fn a_name_that_leads_to_its_backend_is_no_news_nor_is_one_of_a_backend_that_is_down() {
+    let mut world = answered(at(&["10.0.0.2"]));
+    plans(&world, &expect![[""]]);
+    world.place("api", &[]);
+    world.dns.insert("shop-api".to_owned(), dns::Answer::Nowhere("Non-Existent Domain".to_owned()));
+    world.settle();
+    plans(&world, &expect![[""]]);
+}
+
+#[test]
+fn what_dns_says_is_of_no_account_for_an_nginx_that_has_addresses() {
+    let mut world = answered(at(&["10.0.0.77"]));
+    world.desired.config.upstreams = crate::manifest::proxy::Upstreams::Address;
+    world.settle();
+    plans(&world, &expect![[""]]);
+}
+
+#[test]
+fn the_files_and_the_question_go_by_the_name_that_the_network_really_has() {
+    let mut world = answered(at(&["10.0.0.2"]));
+    world.names.insert("api".to_owned(), "somebodys-api".to_owned());
+    plans(
+        &world,
+        &expect![[r#"
+        have nginx test the new files, because the files are not what the manifest gives
+        write api.test.conf, because the files are not what the manifest gives
+        reload nginx, because the files are not what the manifest gives
+        ask nginx for 1 route, because the files are not what the manifest gives
+    "#]],
+    );
+    world.settle();
+    assert!(world.files["api.test.conf"].contains("set $upstream http://somebodys-api:80;"), "{}", world.files["api.test.conf"]);
+    world.dns.insert("somebodys-api".to_owned(), dns::Answer::Nowhere("Server Failure".to_owned()));
+    plans(
+        &world,
+        &expect![[r#"
+        note: api.test: nginx does not find api by its name: asked for somebodys-api, 127.0.0.11:53 says Server Failure; it runs at 10.0.0.2
+    "#]],
+    );
+}
+
 /// What can happen to a world.
 #[derive(Clone, Debug)]
 enum Happening {

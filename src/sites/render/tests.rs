@@ -37,7 +37,7 @@ fn at(addresses: &[&str]) -> Addresses {
 fn rendered(config: &Config, addresses: &Addresses) -> Sites {
     let certificates = BTreeMap::from([("api.test".to_owned(), CertificateState::Present { digest: "c0ffee".to_owned() })]);
     let seen = |path: &Path| path.strip_prefix("/srv").ok().map(|path| format!("/etc/nginx/{}", path.display()));
-    render(config, &Surroundings { addresses, certificates: &certificates, seen: &seen })
+    render(config, &Surroundings { addresses, names: &BTreeMap::new(), certificates: &certificates, seen: &seen })
 }
 
 fn shows(config: &Config, addresses: &Addresses, expected: &Expect) {

@@ -42,6 +42,8 @@ impl Engine for Simulated {
             limits: container.limits.clone(),
             stop_signal: None,
             mounts: Vec::new(),
+            pid: None,
+            aliases: BTreeMap::new(),
         }))
     }
 

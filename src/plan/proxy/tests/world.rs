@@ -24,6 +24,11 @@ pub(super) struct World {
     pub(super) desired: Desired,
     pub(super) files: BTreeMap<String, String>,
     pub(super) running: bool,
+    pub(super) is_absent: bool,
+    /// What the network's DNS answers.
+    pub(super) dns: BTreeMap<String, dns::Answer>,
+    /// What it really knows backends by.
+    pub(super) names: BTreeMap<String, String>,
     loaded: BTreeMap<String, String>,
     starts: u32,
     places: BTreeMap<String, BTreeSet<String>>,
@@ -58,6 +63,9 @@ impl World {
             },
             files: BTreeMap::from([("hand.conf".to_owned(), "server {}\n".to_owned())]),
             running: true,
+            is_absent: false,
+            dns: BTreeMap::new(),
+            names: BTreeMap::new(),
             loaded: BTreeMap::new(),
             starts: 1,
             places: BTreeMap::new(),
@@ -122,24 +130,31 @@ impl World {
             Some(seal) => FileState::Ours { seal, hash: site::hash(text) },
             None => FileState::Foreign,
         };
-        let backend = |addresses: &BTreeSet<String>| Backend {
+        let backend = |name: &String, addresses: &BTreeSet<String>| Backend {
             readiness: if addresses.is_empty() { Readiness::Down } else { Readiness::Healthy },
             addresses: addresses.clone(),
+            places: addresses.clone(),
+            name: self.names.get(name).cloned(),
             is_apart: false,
         };
         Observed {
             at: self.now,
-            nginx: NginxState::Present {
-                nginx: Nginx::Container(crate::plan::Target::seen("c1", "nginx")),
-                is_running: self.running,
-                instance: self.starts.to_string(),
-                address: Some("10.0.0.1".to_owned()),
-                mounts: vec![("/srv".into(), "/etc/nginx".to_owned())],
+            nginx: if self.is_absent {
+                NginxState::Absent
+            } else {
+                NginxState::Present {
+                    nginx: Nginx::Container(crate::plan::Target::seen("c1", "nginx")),
+                    is_running: self.running,
+                    instance: self.starts.to_string(),
+                    address: Some("10.0.0.1".to_owned()),
+                    mounts: vec![("/srv".into(), "/etc/nginx".to_owned())],
+                }
             },
             files: Ok(self.files.iter().map(|(name, text)| (name.clone(), file(text))).collect()),
             is_unloaded: self.is_unloaded,
-            backends: self.places.iter().map(|(name, addresses)| (name.clone(), backend(addresses))).collect(),
+            backends: self.places.iter().map(|(name, addresses)| (name.clone(), backend(name, addresses))).collect(),
             certificates: BTreeMap::new(),
+            dns: Some(Dns { server: ([127, 0, 0, 11], 53).into(), answers: self.dns.clone() }),
             history: self.history.clone(),
         }
     }
