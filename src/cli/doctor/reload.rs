@@ -16,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{execute::sites::Nginx, observe};
+use crate::{execute::repair::Nginx, observe};
 
 /// A test looks up every fixed name, and each may take nginx's resolver half a minute.
 const COMMAND: Duration = Duration::from_mins(2);

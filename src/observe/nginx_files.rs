@@ -19,7 +19,7 @@ const MAX_FILES: usize = 5000;
 
 /// What was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sites {
+pub struct NginxFiles {
     /// The texts, by the paths that nginx knows them by.
     pub texts: BTreeMap<PathBuf, String>,
     /// nginx's main file, if it is among them.
@@ -99,45 +99,45 @@ pub fn text(bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 
-impl Sites {
+impl NginxFiles {
     /// Reads nginx's main file, and what it includes.
     #[must_use]
     pub fn follow(tree: &impl Tree, main: &Path) -> Self {
-        let mut sites = Self::default();
+        let mut files = Self::default();
         let directory = main.parent().unwrap_or(Path::new("/"));
         let mut open = vec![main.to_owned()];
         while let Some(path) = open.pop() {
-            if sites.texts.contains_key(&path) || sites.texts.len() >= MAX_FILES || !sites.take(tree, &path) {
+            if files.texts.contains_key(&path) || files.texts.len() >= MAX_FILES || !files.take(tree, &path) {
                 continue;
             }
             // One that has not the form of a configuration is told of by whoever looks through the texts.
-            if let Ok(config) = Config::parse(&sites.texts[&path]) {
+            if let Ok(config) = Config::parse(&files.texts[&path]) {
                 let patterns = include::patterns(&config).into_iter();
                 open.extend(patterns.flat_map(|(_, pattern)| expand(tree, &include::absolute(directory, &pattern))));
             }
         }
-        sites.main = Some(main.to_owned()).filter(|main| sites.texts.contains_key(main));
-        sites
+        files.main = Some(main.to_owned()).filter(|main| files.texts.contains_key(main));
+        files
     }
 
     /// Reads these files, and the configuration files directly in these directories or below, without following anything.
     #[must_use]
     pub fn collect(tree: &impl Tree, paths: &[PathBuf]) -> Self {
-        let mut sites = Self::default();
+        let mut files = Self::default();
         let mut open: Vec<(PathBuf, bool)> = paths.iter().map(|path| (path.clone(), true)).collect();
         while let Some((path, named)) = open.pop() {
             let names = tree.list(&path);
             let is_site = path.extension().is_some_and(|extension| extension == "conf");
-            let taken = (named || is_site) && names.is_empty() && sites.take(tree, &path);
+            let taken = (named || is_site) && names.is_empty() && files.take(tree, &path);
             if named && names.is_empty() && !taken {
-                sites.unread.entry(path.clone()).or_insert_with(|| "there is no such file".to_owned());
+                files.unread.entry(path.clone()).or_insert_with(|| "there is no such file".to_owned());
             }
-            if sites.texts.len() < MAX_FILES {
+            if files.texts.len() < MAX_FILES {
                 let visible = names.iter().filter(|name| !name.starts_with('.'));
                 open.extend(visible.map(|name| (path.join(name), false)));
             }
         }
-        sites
+        files
     }
 
     /// Whether the file could be read.
