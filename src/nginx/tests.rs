@@ -44,7 +44,7 @@ fn stack() -> BTreeMap<PathBuf, String> {
 
 fn files<'a>(texts: &'a BTreeMap<PathBuf, String>, resolver: &'a Resolver) -> Files<'a> {
     let main = Path::new("/etc/nginx/nginx.conf");
-    Files { texts, main: texts.contains_key(main).then_some(main), marker: MARKER, resolver }
+    Files { texts, main: texts.contains_key(main).then_some(main), marker: MARKER, only: None, resolver }
 }
 
 fn find(texts: &BTreeMap<PathBuf, String>) -> Vec<Finding> {

@@ -9,7 +9,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::nginx::{config::Config, include};
+use crate::{
+    nginx::{config::Config, include},
+    plan::proxy::{repair::Around, seen},
+    sites::site,
+};
 
 /// A file of this size is no configuration.
 pub const MAX_SIZE: u64 = 1024 * 1024;
@@ -140,6 +144,24 @@ impl NginxFiles {
         files
     }
 
+    /// The directories outside of this one that files are included from.
+    #[must_use]
+    pub fn elsewhere(&self, directory: &Path) -> Vec<PathBuf> {
+        let configs = self.texts.values().filter_map(|text| Config::parse(text).ok());
+        let patterns = configs.flat_map(|config| include::patterns(&config));
+        let fixed = patterns.map(|(_, pattern)| {
+            let path = include::absolute(directory, &pattern);
+            let parents = path.ancestors().skip(1).map(Path::to_owned);
+            parents.into_iter().find(|parent| !parent.to_string_lossy().contains(['*', '?', '['])).unwrap_or_default()
+        });
+        // The whole of a container is not a directory of configurations.
+        let mut other: Vec<PathBuf> =
+            fixed.filter(|parent| !parent.starts_with(directory) && parent.parent().is_some()).collect();
+        other.sort();
+        other.dedup();
+        other
+    }
+
     /// Whether the file could be read.
     fn take(&mut self, tree: &impl Tree, path: &Path) -> bool {
         match tree.read(path) {
@@ -170,4 +192,44 @@ fn expand(tree: &impl Tree, pattern: &Path) -> BTreeSet<PathBuf> {
         };
     }
     found
+}
+
+/// Finds the files that are wanted, by their paths on this host, in what nginx has.
+#[must_use]
+pub fn around(read: NginxFiles, wanted: &[PathBuf], mounts: &[(PathBuf, String)]) -> Around {
+    let NginxFiles { texts, main, unread: _ } = read;
+    let mut around = Around { texts, main, ..Around::default() };
+    for path in wanted.iter().flat_map(|pattern| expand(&Disk, pattern)) {
+        match place(&mut around, &path, mounts) {
+            Ok(None) => {}
+            Ok(Some((seen_as, on_host))) => drop(around.named.insert(seen_as, on_host)),
+            Err(reason) => drop(around.unread.insert(path, reason)),
+        }
+    }
+    around
+}
+
+/// Where nginx has a file, and where it can be changed; none for what is not a site of another tool.
+fn place(around: &mut Around, path: &Path, mounts: &[(PathBuf, String)]) -> Result<Option<(PathBuf, PathBuf)>, String> {
+    let text = match Disk.read(path) {
+        // A pattern may stand for a directory; that a file is not there yet is not a fault of it.
+        None => return Ok(None),
+        Some(text) => text?,
+    };
+    if site::read(&text).is_some() {
+        return Ok(None);
+    }
+    let real = path.canonicalize().map_err(|error| error.to_string())?;
+    if mounts.iter().any(|(outside, _)| outside == path || *outside == real) {
+        return Err("it is mounted by itself, not with its directory, and nginx would go on seeing the old one".to_owned());
+    }
+    let seen_as = seen(mounts, path).or_else(|| seen(mounts, &real)).ok_or("nginx does not see it")?;
+    let seen_as = PathBuf::from(seen_as);
+    if around.main.is_none() {
+        // By itself, for there is nothing around it.
+        around.texts.insert(seen_as.clone(), text);
+    } else if !around.texts.contains_key(&seen_as) {
+        return Err("nginx does not include it".to_owned());
+    }
+    Ok(Some((seen_as, real)))
 }

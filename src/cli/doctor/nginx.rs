@@ -15,7 +15,7 @@ use super::{
         output::{self, BAD, FAINT, Format, GOOD, STRONG, printable},
     },
     Checked, Verdict,
-    reload::{Asked, Way},
+    reload::{self, Asked, Way},
 };
 use crate::{
     execute::repair::{Aside, Recorded, Swap},
@@ -243,7 +243,7 @@ async fn of_container(settings: &Settings, container: &str, main: &Path) -> Resu
     let mut inside = inside.ok_or_else(|| missing(format!("there is no {} in {container}", directory.display())))?;
     let mut read = NginxFiles::follow(&inside, main);
     // What is included from elsewhere lies in directories of its own.
-    for other in elsewhere(&read, directory) {
+    for other in read.elsewhere(directory) {
         if let Some(more) = docker.inside(container, &other).await.map_err(asked)? {
             inside.extend(more);
         }
@@ -256,25 +256,9 @@ async fn of_container(settings: &Settings, container: &str, main: &Path) -> Resu
     Ok(Seen { name: format!("container {container}"), read, place })
 }
 
-/// The directories outside of this one that files are included from.
-fn elsewhere(read: &NginxFiles, directory: &Path) -> Vec<PathBuf> {
-    let configs = read.texts.values().filter_map(|text| crate::nginx::config::Config::parse(text).ok());
-    let patterns = configs.flat_map(|config| include::patterns(&config));
-    let fixed = patterns.map(|(_, pattern)| {
-        let path = include::absolute(directory, &pattern);
-        let parents = path.ancestors().skip(1).map(Path::to_owned);
-        parents.into_iter().find(|parent| !parent.to_string_lossy().contains(['*', '?', '['])).unwrap_or_default()
-    });
-    // The whole of a container is not a directory of configurations.
-    let mut other: Vec<PathBuf> = fixed.filter(|parent| !parent.starts_with(directory) && parent.parent().is_some()).collect();
-    other.sort();
-    other.dedup();
-    other
-}
-
 impl Seen {
     fn files<'a>(&'a self, marker: &'a str, resolver: &'a Resolver) -> Files<'a> {
-        Files { texts: &self.read.texts, main: self.read.main.as_deref(), marker, resolver }
+        Files { texts: &self.read.texts, main: self.read.main.as_deref(), marker, only: None, resolver }
     }
 
     fn found(&self, findings: Vec<Finding>) -> Found {
@@ -369,6 +353,8 @@ async fn fix(settings: &Settings, args: &NginxArgs, seen: &Seen, repaired: &[Rep
     });
     let swaps: Vec<Swap> = swaps.collect();
     let way = seen.way(args)?;
+    let bad = |message| Error::Usage { message, help: "name it as in --probe http://127.0.0.1/health".to_owned() };
+    let probes = args.probes.iter().map(|address| reload::probe(address).map_err(bad)).collect::<Result<Vec<_>, _>>()?;
     let recorded = Record::join(&settings.state, record::Settings::default()).await;
     let record = recorded.map_err(|error| Error::InTheWay {
         message: format!("nothing was changed, because it could not be recorded: {}", crate::error_chain(&error)),
@@ -377,7 +363,7 @@ async fn fix(settings: &Settings, args: &NginxArgs, seen: &Seen, repaired: &[Rep
     let object = Key::new(Kind::Proxy, args.container.as_deref().unwrap_or("host"));
     let actor = Actor::Cli(user());
     let to = Recorded { journal: &record.journal, actor: &actor, object: &object };
-    let nginx = Asked::new(way, &args.probes).await;
+    let nginx = Asked::new(way, &probes).await;
     let aside = seen.aside(repaired);
     let done =
         output::patiently("nginx tests and reloads", crate::execute::repair::swap(to, &nginx, aside.as_ref(), &swaps)).await;
