@@ -9,7 +9,7 @@ pub mod engine;
 pub mod files;
 pub mod ollama;
 pub mod proxy;
-pub mod sites;
+pub mod repair;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -255,6 +255,27 @@ pub enum Note {
         /// The file.
         file: String,
     },
+    /// A site of another tool, or one written by hand, has something that a person has to change.
+    SiteFinding {
+        /// The file and the line.
+        place: String,
+        /// What it means.
+        message: String,
+        /// The lines to change.
+        changes: Vec<crate::nginx::findings::Change>,
+    },
+    /// There is more of that than is told one by one.
+    MoreSiteFindings {
+        /// How many.
+        more: usize,
+    },
+    /// A site that is to be repaired cannot be.
+    SiteUnread {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
     /// A hold names something that is not there.
     HoldsNothing(hold::Unmatched),
     /// A plugin's files contradict each other, or something else is worth knowing of them.
@@ -275,6 +296,8 @@ impl Note {
             Self::NameElsewhere { .. } => "NameElsewhere",
             Self::NoCertificate { .. } => "NoCertificate",
             Self::HandEditKept { .. } => "HandEditKept",
+            Self::SiteFinding { .. } | Self::MoreSiteFindings { .. } => "SiteFinding",
+            Self::SiteUnread { .. } => "SiteUnread",
             Self::HoldsNothing(_) => "HoldsNothing",
             Self::Plugin(finding) => finding.code(),
         }
@@ -316,6 +339,15 @@ impl fmt::Display for Note {
             ),
             Self::NoCertificate { host, reason } => write!(f, "{host} is served without TLS: {reason}"),
             Self::HandEditKept { file } => write!(f, "{file} has been edited by hand and is kept so; it is followed no more"),
+            Self::SiteFinding { place, message, changes } => {
+                write!(f, "{place}: {message}")?;
+                changes.iter().try_for_each(|change| match &change.old {
+                    Some(old) => write!(f, "; in line {}, write `{}` for `{}`", change.line, change.new.trim(), old.trim()),
+                    None => write!(f, "; before line {}, write `{}`", change.line, change.new.trim()),
+                })
+            }
+            Self::MoreSiteFindings { more } => write!(f, "{more} more findings; `mooring doctor nginx` shows them all"),
+            Self::SiteUnread { file, reason } => write!(f, "{file} is not repaired: {reason}"),
             Self::HoldsNothing(hold::Unmatched { target, nearest }) => {
                 write!(f, "{target} means no object, so nothing is held by it")?;
                 nearest.iter().try_for_each(|nearest| write!(f, " (did you mean {nearest}?)"))

@@ -258,7 +258,7 @@ fn said(output: &Output) -> String {
 
 fn plan(text: &str, resolver: &Resolver) -> Repair {
     let texts = BTreeMap::from([(PathBuf::from("/sites/a.conf"), text.to_owned())]);
-    repair::plan(Files { texts: &texts, main: None, marker: MARKER, resolver })
+    repair::plan(Files { texts: &texts, main: None, marker: MARKER, only: None, resolver })
 }
 
 /// Locations of every kind that can be rewritten.
@@ -379,7 +379,8 @@ fn a_fixed_name_elsewhere_and_a_resolver_that_never_forgets_keep_the_old_address
     let fixed = format!(" location /fixed/ {{ proxy_pass http://localhost:{}; }}\n}}\n", first.port);
     let found = |text: &str| {
         let texts = BTreeMap::from([(PathBuf::from("/sites/a.conf"), text.to_owned())]);
-        let findings = findings::find(Files { texts: &texts, main: None, marker: MARKER, resolver: &Resolver::default() });
+        let findings =
+            findings::find(Files { texts: &texts, main: None, marker: MARKER, only: None, resolver: &Resolver::default() });
         findings.iter().map(|finding| (finding.code, finding.line)).collect::<Vec<_>>()
     };
     let good = format!("{}}}\n", server(" valid=1s"));

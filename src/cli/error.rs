@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use super::client;
 use crate::{
     controller::{OpenError, preview},
-    execute::sites,
+    execute::repair,
     manifest::Key,
     source::{directory, problem::Problem, schema::UnknownField},
 };
@@ -48,7 +48,7 @@ pub enum Error {
     },
     /// Mended sites are not in force.
     #[error(transparent)]
-    Sites(#[from] sites::Error),
+    Repair(#[from] repair::Error),
     /// The desired state cannot be read.
     #[error(transparent)]
     Desired(#[from] directory::Error),
@@ -102,7 +102,7 @@ impl Error {
             Self::Desired(_) => {
                 Some("name the directory with --desired DIR or MOORING_DESIRED, and make it if it is new".to_owned())
             }
-            Self::Sites(_)
+            Self::Repair(_)
             | Self::Operator(_)
             | Self::UnknownField(_)
             | Self::Io { .. }

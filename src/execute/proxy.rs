@@ -5,6 +5,7 @@
 //! that nginx has tested, and workers go on with what they have until new ones
 //! have read everything.
 
+mod mend;
 mod prove;
 mod stage;
 
@@ -70,6 +71,9 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// The sites of another tool could not be mended.
+    #[error(transparent)]
+    Repair(super::repair::Error),
     /// nginx does not do what its files say.
     #[error("{0}")]
     Unproven(String),
@@ -122,6 +126,7 @@ pub async fn perform(
                 () = outdated => Err(Error::Outdated),
             }
         }
+        ProxyAction::RepairSites { nginx, mending } => mend::mend(nginx, mending, engine).await,
     }
 }
 
@@ -162,12 +167,17 @@ fn complaint(line: &str) -> Option<&str> {
     Some(complaint.split_once(": ").filter(|(process, _)| is_process(process)).map_or(complaint, |(_, rest)| rest))
 }
 
+/// Files are about to change, and nginx does not know.
+fn mark_unloaded(directory: &Path, proxy: &str) -> Result<(), Error> {
+    let mark = unloaded_mark(directory, proxy);
+    let marked = fs::create_dir_all(directory.join(HIDDEN)).and_then(|()| fs::File::create(&mark)?.sync_all());
+    marked.map_err(failed("write", &mark))
+}
+
 /// Puts the files in force. What is not ours stays, whatever was decided: it may have come since.
 fn swap(change: &Change) -> Result<Effect, Error> {
     let directory = open(&change.directory)?;
-    let mark = unloaded_mark(directory.path(), &change.proxy);
-    let marked = fs::create_dir_all(directory.path().join(HIDDEN)).and_then(|()| fs::File::create(&mark)?.sync_all());
-    marked.map_err(failed("write", &mark))?;
+    mark_unloaded(directory.path(), &change.proxy)?;
     let mut effect = Effect::AlreadySo;
     let taken = |name: &String| Error::Taken { path: change.directory.join(name) };
     for name in &change.write {

@@ -193,7 +193,7 @@ impl<'s, 'a> Look<'_, 's, 'a> {
     fn mended(&self, mut found: Found, edits: Vec<Edit>) -> Found {
         let text = &self.files.texts[&found.finding.path];
         found.finding.changes = changes(text, &edits);
-        found.finding.repairable = self.files.is_generated(text);
+        found.finding.repairable = self.files.may_change(&found.finding.path, text);
         found.edits = edits;
         found
     }

@@ -54,16 +54,18 @@ pub struct Files<'a> {
     pub main: Option<&'a Path>,
     /// What the first line of a file begins with that may be changed.
     pub marker: &'a str,
+    /// The files that may be changed if they carry the marker; without it, all that do.
+    pub only: Option<&'a BTreeSet<PathBuf>>,
     /// What is written where a resolver is missing.
     pub resolver: &'a Resolver,
 }
 
 impl Files<'_> {
-    /// Whether a text may be changed.
+    /// Whether a file with this text may be changed.
     #[must_use]
-    pub fn is_generated(&self, text: &str) -> bool {
+    pub fn may_change(&self, path: &Path, text: &str) -> bool {
         // An empty marker would be everybody's.
-        !self.marker.is_empty() && text.starts_with(self.marker)
+        self.only.is_none_or(|only| only.contains(path)) && !self.marker.is_empty() && text.starts_with(self.marker)
     }
 }
 

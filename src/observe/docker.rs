@@ -10,6 +10,7 @@ mod read;
 
 use std::{
     collections::{BTreeSet, HashMap},
+    path::Path,
     time::Duration,
 };
 
@@ -100,6 +101,10 @@ impl Engine for Docker {
         let id = in_path(CALL, id)?;
         let question = async |client: Client| client.inspect_container(id, None::<InspectContainerOptions>).await;
         Ok(found(self.connection.ask(CALL, question).await)?.map(read::inspected))
+    }
+
+    async fn files_in(&self, id: &str, directory: &Path) -> Result<Option<Inside>, Error> {
+        self.inside(id, directory).await
     }
 
     async fn has_image(&self, reference: &str) -> Result<bool, Error> {

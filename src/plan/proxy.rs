@@ -11,6 +11,7 @@ pub mod action;
 mod changes;
 pub mod dns;
 pub mod memory;
+pub mod repair;
 #[cfg(test)]
 mod tests;
 
@@ -50,6 +51,8 @@ pub struct Desired {
     pub mounts: BTreeMap<PathBuf, String>,
     /// What happens to a file that somebody has edited.
     pub on_hand_edit: OnHandEdit,
+    /// The sites of others that are repaired.
+    pub repair: Option<repair::Wanted>,
     /// Backoff.
     pub healing: Healing,
 }
@@ -88,6 +91,8 @@ pub struct Observed {
     pub certificates: BTreeMap<String, CertificateState>,
     /// What the server that nginx asks for names answers, if it could be asked.
     pub dns: Option<Dns>,
+    /// nginx's files, if sites of others are to be repaired.
+    pub around: Option<repair::Around>,
     /// What is remembered.
     pub history: History,
 }
@@ -177,6 +182,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
             plan.also_wait(desired.rejection(rejected));
         }
     }
+    repair::repair(&look, &mut plan);
     plan
 }
 
@@ -247,7 +253,8 @@ impl<'a> Look<'a> {
     }
 
     fn memory(&self) -> &'a Memory {
-        static NOTHING: Memory = Memory { loaded: None, proven: None, good: None, rejected: None, reloads: Vec::new() };
+        static NOTHING: Memory =
+            Memory { loaded: None, proven: None, good: None, rejected: None, repair: None, reloads: Vec::new() };
         self.observed.history.proxy.as_deref().unwrap_or(&NOTHING)
     }
 
@@ -435,6 +442,17 @@ impl Desired {
         Wait::NoContainer { object: self.container().unwrap_or(&self.key).clone() }
     }
 
+    /// nginx's main file.
+    #[must_use]
+    pub fn main(&self) -> &str {
+        let command: &[String] = match &self.server {
+            Server::Container(_) => &[],
+            Server::Host { command, .. } => command,
+        };
+        let named = command.windows(2).rfind(|words| words[0] == "-c").map(|words| words[1].as_str());
+        named.unwrap_or("/etc/nginx/nginx.conf")
+    }
+
     /// Whether this is the nginx on the host, or that of a container.
     #[must_use]
     pub fn container(&self) -> Option<&Key> {
@@ -444,17 +462,22 @@ impl Desired {
         }
     }
 
-    /// The directories in which a change by somebody else matters: that of the files, and those of certificates.
+    /// The directories in which a change by somebody else matters: that of the files, those of certificates, and those of
+    /// sites that are repaired.
     #[must_use]
     pub fn directories(&self) -> BTreeSet<PathBuf> {
         let pairs = self.config.hosts.values().filter_map(|host| host.certificate.as_ref());
         let certificates = pairs.flat_map(|pair| [&pair.certificate, &pair.key]).filter_map(|path| path.parent());
-        certificates.map(Path::to_owned).chain([self.directory.clone()]).collect()
+        let repaired = self.repair.iter().flat_map(|wanted| &wanted.files).filter_map(|path| path.parent());
+        // With a pattern in a directory's name, the next look finds what is new.
+        let repaired = repaired.filter(|path| !path.to_string_lossy().contains(['*', '?', '[']));
+        certificates.chain(repaired).map(Path::to_owned).chain([self.directory.clone()]).collect()
     }
 }
 
 /// Where nginx sees a path of this host: by the longest directory around it.
-fn seen(mounts: &[(PathBuf, String)], path: &Path) -> Option<String> {
+#[must_use]
+pub fn seen(mounts: &[(PathBuf, String)], path: &Path) -> Option<String> {
     let around = mounts.iter().filter_map(|(outside, inside)| Some((outside, inside, path.strip_prefix(outside).ok()?)));
     let (_, inside, rest) = around.max_by_key(|(outside, ..)| outside.components().count())?;
     let inside = inside.trim_end_matches('/');

@@ -134,6 +134,8 @@ pub enum Why {
         /// What went wrong.
         reason: String,
     },
+    /// Sites of another tool name backends that nginx would never look up again.
+    FixedBackends,
     /// That nginx has read the files is not known.
     NotLoaded,
     /// It has been restarted, and which files it read then is not known.
@@ -205,6 +207,7 @@ impl Why {
             Self::ComputedOutdated => "ComputedOutdated",
             Self::ModeTooOpen { .. } => "ModeTooOpen",
             Self::RoutesChanged => "RoutesChanged",
+            Self::FixedBackends => "FixedBackends",
             Self::AddressMoved { .. } => "AddressMoved",
             Self::HandEdited { .. } => "HandEdited",
             Self::CertificateChanged { .. } => "CertificateChanged",
@@ -253,6 +256,7 @@ impl fmt::Display for Why {
             Self::FileChanged => f.write_str("its content is new and good"),
             Self::ComputedOutdated => f.write_str("the cascade gives other values"),
             Self::ModeTooOpen { mode } => write!(f, "its mode {mode:04o} lets others in"),
+            Self::FixedBackends => f.write_str("nginx would never look up again the backends that it names"),
             Self::RoutesChanged => f.write_str("the files are not what the manifest gives"),
             Self::AddressMoved { moves } => {
                 let moves: Vec<_> = moves.iter().map(ToString::to_string).collect();

@@ -12,7 +12,7 @@ use crate::{
         container::Management,
         proxy::{HostNginx, Route},
     },
-    plan::proxy::{Desired, Server},
+    plan::proxy::{Desired, Server, repair::Wanted},
     sites::{
         Config,
         config::{Host, Pair},
@@ -53,6 +53,10 @@ pub(super) fn resolve(object: &Object, spec: &ProxySpec, others: &impl Lookup, b
         directory: normalize(&base.join(&spec.directory)),
         mounts: spec.mounts.iter().map(|(outside, inside)| (normalize(&base.join(outside)), inside.clone())).collect(),
         on_hand_edit: spec.on_hand_edit,
+        repair: spec.repair.as_ref().map(|repair| Wanted {
+            files: repair.files.iter().map(|file| normalize(&base.join(file))).collect(),
+            marker: repair.marker.clone(),
+        }),
         healing: spec.healing.clone(),
     })
 }

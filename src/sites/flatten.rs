@@ -85,6 +85,19 @@ impl Dump {
         }
     }
 
+    /// One file that means the same, with these texts in the place of those that the files of these paths have.
+    #[must_use]
+    pub fn with_texts<'a>(mut self, texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+        for (path, text) in texts {
+            if let Some(file) = self.files.get_mut(path) {
+                text.clone_into(file);
+            }
+        }
+        // No directory has this path.
+        let mut flattener = Flattener { dump: &self, directory: String::new(), sites: &[], found: false };
+        flattener.file(&self.main, 0)
+    }
+
     fn base(&self) -> &str {
         self.main.rsplit_once('/').map_or("", |(base, _)| base)
     }

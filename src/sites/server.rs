@@ -200,7 +200,8 @@ pub(super) fn literal(address: &str, port: u16) -> String {
     if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
 }
 
-fn time(duration: Duration) -> String {
+/// A time as nginx writes it.
+pub(crate) fn time(duration: Duration) -> String {
     let millis = duration.as_millis();
     if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") }
 }

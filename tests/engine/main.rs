@@ -24,5 +24,6 @@ mod outages;
 mod people;
 mod plugins;
 mod proxy;
+mod repair;
 mod replacements;
 mod restarts;

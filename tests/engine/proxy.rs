@@ -61,12 +61,12 @@ pub fn who(host: &Host, name: &str) -> String {
     }
 }
 
-fn address(host: &Host, container: &str) -> String {
+pub fn address(host: &Host, container: &str) -> String {
     host.inspect(container, "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}").unwrap_or_default()
 }
 
 /// Stops a backend, gives its address to a container that answers wrongly, and starts it again.
-fn move_backend(host: &Host, backend: &str) {
+pub fn move_backend(host: &Host, backend: &str) {
     let before = address(host, backend);
     host.docker(&format!("stop --time 1 @{backend}"));
     host.eventually("the stop is seen", |host| host.state(backend).starts_with("exited"));

@@ -15,10 +15,10 @@ use super::{
         output::{self, BAD, FAINT, Format, GOOD, STRONG, printable},
     },
     Checked, Verdict,
-    reload::{Asked, Way},
+    reload::{self, Asked, Way},
 };
 use crate::{
-    execute::sites::{self, Aside, Recorded, Swap},
+    execute::repair::{Aside, Recorded, Swap},
     manifest::{Key, Kind},
     nginx::{
         findings::{self, Finding},
@@ -28,7 +28,7 @@ use crate::{
     observe::{
         docker::{Bind, Connection, Docker},
         engine::Engine as _,
-        sites::{Disk, Mounted, Sites},
+        nginx_files::{Disk, Mounted, NginxFiles},
     },
     record::{self, Record, journal::Actor},
     settings::Settings,
@@ -107,7 +107,7 @@ pub(super) struct Found {
 /// The files of one nginx, and where they are.
 struct Seen {
     name: String,
-    sites: Sites,
+    read: NginxFiles,
     place: Place,
 }
 
@@ -187,42 +187,42 @@ fn of_host(paths: &[PathBuf]) -> Result<Seen, Error> {
     {
         return Ok(seen);
     }
-    let mut sites = Sites::default();
+    let mut read = NginxFiles::default();
     let mut others = Vec::new();
     for path in paths {
         let main = if path.is_dir() { path.join("nginx.conf") } else { path.clone() };
-        let followed = Sites::follow(&Disk, &main);
+        let followed = NginxFiles::follow(&Disk, &main);
         // A main file is one with a block for requests; everything else is a part of one that we are not shown.
         let is_main = followed.main.as_ref().is_some_and(|main| include::has_http(&followed.texts[main]));
-        if is_main && sites.main.is_none() { sites = followed } else { others.push(path) }
+        if is_main && read.main.is_none() { read = followed } else { others.push(path) }
     }
-    let Sites { texts, unread, .. } = Sites::collect(&Disk, &others);
-    sites.texts.extend(texts);
-    sites.unread.extend(unread);
-    if sites.texts.is_empty() {
-        let why = sites
+    let NginxFiles { texts, unread, .. } = NginxFiles::collect(&Disk, &others);
+    read.texts.extend(texts);
+    read.unread.extend(unread);
+    if read.texts.is_empty() {
+        let why = read
             .unread
             .iter()
             .next()
             .map_or("there is no configuration".to_owned(), |(path, why)| format!("{}: {why}", path.display()));
         return Err(Error::Usage { message: why, help: "name nginx's main file, its directory, or a --container".to_owned() });
     }
-    Ok(Seen { name: "this host".to_owned(), sites, place: Place::Host })
+    Ok(Seen { name: "this host".to_owned(), read, place: Place::Host })
 }
 
 /// A directory that is made to be mounted into a container: its main file includes from where it will be there.
 fn of_mounted(directory: &Path) -> Option<Seen> {
     let destination = parent(MAIN);
-    let alone = Sites::follow(&Disk, &directory.join("nginx.conf"));
+    let alone = NginxFiles::follow(&Disk, &directory.join("nginx.conf"));
     let text = alone.texts.get(alone.main.as_ref()?)?;
     let config = crate::nginx::config::Config::parse(text).ok()?;
     let elsewhere = include::patterns(&config).iter().any(|(_, pattern)| Path::new(pattern).starts_with(destination));
     if !elsewhere || directory == destination {
         return None;
     }
-    let sites = Sites::follow(&Mounted { source: directory, destination }, Path::new(MAIN));
+    let read = NginxFiles::follow(&Mounted { source: directory, destination }, Path::new(MAIN));
     let binds = vec![Bind { source: directory.to_owned(), destination: destination.to_owned() }];
-    Some(Seen { name: directory.display().to_string(), sites, place: Place::Mounted { binds, container: None } })
+    Some(Seen { name: directory.display().to_string(), read, place: Place::Mounted { binds, container: None } })
 }
 
 fn docker(settings: &Settings) -> Result<Docker, Error> {
@@ -241,40 +241,24 @@ async fn of_container(settings: &Settings, container: &str, main: &Path) -> Resu
     let directory = main.parent().unwrap_or(Path::new("/"));
     let inside = docker.inside(container, directory).await.map_err(asked)?;
     let mut inside = inside.ok_or_else(|| missing(format!("there is no {} in {container}", directory.display())))?;
-    let mut sites = Sites::follow(&inside, main);
+    let mut read = NginxFiles::follow(&inside, main);
     // What is included from elsewhere lies in directories of its own.
-    for other in elsewhere(&sites, directory) {
+    for other in read.elsewhere(directory) {
         if let Some(more) = docker.inside(container, &other).await.map_err(asked)? {
             inside.extend(more);
         }
     }
-    sites = Sites::follow(&inside, main);
-    if sites.main.is_none() {
+    read = NginxFiles::follow(&inside, main);
+    if read.main.is_none() {
         return Err(missing(format!("there is no {} in {container}", main.display())));
     }
     let place = Place::Mounted { binds, container: Some((docker, container.to_owned())) };
-    Ok(Seen { name: format!("container {container}"), sites, place })
-}
-
-/// The directories outside of this one that files are included from.
-fn elsewhere(sites: &Sites, directory: &Path) -> Vec<PathBuf> {
-    let configs = sites.texts.values().filter_map(|text| crate::nginx::config::Config::parse(text).ok());
-    let patterns = configs.flat_map(|config| include::patterns(&config));
-    let fixed = patterns.map(|(_, pattern)| {
-        let path = include::absolute(directory, &pattern);
-        let parents = path.ancestors().skip(1).map(Path::to_owned);
-        parents.into_iter().find(|parent| !parent.to_string_lossy().contains(['*', '?', '['])).unwrap_or_default()
-    });
-    // The whole of a container is not a directory of configurations.
-    let mut other: Vec<PathBuf> = fixed.filter(|parent| !parent.starts_with(directory) && parent.parent().is_some()).collect();
-    other.sort();
-    other.dedup();
-    other
+    Ok(Seen { name: format!("container {container}"), read, place })
 }
 
 impl Seen {
     fn files<'a>(&'a self, marker: &'a str, resolver: &'a Resolver) -> Files<'a> {
-        Files { texts: &self.sites.texts, main: self.sites.main.as_deref(), marker, resolver }
+        Files { texts: &self.read.texts, main: self.read.main.as_deref(), marker, only: None, resolver }
     }
 
     fn found(&self, findings: Vec<Finding>) -> Found {
@@ -283,8 +267,8 @@ impl Seen {
             Some((finding.path.clone(), path))
         });
         let on_host = on_host.collect();
-        let looked_at = self.sites.texts.len();
-        Found { nginx: self.name.clone(), findings, repaired: Vec::new(), unread: self.sites.unread.clone(), on_host, looked_at }
+        let looked_at = self.read.texts.len();
+        Found { nginx: self.name.clone(), findings, repaired: Vec::new(), unread: self.read.unread.clone(), on_host, looked_at }
     }
 
     /// Where a file can be changed so that nginx sees it.
@@ -307,14 +291,14 @@ impl Seen {
 
     /// The texts as they are with these files mended.
     fn with(&self, repaired: &[Repaired]) -> BTreeMap<PathBuf, String> {
-        let mut texts = self.sites.texts.clone();
+        let mut texts = self.read.texts.clone();
         texts.extend(repaired.iter().map(|file| (file.path.clone(), file.text.clone())));
         texts
     }
 
     /// The whole configuration to be tested beforehand, where nginx would see it.
     fn aside(&self, repaired: &[Repaired]) -> Option<Aside> {
-        let main = self.sites.main.as_ref()?;
+        let main = self.read.main.as_ref()?;
         let seen_as = main.with_file_name(ASIDE);
         let path = match &self.place {
             Place::Host => seen_as.clone(),
@@ -327,7 +311,7 @@ impl Seen {
         let bad = || Error::Usage { message: "--nginx is not a command".to_owned(), help: "close its quotes".to_owned() };
         let command = args.nginx.as_deref().map(|command| shlex::split(command).ok_or_else(bad)).transpose()?;
         let main =
-            self.sites.main.as_deref().filter(|main| *main != Path::new(MAIN)).map(|main| main.to_string_lossy().into_owned());
+            self.read.main.as_deref().filter(|main| *main != Path::new(MAIN)).map(|main| main.to_string_lossy().into_owned());
         let usual =
             || ["nginx".to_owned()].into_iter().chain(main.into_iter().flat_map(|main| ["-c".to_owned(), main])).collect();
         match (&self.place, command) {
@@ -364,11 +348,13 @@ fn mounted_from(binds: &[Bind], path: &Path) -> Option<PathBuf> {
 async fn fix(settings: &Settings, args: &NginxArgs, seen: &Seen, repaired: &[Repaired]) -> Result<(), Error> {
     let swaps = repaired.iter().filter_map(|file| {
         let changes = file.changes.iter().map(ToString::to_string).collect();
-        let old = seen.sites.texts.get(&file.path)?.clone();
+        let old = seen.read.texts.get(&file.path)?.clone();
         Some(Swap { path: seen.on_host(&file.path)?, old, new: file.text.clone(), changes })
     });
     let swaps: Vec<Swap> = swaps.collect();
     let way = seen.way(args)?;
+    let bad = |message| Error::Usage { message, help: "name it as in --probe http://127.0.0.1/health".to_owned() };
+    let probes = args.probes.iter().map(|address| reload::probe(address).map_err(bad)).collect::<Result<Vec<_>, _>>()?;
     let recorded = Record::join(&settings.state, record::Settings::default()).await;
     let record = recorded.map_err(|error| Error::InTheWay {
         message: format!("nothing was changed, because it could not be recorded: {}", crate::error_chain(&error)),
@@ -377,9 +363,10 @@ async fn fix(settings: &Settings, args: &NginxArgs, seen: &Seen, repaired: &[Rep
     let object = Key::new(Kind::Proxy, args.container.as_deref().unwrap_or("host"));
     let actor = Actor::Cli(user());
     let to = Recorded { journal: &record.journal, actor: &actor, object: &object };
-    let nginx = Asked::new(way, &args.probes).await;
+    let nginx = Asked::new(way, &probes).await;
     let aside = seen.aside(repaired);
-    let done = output::patiently("nginx tests and reloads", sites::swap(to, &nginx, aside.as_ref(), &swaps)).await;
+    let done =
+        output::patiently("nginx tests and reloads", crate::execute::repair::swap(to, &nginx, aside.as_ref(), &swaps)).await;
     record.shutdown().await;
     done?;
     if args.probes.is_empty() {

@@ -1,34 +1,18 @@
 //! nginx, as it is asked and told: inside its container, or by a command of this host.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, ErrorKind},
-    path::Path,
-    process::Stdio,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::{path::Path, process::Stdio, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::time::timeout;
 
-use crate::{execute::sites::Nginx, observe};
+use crate::{
+    execute::repair::{Nginx, answers::Answers},
+    observe,
+    plan::proxy::action::Probe,
+};
 
 /// A test looks up every fixed name, and each may take nginx's resolver half a minute.
 const COMMAND: Duration = Duration::from_mins(2);
-
-/// An answer that was sent whole is followed by nothing for this long.
-const QUIET: Duration = Duration::from_millis(200);
-
-/// A reload is done by then, if it cannot be told otherwise.
-const SETTLE: Duration = Duration::from_secs(3);
-
-/// For one answer.
-const ANSWER: Duration = Duration::from_secs(5);
 
 /// Who runs nginx.
 pub(super) enum Way {
@@ -41,41 +25,13 @@ pub(super) enum Way {
 /// nginx, and what it has to go on answering.
 pub(super) struct Asked {
     way: Way,
-    /// What was answered before, by address: a status, or none if there was no answer.
-    before: BTreeMap<String, Option<u16>>,
-    loaded: Mutex<Loaded>,
-}
-
-/// How to tell that the new workers are there: a reload returns before it is done, and until then the old ones answer.
-struct Loaded {
-    /// Idle connections to the old workers, which close them when they go. They go when the new ones have come, and
-    /// stay if the master refuses the configuration after all.
-    held: Vec<TcpStream>,
-    /// Where nginx keeps no idle connection open, time has to do.
-    by_time: bool,
-    reloaded: Instant,
+    answers: Answers,
 }
 
 impl Asked {
     /// Remembers what is answered now.
-    pub(super) async fn new(way: Way, probes: &[String]) -> Self {
-        let mut before = BTreeMap::new();
-        let mut held = Vec::new();
-        for probe in probes {
-            before.insert(probe.clone(), status(probe).await.ok());
-            held.push(hold(probe).await);
-        }
-        let by_time = held.iter().any(Option::is_none);
-        let held = held.into_iter().flatten().collect();
-        Self { way, before, loaded: Mutex::new(Loaded { held, by_time, reloaded: Instant::now() }) }
-    }
-
-    /// Whether the old workers have gone.
-    fn loaded(&self) -> Result<(), String> {
-        let mut loaded = self.loaded.lock().expect("nothing panics while holding it");
-        loaded.held.retain(|stream| matches!(stream.try_read(&mut [0; 64]), Err(error) if error.kind() == ErrorKind::WouldBlock));
-        let waited = !loaded.by_time || loaded.reloaded.elapsed() >= SETTLE;
-        if loaded.held.is_empty() && waited { Ok(()) } else { Err("its old workers still answer".to_owned()) }
+    pub(super) async fn new(way: Way, probes: &[Probe]) -> Self {
+        Self { way, answers: Answers::new(probes).await }
     }
 
     async fn run(&self, arguments: &[&str]) -> Result<(), String> {
@@ -120,60 +76,19 @@ impl Nginx for Asked {
 
     async fn reload(&self) -> Result<(), String> {
         self.run(&["-s", "reload"]).await?;
-        self.loaded.lock().expect("nothing panics while holding it").reloaded = Instant::now();
+        self.answers.reloaded();
         Ok(())
     }
 
     async fn answers(&self) -> Result<(), String> {
-        if !self.before.is_empty() {
-            self.loaded()?;
-        }
-        for (probe, before) in &self.before {
-            let now = status(probe).await?;
-            // Worse than before is what must not be: a backend that was down may be down.
-            if now >= 500 && before.is_none_or(|before| before < 500) {
-                return Err(format!("{probe} is answered with {now}"));
-            }
-        }
-        Ok(())
+        self.answers.are_as_before().await
     }
 }
 
-/// Where an address leads: to which socket, as which host, and the path.
-fn parts(address: &str) -> Result<(String, &str, &str), String> {
+/// Reads an address, `http://host[:port]/path`.
+pub(super) fn probe(address: &str) -> Result<Probe, String> {
     let rest = address.strip_prefix("http://").ok_or_else(|| format!("{address} does not begin with http://"))?;
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let to = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
-    Ok((to, authority, if path.is_empty() { "/" } else { path }))
-}
-
-/// The status of the answer at an address, `http://host[:port]/path`.
-async fn status(address: &str) -> Result<u16, String> {
-    let failed = |error: io::Error| format!("{address} is not answered: {error}");
-    let (to, host, path) = parts(address)?;
-    let ask = async {
-        let mut stream = TcpStream::connect(&to).await?;
-        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes()).await?;
-        let mut line = Vec::new();
-        // The status is in the first dozen bytes.
-        stream.take(64).read_to_end(&mut line).await?;
-        Ok(String::from_utf8_lossy(&line).into_owned())
-    };
-    let line: String = timeout(ANSWER, ask).await.map_err(|_| format!("{address} is not answered"))?.map_err(failed)?;
-    let status = line.split(' ').nth(1).and_then(|status| status.get(..3)?.parse().ok());
-    status.ok_or_else(|| format!("{address} is not answered with HTTP"))
-}
-
-/// A connection that has been answered and is kept open; none if it is closed behind the answer.
-async fn hold(address: &str) -> Option<TcpStream> {
-    let (to, host, path) = parts(address).ok()?;
-    let mut stream = timeout(ANSWER, TcpStream::connect(&to)).await.ok()?.ok()?;
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).await.ok()?;
-    let mut answer = vec![0; 8192];
-    let first = timeout(ANSWER, stream.read(&mut answer)).await.ok()?.ok()?;
-    let mut open = first > 0;
-    while open && let Ok(read) = timeout(QUIET, stream.read(&mut answer)).await {
-        open = read.is_ok_and(|read| read > 0);
-    }
-    open.then_some(stream)
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let to = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
+    Ok(Probe { to, host: host.to_owned(), path: if path.is_empty() { "/" } else { path }.to_owned() })
 }

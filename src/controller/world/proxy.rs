@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
+    path::{Path, PathBuf},
 };
 
 use tokio::time::Instant;
@@ -12,12 +13,15 @@ use crate::{
     manifest::{Key, Kind, proxy::Upstreams},
     observe::{
         dns::{Inside, Question},
-        engine, proxy,
+        docker::Inside as InsideFiles,
+        engine,
+        nginx_files::{self, NginxFiles},
+        proxy,
         snapshot::Snapshot,
     },
     plan::{
         container::{Readiness, State, readiness},
-        proxy::{Backend, Desired, Dns, Memory, NginxState, Observed},
+        proxy::{Backend, Desired, Dns, Memory, NginxState, Observed, repair::Around},
     },
     resolve,
 };
@@ -56,7 +60,8 @@ impl World {
         // A thousand files take a moment.
         let read = tokio::task::spawn_blocking(move || (proxy::files(&directory), proxy::certificates(&hosts, &fingerprints)));
         let (files, certificates) = read.await.unwrap_or_else(|lost| (Err(format!("it was not read: {lost}")), BTreeMap::new()));
-        Ok(Observed { at: snapshot.at, nginx, files, is_unloaded, backends, certificates, dns, history })
+        let around = self.around(desired, &nginx, listed).await?;
+        Ok(Observed { at: snapshot.at, nginx, files, is_unloaded, backends, certificates, dns, around, history })
     }
 
     /// What the engine's DNS knows a backend by, when that is not what the manifests let one suppose. Whoever runs a
@@ -136,6 +141,43 @@ impl World {
             _ => None,
         };
         Ok(Some(Question { server, timeout, inside, names, failures }))
+    }
+
+    /// Reads what nginx reads, if sites of others are to be repaired.
+    async fn around(
+        &self,
+        desired: &Desired,
+        nginx: &NginxState,
+        listed: Option<&engine::Listed>,
+    ) -> Result<Option<Around>, engine::Error> {
+        let (Some(wanted), NginxState::Present { mounts, .. }) = (&desired.repair, nginx) else { return Ok(None) };
+        let given = desired.mounts.iter().map(|(outside, inside)| (outside.clone(), inside.clone()));
+        let mounts: Vec<_> = given.chain(mounts.iter().cloned()).collect();
+        let main = PathBuf::from(desired.main());
+        let inside = match listed {
+            Some(listed) => Some(self.files_of(&listed.id, &main).await?),
+            None => None,
+        };
+        let wanted = wanted.files.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let read = match inside {
+                Some(inside) => NginxFiles::follow(&inside, &main),
+                None => NginxFiles::follow(&nginx_files::Disk, &main),
+            };
+            nginx_files::around(read, &wanted, &mounts)
+        });
+        Ok(Some(read.await.unwrap_or_default()))
+    }
+
+    /// The files of a container that its nginx may read.
+    async fn files_of(&self, id: &str, main: &Path) -> Result<InsideFiles, engine::Error> {
+        let engine = self.snapshots.engine();
+        let directory = main.parent().unwrap_or(Path::new("/"));
+        let mut inside = engine.files_in(id, directory).await?.unwrap_or_default();
+        for other in NginxFiles::follow(&inside, main).elsewhere(directory) {
+            inside.extend(engine.files_in(id, &other).await?.unwrap_or_default());
+        }
+        Ok(inside)
     }
 
     /// The container of an object that runs, or the newest.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::observe::{
     engine::Error,
-    sites::{self, Tree},
+    nginx_files::{self, Tree},
 };
 
 /// More than any configuration; a directory that holds more is not looked at to its end.
@@ -126,7 +126,7 @@ impl Inside {
 impl Tree for Inside {
     fn read(&self, path: &Path) -> Option<Result<String, String>> {
         let bytes = self.files.get(&self.target(path))?;
-        Some(sites::text(bytes.clone()))
+        Some(nginx_files::text(bytes.clone()))
     }
 
     fn list(&self, directory: &Path) -> Vec<String> {

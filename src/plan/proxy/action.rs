@@ -48,6 +48,65 @@ pub enum ProxyAction {
         /// What is asked.
         proof: Proof,
     },
+    /// Mends sites that another tool has written: tested aside, put in place, loaded and asked for, or all as it was.
+    RepairSites {
+        /// The nginx.
+        nginx: Nginx,
+        /// What is mended.
+        mending: Mending,
+    },
+}
+
+/// Files of another tool that change together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mending {
+    /// The `Proxy`'s name.
+    pub proxy: String,
+    /// The directory of its own files, where a test can be made.
+    pub directory: PathBuf,
+    /// The same, as nginx sees it.
+    pub inside: String,
+    /// The files.
+    pub files: Vec<Mended>,
+    /// What has to be answered no worse after it than before.
+    pub probes: Vec<Probe>,
+    /// The digest of the files.
+    #[serde(skip)]
+    pub digest: String,
+}
+
+/// A file of another tool, and what it shall be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mended {
+    /// Where it is on this host.
+    pub path: PathBuf,
+    /// Where nginx has it.
+    pub seen_as: PathBuf,
+    /// The lines that change.
+    pub changes: Vec<String>,
+    /// What it holds.
+    #[serde(skip)]
+    pub old: String,
+    /// What it shall hold.
+    #[serde(skip)]
+    pub new: String,
+}
+
+/// A question to nginx over plain HTTP.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Probe {
+    /// Where it is asked: address and port.
+    pub to: String,
+    /// As which host.
+    pub host: String,
+    /// For which path.
+    pub path: String,
+}
+
+impl fmt::Display for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.host, self.path)
+    }
 }
 
 /// Files to change together.
@@ -128,6 +187,7 @@ impl ProxyAction {
             Self::SwapSites { .. } => "SwapSites",
             Self::ReloadProxy { .. } => "ReloadProxy",
             Self::ProveRoutes { .. } => "ProveRoutes",
+            Self::RepairSites { .. } => "RepairSites",
         }
     }
 
@@ -137,6 +197,7 @@ impl ProxyAction {
         match self {
             Self::TestSites { change, .. } | Self::SwapSites { change } => change.directory.display().to_string(),
             Self::ReloadProxy { nginx, .. } | Self::ProveRoutes { nginx, .. } => nginx.to_string(),
+            Self::RepairSites { mending, .. } => mending.paths(),
         }
     }
 
@@ -147,6 +208,8 @@ impl ProxyAction {
             Self::TestSites { change, .. } | Self::SwapSites { change } => change.config.clone(),
             Self::ReloadProxy { config, .. } => config.clone(),
             Self::ProveRoutes { proof, .. } => proof.config.digest(),
+            // It is not made from one.
+            Self::RepairSites { .. } => String::new(),
         }
     }
 
@@ -157,6 +220,20 @@ impl ProxyAction {
             Self::TestSites { change, .. } | Self::SwapSites { change } => &change.digest,
             Self::ReloadProxy { digest, .. } => digest,
             Self::ProveRoutes { proof, .. } => &proof.digest,
+            Self::RepairSites { mending, .. } => &mending.digest,
+        }
+    }
+}
+
+impl Mending {
+    /// The files on this host.
+    fn paths(&self) -> String {
+        let paths: Vec<String> = self.files.iter().map(|file| file.path.display().to_string()).collect();
+        match paths.as_slice() {
+            [first, second, third, rest @ ..] if !rest.is_empty() => {
+                format!("{first}, {second}, {third} and {} more", rest.len())
+            }
+            few => few.join(", "),
         }
     }
 }
@@ -193,6 +270,7 @@ impl fmt::Display for ProxyAction {
             Self::TestSites { nginx, .. } => write!(f, "have {nginx} test the new files"),
             Self::SwapSites { change } => change.fmt(f),
             Self::ReloadProxy { nginx, .. } => write!(f, "reload {nginx}"),
+            Self::RepairSites { mending, .. } => write!(f, "repair {}", mending.paths()),
             Self::ProveRoutes { nginx, proof } if proof.routes.is_empty() => {
                 write!(f, "ask {nginx} whether it has the new files")
             }

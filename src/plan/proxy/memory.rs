@@ -31,6 +31,9 @@ pub struct Memory {
     /// The one that did not work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rejected: Option<Rejected>,
+    /// The repair of other tools' sites that did not work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repair: Option<RepairRefused>,
     /// When nginx was last reloaded, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reloads: Vec<Timestamp>,
@@ -65,6 +68,19 @@ pub struct Rejected {
     pub is_no_way_back: bool,
 }
 
+/// A repair that did not work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepairRefused {
+    /// The digest of the repaired files.
+    pub digest: String,
+    /// What went wrong.
+    pub reason: String,
+    /// How often.
+    pub count: u32,
+    /// When, last.
+    pub at: Timestamp,
+}
+
 /// How far a configuration came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -81,15 +97,18 @@ impl Memory {
     /// The memory with which another manifest begins: what is true of nginx stays, a refusal does not.
     #[must_use]
     pub fn without_refusal(self) -> Self {
-        Self { rejected: None, ..self }
+        Self { rejected: None, repair: None, ..self }
     }
 
     /// The memory after a step.
     #[must_use]
     pub fn after(mut self, action: &ProxyAction, failure: Option<&str>, at: Timestamp) -> Self {
+        if let ProxyAction::RepairSites { mending, .. } = action {
+            self.repaired(&mending.digest, failure, at);
+            return self;
+        }
         if let ProxyAction::ReloadProxy { digest, instance, .. } = action {
-            self.reloads.retain(|reload| at.duration_since(*reload) < WINDOW);
-            self.reloads.push(at);
+            self.reloaded(at);
             // Whether one that failed has loaded anything is not known.
             self.loaded =
                 failure.is_none().then(|| Loaded { digest: digest.clone(), instance: instance.clone() }).or(self.loaded);
@@ -107,11 +126,24 @@ impl Memory {
         self
     }
 
+    fn reloaded(&mut self, at: Timestamp) {
+        self.reloads.retain(|reload| at.duration_since(*reload) < WINDOW);
+        self.reloads.push(at);
+    }
+
+    /// It ends with a reload, as far as it comes.
+    fn repaired(&mut self, digest: &str, failure: Option<&str>, at: Timestamp) {
+        self.reloaded(at);
+        let earlier = self.repair.take().filter(|earlier| earlier.digest == digest).map_or(0, |earlier| earlier.count);
+        self.repair =
+            failure.map(|reason| RepairRefused { digest: digest.to_owned(), reason: reason.to_owned(), count: earlier + 1, at });
+    }
+
     fn reject(&mut self, action: &ProxyAction, reason: &str, at: Timestamp) {
         let stage = match action {
             ProxyAction::TestSites { .. } => Stage::Test,
             ProxyAction::SwapSites { .. } | ProxyAction::ReloadProxy { .. } => Stage::Reload,
-            ProxyAction::ProveRoutes { .. } => Stage::Proof,
+            ProxyAction::ProveRoutes { .. } | ProxyAction::RepairSites { .. } => Stage::Proof,
         };
         let config = action.config();
         let is_good = self.good.as_ref().is_some_and(|good| good.digest() == config);
@@ -142,9 +174,21 @@ impl Rejected {
     /// When it is tried again.
     #[must_use]
     pub fn retry_at(&self, backoff: &HealingBackoff) -> Timestamp {
-        let doublings = i32::try_from(self.count.saturating_sub(1)).unwrap_or(i32::MAX);
-        let pause = (backoff.initial.0.as_secs_f64() * backoff.factor.powi(doublings)).min(backoff.cap.0.as_secs_f64());
-        let pause = SignedDuration::try_from_secs_f64(pause).unwrap_or(SignedDuration::from_mins(5));
-        self.at.checked_add(pause).unwrap_or(Timestamp::MAX)
+        retry_at(self.at, self.count, backoff)
     }
+}
+
+impl RepairRefused {
+    /// When it is tried again.
+    #[must_use]
+    pub fn retry_at(&self, backoff: &HealingBackoff) -> Timestamp {
+        retry_at(self.at, self.count, backoff)
+    }
+}
+
+fn retry_at(at: Timestamp, count: u32, backoff: &HealingBackoff) -> Timestamp {
+    let doublings = i32::try_from(count.saturating_sub(1)).unwrap_or(i32::MAX);
+    let pause = (backoff.initial.0.as_secs_f64() * backoff.factor.powi(doublings)).min(backoff.cap.0.as_secs_f64());
+    let pause = SignedDuration::try_from_secs_f64(pause).unwrap_or(SignedDuration::from_mins(5));
+    at.checked_add(pause).unwrap_or(Timestamp::MAX)
 }

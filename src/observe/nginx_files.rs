@@ -9,7 +9,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::nginx::{config::Config, include};
+use crate::{
+    nginx::{config::Config, include},
+    plan::proxy::{repair::Around, seen},
+    sites::site,
+};
 
 /// A file of this size is no configuration.
 pub const MAX_SIZE: u64 = 1024 * 1024;
@@ -19,7 +23,7 @@ const MAX_FILES: usize = 5000;
 
 /// What was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sites {
+pub struct NginxFiles {
     /// The texts, by the paths that nginx knows them by.
     pub texts: BTreeMap<PathBuf, String>,
     /// nginx's main file, if it is among them.
@@ -99,45 +103,63 @@ pub fn text(bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 
-impl Sites {
+impl NginxFiles {
     /// Reads nginx's main file, and what it includes.
     #[must_use]
     pub fn follow(tree: &impl Tree, main: &Path) -> Self {
-        let mut sites = Self::default();
+        let mut files = Self::default();
         let directory = main.parent().unwrap_or(Path::new("/"));
         let mut open = vec![main.to_owned()];
         while let Some(path) = open.pop() {
-            if sites.texts.contains_key(&path) || sites.texts.len() >= MAX_FILES || !sites.take(tree, &path) {
+            if files.texts.contains_key(&path) || files.texts.len() >= MAX_FILES || !files.take(tree, &path) {
                 continue;
             }
             // One that has not the form of a configuration is told of by whoever looks through the texts.
-            if let Ok(config) = Config::parse(&sites.texts[&path]) {
+            if let Ok(config) = Config::parse(&files.texts[&path]) {
                 let patterns = include::patterns(&config).into_iter();
                 open.extend(patterns.flat_map(|(_, pattern)| expand(tree, &include::absolute(directory, &pattern))));
             }
         }
-        sites.main = Some(main.to_owned()).filter(|main| sites.texts.contains_key(main));
-        sites
+        files.main = Some(main.to_owned()).filter(|main| files.texts.contains_key(main));
+        files
     }
 
     /// Reads these files, and the configuration files directly in these directories or below, without following anything.
     #[must_use]
     pub fn collect(tree: &impl Tree, paths: &[PathBuf]) -> Self {
-        let mut sites = Self::default();
+        let mut files = Self::default();
         let mut open: Vec<(PathBuf, bool)> = paths.iter().map(|path| (path.clone(), true)).collect();
         while let Some((path, named)) = open.pop() {
             let names = tree.list(&path);
             let is_site = path.extension().is_some_and(|extension| extension == "conf");
-            let taken = (named || is_site) && names.is_empty() && sites.take(tree, &path);
+            let taken = (named || is_site) && names.is_empty() && files.take(tree, &path);
             if named && names.is_empty() && !taken {
-                sites.unread.entry(path.clone()).or_insert_with(|| "there is no such file".to_owned());
+                files.unread.entry(path.clone()).or_insert_with(|| "there is no such file".to_owned());
             }
-            if sites.texts.len() < MAX_FILES {
+            if files.texts.len() < MAX_FILES {
                 let visible = names.iter().filter(|name| !name.starts_with('.'));
                 open.extend(visible.map(|name| (path.join(name), false)));
             }
         }
-        sites
+        files
+    }
+
+    /// The directories outside of this one that files are included from.
+    #[must_use]
+    pub fn elsewhere(&self, directory: &Path) -> Vec<PathBuf> {
+        let configs = self.texts.values().filter_map(|text| Config::parse(text).ok());
+        let patterns = configs.flat_map(|config| include::patterns(&config));
+        let fixed = patterns.map(|(_, pattern)| {
+            let path = include::absolute(directory, &pattern);
+            let parents = path.ancestors().skip(1).map(Path::to_owned);
+            parents.into_iter().find(|parent| !parent.to_string_lossy().contains(['*', '?', '['])).unwrap_or_default()
+        });
+        // The whole of a container is not a directory of configurations.
+        let mut other: Vec<PathBuf> =
+            fixed.filter(|parent| !parent.starts_with(directory) && parent.parent().is_some()).collect();
+        other.sort();
+        other.dedup();
+        other
     }
 
     /// Whether the file could be read.
@@ -170,4 +192,44 @@ fn expand(tree: &impl Tree, pattern: &Path) -> BTreeSet<PathBuf> {
         };
     }
     found
+}
+
+/// Finds the files that are wanted, by their paths on this host, in what nginx has.
+#[must_use]
+pub fn around(read: NginxFiles, wanted: &[PathBuf], mounts: &[(PathBuf, String)]) -> Around {
+    let NginxFiles { texts, main, unread: _ } = read;
+    let mut around = Around { texts, main, ..Around::default() };
+    for path in wanted.iter().flat_map(|pattern| expand(&Disk, pattern)) {
+        match place(&mut around, &path, mounts) {
+            Ok(None) => {}
+            Ok(Some((seen_as, on_host))) => drop(around.named.insert(seen_as, on_host)),
+            Err(reason) => drop(around.unread.insert(path, reason)),
+        }
+    }
+    around
+}
+
+/// Where nginx has a file, and where it can be changed; none for what is not a site of another tool.
+fn place(around: &mut Around, path: &Path, mounts: &[(PathBuf, String)]) -> Result<Option<(PathBuf, PathBuf)>, String> {
+    let text = match Disk.read(path) {
+        // A pattern may stand for a directory; that a file is not there yet is not a fault of it.
+        None => return Ok(None),
+        Some(text) => text?,
+    };
+    if site::read(&text).is_some() {
+        return Ok(None);
+    }
+    let real = path.canonicalize().map_err(|error| error.to_string())?;
+    if mounts.iter().any(|(outside, _)| outside == path || *outside == real) {
+        return Err("it is mounted by itself, not with its directory, and nginx would go on seeing the old one".to_owned());
+    }
+    let seen_as = seen(mounts, path).or_else(|| seen(mounts, &real)).ok_or("nginx does not see it")?;
+    let seen_as = PathBuf::from(seen_as);
+    if around.main.is_none() {
+        // By itself, for there is nothing around it.
+        around.texts.insert(seen_as.clone(), text);
+    } else if !around.texts.contains_key(&seen_as) {
+        return Err("nginx does not include it".to_owned());
+    }
+    Ok(Some((seen_as, real)))
 }

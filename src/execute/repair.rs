@@ -6,6 +6,8 @@
 //! fails brings the old files back. There is a copy of each old file beside it
 //! until the end, so that dying in the middle loses nothing.
 
+pub mod answers;
+
 use std::{
     fs, io,
     io::Write as _,
@@ -34,6 +36,9 @@ pub const COPY_PREFIX: &str = ".mooring-before-";
 
 /// How long nginx may take to answer with its new workers. A reload takes a tenth of a second, on a loaded host one.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What failed when it is nginx's own test with the files in place; until then nobody has told it to read them.
+const REFUSED: &str = "nginx refuses the mended files";
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -127,6 +132,18 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether nginx has what it had, and has read what is there.
+    #[must_use]
+    pub fn is_without_trace(&self) -> bool {
+        match self {
+            Self::Refused { .. } | Self::Record(_) | Self::Changed { .. } | Self::Io { .. } => true,
+            Self::Restored { what, .. } => *what == REFUSED,
+            Self::Lost { .. } => false,
+        }
+    }
+}
+
 /// In whose name, and where it is written down.
 #[derive(Clone, Copy, Debug)]
 pub struct Recorded<'a> {
@@ -138,7 +155,7 @@ pub struct Recorded<'a> {
     pub object: &'a Key,
 }
 
-/// Puts mended files in the place of the old ones.
+/// Puts mended files in the place of the old ones, each on record.
 pub async fn swap(recorded: Recorded<'_>, nginx: &dyn Nginx, aside: Option<&Aside>, swaps: &[Swap]) -> Result<(), Error> {
     if let Some(aside) = aside {
         test_aside(nginx, aside).await?;
@@ -188,6 +205,14 @@ impl Recorded<'_> {
     }
 }
 
+/// Tests mended files aside and puts them in the place of the old ones; who asks for it has written it down.
+pub async fn swap_on_record(nginx: &dyn Nginx, aside: Option<&Aside>, swaps: &[Swap]) -> Result<(), Error> {
+    if let Some(aside) = aside {
+        test_aside(nginx, aside).await?;
+    }
+    put_in_place(nginx, swaps).await
+}
+
 async fn test_aside(nginx: &dyn Nginx, aside: &Aside) -> Result<(), Error> {
     let failed = |source| Error::Io { doing: "write", path: aside.path.clone(), source };
     // A left-over of an earlier death is ours, and nobody else's.
@@ -207,7 +232,7 @@ async fn put_in_place(nginx: &dyn Nginx, swaps: &[Swap]) -> Result<(), Error> {
         }
     }
     if let Err(message) = nginx.test(None).await {
-        let what = "nginx refuses the mended files";
+        let what = REFUSED;
         restore(swaps, what, &message)?;
         return Err(Error::Restored { what, message });
     }
