@@ -5,12 +5,14 @@
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
 
-demo: ## Run Mooring on a small stack, break it in seven ways, watch it heal
+demo: ## Run Mooring on a small stack, break it in twelve ways, watch it heal
 	@manifests/dev/demo.sh
 
 setup: ## Find or start a Docker Engine and build the images that demo and tests use
 	@manifests/dev/engine.sh up
 	@manifests/dev/images.sh
+	@manifests/dev/nginx.sh
+	@manifests/dev/ollama.sh
 
 test: setup ## Run all tests, those against the real engine included
 	cargo test --locked --all-features

@@ -15,13 +15,16 @@ mod delete;
 mod describe;
 mod desired;
 mod diff;
+mod doctor;
 mod documents;
 mod engine;
 mod error;
 mod events;
+mod expand;
 mod explain;
 mod get;
 mod health;
+mod hold;
 mod logging;
 mod output;
 mod release;
@@ -124,9 +127,12 @@ enum Command {
     Wait(wait::WaitArgs),
     Events(events::EventsArgs),
     Audit(audit::AuditArgs),
+    Hold(hold::HoldArgs),
     Release(release::ReleaseArgs),
     Health(health::HealthArgs),
+    Doctor(doctor::DoctorArgs),
     Validate(validate::ValidateArgs),
+    Expand(expand::ExpandArgs),
     Explain(explain::ExplainArgs),
     Crds(crds::CrdsArgs),
     Completions(completions::CompletionsArgs),
@@ -188,9 +194,12 @@ impl Cli {
             Command::Wait(args) => wait::run(&settings, args).await,
             Command::Events(args) => events::run(&settings, args).await,
             Command::Audit(args) => audit::run(&settings, args).await,
+            Command::Hold(args) => hold::run(&settings, args).await,
             Command::Release(args) => release::run(&settings, args).await,
             Command::Health(args) => health::run(&settings, args).await,
+            Command::Doctor(args) => doctor::run(&settings, args).await,
             Command::Validate(args) => validate::run(&settings, &args),
+            Command::Expand(args) => expand::run(&settings, &args),
             Command::Explain(args) => explain::run(&args),
             Command::Crds(args) => crds::run(&args),
             Command::Completions(args) => completions::run::<Self>(&args),

@@ -9,11 +9,15 @@ mod absence;
 mod context;
 pub mod desired;
 pub mod events;
+mod found;
+mod holds;
 pub mod instance;
 pub mod lease;
+mod models;
 pub mod once;
 pub mod operator;
 pub mod pass;
+pub mod plugins;
 pub mod preview;
 mod resync;
 mod retries;
@@ -38,9 +42,11 @@ use crate::{manifest::Key, store};
 pub async fn run(ctx: Arc<Context>, queue: UnboundedReceiver<Key>) {
     let mut tasks = JoinSet::new();
     tasks.spawn(desired::watch(Arc::clone(&ctx)));
-    tasks.spawn(desired::watch_environments(Arc::clone(&ctx)));
+    tasks.spawn(desired::watch_files(Arc::clone(&ctx)));
+    tasks.spawn(plugins::watch(Arc::clone(&ctx)));
     tasks.spawn(events::listen(Arc::clone(&ctx)));
     tasks.spawn(resync::tick(Arc::clone(&ctx)));
+    tasks.spawn(models::tell(Arc::clone(&ctx)));
 
     let requests = UnboundedReceiverStream::new(queue).map(|key| Ok::<_, std::convert::Infallible>(store::reference(&key)));
     let config = Config::default().concurrency(ctx.world.settings.concurrency);

@@ -7,6 +7,9 @@
 pub mod docker;
 pub mod engine;
 pub mod files;
+pub mod ollama;
+pub mod proxy;
+pub mod repair;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -36,6 +39,8 @@ pub struct Hands {
     pub engine: Arc<dyn engine::Engine>,
     /// The files.
     pub files: files::Files,
+    /// The model servers.
+    pub ollama: ollama::Ollama,
     /// Who is asked for a value that only a running container remembers.
     pub containers: Arc<dyn observe::engine::Engine>,
     /// Turns true when we are to stop: the current step is finished, the next one is not begun.
@@ -58,6 +63,8 @@ pub struct Pass<'a> {
     pub desired: &'a Desired,
     /// The values for a new container.
     pub environments: &'a Environments,
+    /// Whether what the plan goes by has moved since it was looked at.
+    pub is_outdated: &'a (dyn Fn() -> bool + Send + Sync),
 }
 
 /// The values of environments by name, or why there are none.
@@ -98,6 +105,22 @@ pub enum Error {
         step: String,
         /// What stood in the way.
         source: files::Error,
+    },
+    /// An nginx was not changed.
+    #[error("could not {step}")]
+    Proxy {
+        /// The step.
+        step: String,
+        /// What stood in the way.
+        source: proxy::Error,
+    },
+    /// A model server did not do it.
+    #[error("could not {step}")]
+    Model {
+        /// The step.
+        step: String,
+        /// What went wrong.
+        source: ollama::Error,
     },
     /// A value that a new container needs has gone since the decision.
     #[error("could not {step}: {variable} has no value any more")]
@@ -170,6 +193,17 @@ async fn perform(hands: &Hands, pass: &Pass<'_>, step: &Step) -> Result<Effect, 
             };
             let performed = hands.files.perform(action, desired, &Asked(&*hands.containers)).await;
             performed.map_err(|source| Error::File { step: action.to_string(), source })
+        }
+        Action::Proxy(action) => {
+            let performed = proxy::perform(action, &*hands.engine, pass.is_outdated).await;
+            performed.map_err(|source| Error::Proxy { step: action.to_string(), source })
+        }
+        Action::Model(action) => {
+            let Desired::ModelProvider(desired) = pass.desired else {
+                unreachable!("only a model provider's planner plans orders to a model server");
+            };
+            let performed = hands.ollama.perform(action, desired).await;
+            performed.map_err(|source| Error::Model { step: action.to_string(), source })
         }
     }
 }

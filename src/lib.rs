@@ -7,7 +7,12 @@ pub mod manifest;
 pub mod dotenv;
 pub mod secret;
 
+pub mod nginx;
+pub mod sites;
+
 pub mod source;
+
+pub mod expand;
 
 pub mod store;
 

@@ -6,7 +6,12 @@
 
 pub mod container;
 pub mod environment;
+pub mod hold;
+pub mod model_provider;
+pub mod plugin;
+pub mod proxy;
 pub mod quantity;
+pub mod references;
 pub mod short;
 pub mod status;
 
@@ -18,70 +23,150 @@ use serde::{Deserialize, Serialize};
 
 pub use container::{Container, ContainerSpec};
 pub use environment::{Environment, EnvironmentSpec};
+pub use hold::{Hold, HoldSpec};
+pub use model_provider::{ModelProvider, ModelProviderSpec};
+pub use plugin::{Plugin, PluginSpec};
+pub use proxy::{Proxy, ProxySpec};
 
 /// The API group and version that every manifest names.
 pub const API_VERSION: &str = "mooring.dev/v1alpha1";
 
-/// The kinds of resource.
+/// The annotation of what somebody else's manifest has expanded into: `Plugin/claw`.
+pub const EXPANDED_FROM_ANNOTATION: &str = "mooring.dev/expanded-from";
+
+/// Says all there is to say about the kinds in one place each.
 ///
-/// A new kind is a variant here, a file in `manifest`, `resolve` and `plan`, and
+/// A new kind is a line here, a file in `manifest`, `resolve` and `plan`, and
 /// whatever it needs of `observe` and `execute`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Kind {
-    /// An `.env` cascade with generated secrets.
-    Environment,
-    /// A container that must exist, run and be healthy.
-    Container,
+macro_rules! kinds {
+    ($($(#[doc = $doc:literal])+ $kind:ident($spec:ty), $plural:literal, [$($short:literal),*];)+) => {
+        /// The kinds of resource.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Kind {
+            $($(#[doc = $doc])+ $kind,)+
+        }
+
+        impl Kind {
+            /// All kinds, in the order in which listings show them.
+            pub const ALL: [Self; [$(Self::$kind),+].len()] = [$(Self::$kind),+];
+
+            /// The kind's name as manifests write it.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => stringify!($kind),)+
+                }
+            }
+
+            /// The lower-case plural, as in `kubectl get containers`.
+            #[must_use]
+            pub fn plural(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $plural,)+
+                }
+            }
+
+            /// The short names that the command line accepts besides singular and plural.
+            #[must_use]
+            pub fn short_names(self) -> &'static [&'static str] {
+                match self {
+                    $(Self::$kind => &[$($short),*],)+
+                }
+            }
+
+            /// The kind's definition for a Kubernetes API server.
+            #[must_use]
+            pub fn crd(self) -> CustomResourceDefinition {
+                match self {
+                    $(Self::$kind => $kind::crd(),)+
+                }
+            }
+
+            /// The schema of the kind's `spec`, as its type has it.
+            #[must_use]
+            pub fn spec_schema(self) -> schemars::Schema {
+                match self {
+                    $(Self::$kind => schemars::schema_for!($spec),)+
+                }
+            }
+        }
+
+        /// One resource of any kind.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Manifest {
+            $($(#[doc = $doc])+ $kind(Box<$kind>),)+
+        }
+
+        impl Manifest {
+            /// The manifest's kind.
+            #[must_use]
+            pub fn kind(&self) -> Kind {
+                match self {
+                    $(Self::$kind(_) => Kind::$kind,)+
+                }
+            }
+
+            /// The metadata as the user wrote it.
+            #[must_use]
+            pub fn meta(&self) -> &ObjectMeta {
+                match self {
+                    $(Self::$kind(resource) => resource.meta(),)+
+                }
+            }
+
+            /// The metadata, to be completed by `source` and `store`.
+            pub fn meta_mut(&mut self) -> &mut ObjectMeta {
+                match self {
+                    $(Self::$kind(resource) => resource.meta_mut(),)+
+                }
+            }
+
+            /// The resource that the JSON of one says. The inverse of [`Manifest::to_json`].
+            ///
+            /// An error carries the path of the field that was refused.
+            pub fn from_json(
+                kind: Kind,
+                resource: serde_json::Value,
+            ) -> Result<Self, serde_path_to_error::Error<serde_json::Error>> {
+                Ok(match kind {
+                    $(Kind::$kind => Self::$kind(Box::new(serde_path_to_error::deserialize(resource)?)),)+
+                })
+            }
+
+            /// Whether both declare the same, whatever their metadata and status say.
+            #[must_use]
+            pub fn has_spec_of(&self, other: &Self) -> bool {
+                match (self, other) {
+                    $((Self::$kind(one), Self::$kind(other)) => one.spec == other.spec,)+
+                    _ => false,
+                }
+            }
+
+            /// The whole resource as JSON, in the order in which a manifest is written.
+            #[must_use]
+            pub fn to_json(&self) -> serde_json::Value {
+                let value = match self {
+                    $(Self::$kind(resource) => serde_json::to_value(resource),)+
+                };
+                value.expect("resources have string keys and no failing serializer")
+            }
+        }
+    };
 }
 
-impl Kind {
-    /// All kinds, in the order in which listings show them.
-    pub const ALL: [Self; 2] = [Self::Environment, Self::Container];
-
-    /// The kind's name as manifests write it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Environment => "Environment",
-            Self::Container => "Container",
-        }
-    }
-
-    /// The lower-case plural, as in `kubectl get containers`.
-    #[must_use]
-    pub fn plural(self) -> &'static str {
-        match self {
-            Self::Environment => "environments",
-            Self::Container => "containers",
-        }
-    }
-
-    /// The short names that the command line accepts besides singular and plural.
-    #[must_use]
-    pub fn short_names(self) -> &'static [&'static str] {
-        match self {
-            Self::Environment => &["env"],
-            Self::Container => &["ctr"],
-        }
-    }
-
-    /// The kind's definition for a Kubernetes API server.
-    #[must_use]
-    pub fn crd(self) -> CustomResourceDefinition {
-        match self {
-            Self::Environment => Environment::crd(),
-            Self::Container => Container::crd(),
-        }
-    }
-
-    /// The schema of the kind's `spec`, as its type has it.
-    #[must_use]
-    pub fn spec_schema(self) -> schemars::Schema {
-        match self {
-            Self::Environment => schemars::schema_for!(EnvironmentSpec),
-            Self::Container => schemars::schema_for!(ContainerSpec),
-        }
-    }
+kinds! {
+    /// An `.env` cascade with generated secrets.
+    Environment(EnvironmentSpec), "environments", ["env"];
+    /// A container that must exist, run and be healthy.
+    Container(ContainerSpec), "containers", ["ctr"];
+    /// An nginx that follows its containers.
+    Proxy(ProxySpec), "proxies", ["px"];
+    /// Which model answers, and that it is there.
+    ModelProvider(ModelProviderSpec), "modelproviders", ["model", "mp"];
+    /// A plugin's manifest, which stands for objects of the other kinds.
+    Plugin(PluginSpec), "plugins", ["plug"];
+    /// Objects to be left alone until a moment.
+    Hold(HoldSpec), "holds", [];
 }
 
 impl fmt::Display for Kind {
@@ -173,76 +258,11 @@ pub enum InvalidKey {
     Kind(#[from] UnknownKind),
 }
 
-/// One resource of any kind.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Manifest {
-    /// An [`Environment`].
-    Environment(Box<Environment>),
-    /// A [`Container`].
-    Container(Box<Container>),
-}
-
 impl Manifest {
-    /// The manifest's kind.
-    #[must_use]
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Environment(_) => Kind::Environment,
-            Self::Container(_) => Kind::Container,
-        }
-    }
-
-    /// The metadata as the user wrote it.
-    #[must_use]
-    pub fn meta(&self) -> &ObjectMeta {
-        match self {
-            Self::Environment(environment) => environment.meta(),
-            Self::Container(container) => container.meta(),
-        }
-    }
-
-    /// The metadata, to be completed by `source` and `store`.
-    pub fn meta_mut(&mut self) -> &mut ObjectMeta {
-        match self {
-            Self::Environment(environment) => environment.meta_mut(),
-            Self::Container(container) => container.meta_mut(),
-        }
-    }
-
     /// Kind and name. `source` lets no manifest through that has no name.
     #[must_use]
     pub fn key(&self) -> Key {
         Key::new(self.kind(), self.meta().name.clone().unwrap_or_default())
-    }
-
-    /// The resource that the JSON of one says. The inverse of [`Manifest::to_json`].
-    ///
-    /// An error carries the path of the field that was refused.
-    pub fn from_json(kind: Kind, resource: serde_json::Value) -> Result<Self, serde_path_to_error::Error<serde_json::Error>> {
-        Ok(match kind {
-            Kind::Environment => Self::Environment(Box::new(serde_path_to_error::deserialize(resource)?)),
-            Kind::Container => Self::Container(Box::new(serde_path_to_error::deserialize(resource)?)),
-        })
-    }
-
-    /// Whether both declare the same, whatever their metadata and status say.
-    #[must_use]
-    pub fn has_spec_of(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Environment(one), Self::Environment(other)) => one.spec == other.spec,
-            (Self::Container(one), Self::Container(other)) => one.spec == other.spec,
-            (Self::Environment(_), Self::Container(_)) | (Self::Container(_), Self::Environment(_)) => false,
-        }
-    }
-
-    /// The whole resource as JSON, in the order in which a manifest is written.
-    #[must_use]
-    pub fn to_json(&self) -> serde_json::Value {
-        let value = match self {
-            Self::Environment(environment) => serde_json::to_value(environment),
-            Self::Container(container) => serde_json::to_value(container),
-        };
-        value.expect("resources have string keys and no failing serializer")
     }
 
     /// The `spec` alone, as JSON: what a generation counts changes of.

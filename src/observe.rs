@@ -5,10 +5,14 @@
 //! instant; nothing is looked up while planning.
 
 pub mod container;
+pub mod dns;
 pub mod docker;
 pub mod engine;
 pub mod environment;
 pub mod evidence;
 pub mod file;
+pub mod nginx_files;
+pub mod ollama;
 pub mod probe;
+pub mod proxy;
 pub mod snapshot;

@@ -9,6 +9,10 @@ pub mod action;
 pub mod container;
 pub mod environment;
 pub mod history;
+pub mod hold;
+pub mod model_provider;
+pub mod plugin;
+pub mod proxy;
 pub mod shape;
 pub mod wait;
 pub mod why;
@@ -20,10 +24,11 @@ use serde::Serialize;
 
 pub use action::{Action, EngineAction, FileAction, Target};
 pub use history::History;
+pub use model_provider::ModelAction;
 pub use wait::Wait;
 pub use why::Why;
 
-use crate::manifest::Key;
+use crate::{expand::Finding, manifest::Key};
 
 /// One object's two sides, as `resolve` and `observe` have put them together.
 #[derive(Clone, Debug)]
@@ -34,6 +39,14 @@ pub enum Situation {
     Container(Box<container::Desired>, container::Observed),
     /// Somebody else's container, to be kept alive.
     Healed(Box<container::heal::Desired>, container::Observed),
+    /// An nginx that follows its containers.
+    Proxy(Box<proxy::Desired>, Box<proxy::Observed>),
+    /// Which model answers.
+    ModelProvider(Box<model_provider::Desired>, model_provider::Observed),
+    /// A plugin.
+    Plugin(Box<plugin::Desired>, plugin::Observed),
+    /// Objects to be left alone.
+    Hold(hold::Desired, hold::Observed),
     /// An object whose manifest is gone while containers of it are left.
     Absent(Key, container::Observed),
 }
@@ -44,6 +57,10 @@ impl Situation {
     pub fn at(&self) -> Timestamp {
         match self {
             Self::Environment(_, observed) => observed.at,
+            Self::Proxy(_, observed) => observed.at,
+            Self::ModelProvider(_, observed) => observed.at,
+            Self::Plugin(_, observed) => observed.at,
+            Self::Hold(_, observed) => observed.at,
             Self::Container(_, observed) | Self::Healed(_, observed) | Self::Absent(_, observed) => observed.at,
         }
     }
@@ -53,7 +70,13 @@ impl Situation {
     pub fn is_on_its_way(&self, plan: &Plan) -> bool {
         match self {
             Self::Container(desired, observed) => container::is_on_its_way(desired, observed, plan),
-            Self::Environment(..) | Self::Healed(..) | Self::Absent(..) => false,
+            Self::Environment(..)
+            | Self::Healed(..)
+            | Self::Proxy(..)
+            | Self::ModelProvider(..)
+            | Self::Plugin(..)
+            | Self::Hold(..)
+            | Self::Absent(..) => false,
         }
     }
 }
@@ -63,8 +86,12 @@ impl Situation {
 pub fn plan(situation: &Situation) -> Plan {
     match situation {
         Situation::Environment(desired, observed) => environment::plan(desired, observed),
-        Situation::Container(desired, observed) => container::plan(desired, observed),
-        Situation::Healed(desired, observed) => container::heal::plan(desired, observed),
+        Situation::Container(desired, observed) => model_provider::spare(container::plan(desired, observed), observed),
+        Situation::Healed(desired, observed) => model_provider::spare(container::heal::plan(desired, observed), observed),
+        Situation::Proxy(desired, observed) => proxy::plan(desired, observed),
+        Situation::ModelProvider(desired, observed) => model_provider::plan(desired, observed),
+        Situation::Plugin(desired, observed) => plugin::plan(desired, observed),
+        Situation::Hold(desired, observed) => hold::plan(desired, observed),
         Situation::Absent(_, observed) => container::absent::plan(observed),
     }
 }
@@ -81,6 +108,12 @@ pub struct Plan {
     /// Things a person should know that no step corrects.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+    /// What would be done if the object were not held.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Step>,
+    /// How the object is, where there is more to say than that it is as declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
 }
 
 impl Plan {
@@ -115,7 +148,7 @@ impl Plan {
     /// Whether the object is as declared: nothing to do and nothing to wait for.
     #[must_use]
     pub fn is_converged(&self) -> bool {
-        self.steps.is_empty() && self.wait.is_none()
+        self.steps.is_empty() && self.withheld.is_empty() && !self.wait.as_ref().is_some_and(Wait::is_in_the_way)
     }
 }
 
@@ -137,6 +170,7 @@ impl fmt::Display for Step {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))?;
+        self.withheld.iter().try_for_each(|step| writeln!(f, "held back: {step}"))?;
         self.wait.iter().try_for_each(|wait| writeln!(f, "wait: {wait}"))?;
         self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))
     }
@@ -174,6 +208,78 @@ pub enum Note {
         /// The container's name.
         container: String,
     },
+    /// A backend runs where nginx cannot reach it.
+    NoSharedNetwork {
+        /// The backend.
+        container: String,
+    },
+    /// The DNS that nginx asks does not find a backend that runs.
+    NameNotFound {
+        /// The hosts that lead there.
+        hosts: String,
+        /// The backend.
+        backend: String,
+        /// The name that was asked for.
+        name: String,
+        /// Who was asked.
+        server: String,
+        /// What it said.
+        said: String,
+        /// Where the engine knows the backend to be.
+        known: String,
+    },
+    /// The DNS that nginx asks leads elsewhere than to the backend.
+    NameElsewhere {
+        /// The hosts that lead there.
+        hosts: String,
+        /// The backend.
+        backend: String,
+        /// The name that was asked for.
+        name: String,
+        /// Who was asked.
+        server: String,
+        /// The addresses in its answer that are none of the backend's.
+        strange: String,
+        /// Where the engine knows the backend to be.
+        known: String,
+    },
+    /// A host is served without TLS, although it should have it.
+    NoCertificate {
+        /// The host.
+        host: String,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody has edited a generated file, and the manifest says to keep that.
+    HandEditKept {
+        /// The file.
+        file: String,
+    },
+    /// A site of another tool, or one written by hand, has something that a person has to change.
+    SiteFinding {
+        /// The file and the line.
+        place: String,
+        /// What it means.
+        message: String,
+        /// The lines to change.
+        changes: Vec<crate::nginx::findings::Change>,
+    },
+    /// There is more of that than is told one by one.
+    MoreSiteFindings {
+        /// How many.
+        more: usize,
+    },
+    /// A site that is to be repaired cannot be.
+    SiteUnread {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+    /// A hold names something that is not there.
+    HoldsNothing(hold::Unmatched),
+    /// A plugin's files contradict each other, or something else is worth knowing of them.
+    Plugin(Finding),
 }
 
 impl Note {
@@ -185,6 +291,25 @@ impl Note {
             Self::PlaceholderValue { .. } => "PlaceholderValue",
             Self::SourcesDisagree { .. } => "SourcesDisagree",
             Self::Leftover { .. } => "Leftover",
+            Self::NoSharedNetwork { .. } => "NoSharedNetwork",
+            Self::NameNotFound { .. } => "NameNotFound",
+            Self::NameElsewhere { .. } => "NameElsewhere",
+            Self::NoCertificate { .. } => "NoCertificate",
+            Self::HandEditKept { .. } => "HandEditKept",
+            Self::SiteFinding { .. } | Self::MoreSiteFindings { .. } => "SiteFinding",
+            Self::SiteUnread { .. } => "SiteUnread",
+            Self::HoldsNothing(_) => "HoldsNothing",
+            Self::Plugin(finding) => finding.code(),
+        }
+    }
+
+    /// Whether something does not work until a person has mended it.
+    #[must_use]
+    pub fn is_defect(&self) -> bool {
+        match self {
+            Self::NameNotFound { .. } | Self::NameElsewhere { .. } => true,
+            Self::Plugin(finding) => finding.is_defect(),
+            _ => false,
         }
     }
 }
@@ -203,6 +328,31 @@ impl fmt::Display for Note {
                 write!(f, "{variable} was lost and its sources disagree; taken was the first of {}", sources.join(", "))
             }
             Self::Leftover { container } => write!(f, "container {container} is a leftover that is not removed by itself"),
+            Self::NoSharedNetwork { container } => write!(f, "{container} runs on no network that nginx is on"),
+            Self::NameNotFound { hosts, backend, name, server, said, known } => write!(
+                f,
+                "{hosts}: nginx does not find {backend} by its name: asked for {name}, {server} says {said}; it runs at {known}"
+            ),
+            Self::NameElsewhere { hosts, backend, name, server, strange, known } => write!(
+                f,
+                "{hosts}: nginx finds somebody else by the name of {backend}: asked for {name}, {server} says {strange}; it runs at {known}"
+            ),
+            Self::NoCertificate { host, reason } => write!(f, "{host} is served without TLS: {reason}"),
+            Self::HandEditKept { file } => write!(f, "{file} has been edited by hand and is kept so; it is followed no more"),
+            Self::SiteFinding { place, message, changes } => {
+                write!(f, "{place}: {message}")?;
+                changes.iter().try_for_each(|change| match &change.old {
+                    Some(old) => write!(f, "; in line {}, write `{}` for `{}`", change.line, change.new.trim(), old.trim()),
+                    None => write!(f, "; before line {}, write `{}`", change.line, change.new.trim()),
+                })
+            }
+            Self::MoreSiteFindings { more } => write!(f, "{more} more findings; `mooring doctor nginx` shows them all"),
+            Self::SiteUnread { file, reason } => write!(f, "{file} is not repaired: {reason}"),
+            Self::HoldsNothing(hold::Unmatched { target, nearest }) => {
+                write!(f, "{target} means no object, so nothing is held by it")?;
+                nearest.iter().try_for_each(|nearest| write!(f, " (did you mean {nearest}?)"))
+            }
+            Self::Plugin(finding) => finding.fmt(f),
         }
     }
 }

@@ -7,6 +7,12 @@
 
 mod container;
 mod environment;
+mod hold;
+mod model_provider;
+mod plugin;
+mod proxy;
+
+pub(crate) use model_provider::{MODELS, PORT};
 
 use std::{
     fmt,
@@ -15,7 +21,7 @@ use std::{
 };
 
 use crate::{
-    manifest::{Key, Kind, Manifest},
+    manifest::{Key, Kind, Manifest, references::Reference},
     plan,
     store::Object,
 };
@@ -29,6 +35,14 @@ pub enum Desired {
     Container(Box<plan::container::Desired>),
     /// Somebody else's container, to be kept alive.
     Healed(plan::container::heal::Desired),
+    /// An nginx that follows its containers.
+    Proxy(Box<plan::proxy::Desired>),
+    /// Which model answers.
+    ModelProvider(Box<plan::model_provider::Desired>),
+    /// What a plugin's manifest says.
+    Plugin(Box<plan::plugin::Desired>),
+    /// Objects to be left alone.
+    Hold(plan::hold::Desired),
     /// Nothing: the manifest is gone.
     Absent(Key),
 }
@@ -41,23 +55,12 @@ impl Desired {
             Self::Environment(desired) => &desired.key,
             Self::Container(desired) => &desired.key,
             Self::Healed(desired) => &desired.key,
+            Self::Proxy(desired) => &desired.key,
+            Self::ModelProvider(desired) => &desired.key,
+            Self::Plugin(desired) => &desired.key,
+            Self::Hold(desired) => &desired.key,
             Self::Absent(key) => key,
         }
-    }
-
-    /// The objects whose state bears on this one: dependencies and environments.
-    #[must_use]
-    pub fn references(&self) -> Vec<Key> {
-        let (depends_on, variables) = match self {
-            Self::Environment(_) | Self::Absent(_) => return Vec::new(),
-            Self::Container(desired) => (&desired.depends_on, desired.variables.as_slice()),
-            Self::Healed(desired) => (&desired.depends_on, [].as_slice()),
-        };
-        let environments = variables.iter().filter_map(|variables| match variables {
-            plan::container::Variables::Environment { name, .. } => Some(Key::new(Kind::Environment, name)),
-            plan::container::Variables::Literal(_) => None,
-        });
-        depends_on.iter().map(|dependency| dependency.key.clone()).chain(environments).collect()
     }
 }
 
@@ -111,19 +114,60 @@ pub fn resolve(object: &Object, others: &impl Lookup, directory: &Path) -> Resul
         return Ok(Desired::Absent(object.key().clone()));
     };
     let base = base_directory(manifest, directory);
-    match &**manifest {
+    let dangling = dangling(manifest, others);
+    let desired = match &**manifest {
         Manifest::Environment(environment) => {
-            environment::resolve(object.key(), object.generation(), &environment.spec, &base).map(Desired::Environment)
+            environment::resolve(object, &environment.spec, others, &base).map(Desired::Environment)
         }
         Manifest::Container(container) => container::resolve(object, &container.spec, others, &base),
+        Manifest::Proxy(proxy) => {
+            proxy::resolve(object, &proxy.spec, others, &base).map(|desired| Desired::Proxy(Box::new(desired)))
+        }
+        Manifest::ModelProvider(provider) => model_provider::resolve(object, &provider.spec, others, &base)
+            .map(|desired| Desired::ModelProvider(Box::new(desired))),
+        Manifest::Plugin(plugin) => Ok(Desired::Plugin(Box::new(plugin::resolve(object, &plugin.spec)))),
+        Manifest::Hold(hold) => hold::resolve(object, &hold.spec).map(Desired::Hold),
+    };
+    match (desired, dangling.is_empty()) {
+        (desired, true) => desired,
+        (Ok(_), false) => Err(Error(dangling)),
+        (Err(error), false) => Err(Error(dangling.into_iter().chain(error.0).collect())),
     }
+}
+
+/// References to objects that do not exist.
+fn dangling(manifest: &Manifest, others: &impl Lookup) -> Vec<Refusal> {
+    let references = manifest.references().into_iter().filter(|reference| others.manifest(&reference.key).is_none());
+    references.map(|Reference { path, key }| Refusal { path, message: not_found(&key, &others.names(key.kind)) }).collect()
+}
+
+fn not_found(key: &Key, names: &[String]) -> String {
+    match alike(&key.name, names.iter().map(|name| (name.as_str(), name))) {
+        Some(name) => format!("there is no {} named `{}` (did you mean `{name}`?)", key.kind, key.name),
+        None => format!("there is no {} named `{}`", key.kind, key.name),
+    }
+}
+
+/// The key that one which does not exist was probably meant to be.
+pub(crate) fn nearest<'a>(key: &Key, known: impl Iterator<Item = &'a Key>) -> Option<&'a Key> {
+    alike(&key.name, known.map(|known| (known.name.as_str(), known)))
+}
+
+fn alike<'a, T>(name: &str, known: impl Iterator<Item = (&'a str, T)>) -> Option<T> {
+    /// Below this likeness a suggestion confuses more than it helps.
+    const ALIKE: f64 = 0.7;
+    known
+        .map(|(known, what)| (strsim::jaro_winkler(known, name), what))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, what)| what)
 }
 
 /// Annotation in which `source` leaves a manifest's file and line, as `path:line`.
 pub const SOURCE_ANNOTATION: &str = "mooring.dev/source";
 
 /// The directory of the manifest's file, to which its paths are relative.
-fn base_directory(manifest: &Manifest, directory: &Path) -> PathBuf {
+pub(crate) fn base_directory(manifest: &Manifest, directory: &Path) -> PathBuf {
     let source = manifest.meta().annotations.as_ref().and_then(|annotations| annotations.get(SOURCE_ANNOTATION));
     let file = source.and_then(|source| source.rsplit_once(':')).map(|(file, _)| Path::new(file));
     let base = file.and_then(Path::parent).map_or_else(|| directory.to_owned(), |parent| directory.join(parent));
@@ -131,7 +175,7 @@ fn base_directory(manifest: &Manifest, directory: &Path) -> PathBuf {
 }
 
 /// Takes `.` and `..` out of a path without asking the file system.
-fn normalize(path: &Path) -> PathBuf {
+pub(crate) fn normalize(path: &Path) -> PathBuf {
     use std::path::Component;
 
     path.components().fold(PathBuf::new(), |mut normal, component| {

@@ -2,13 +2,14 @@
 //!
 //! [`directory`] reads what is there, [`parse`] turns one file into manifests or
 //! says everything that is wrong with it, [`catalogue`] merges all files into
-//! what is in force, and [`watch`] says when to look again. A file that cannot be
+//! what is in force, [`plugin`] reads what plugins bring along, and [`watch`] says when to look again. A file that cannot be
 //! read or parsed is never taken for a file that is gone, and a directory that
 //! cannot be read never for an empty one.
 
 pub mod catalogue;
 pub mod directory;
 pub mod parse;
+pub mod plugin;
 pub mod problem;
 pub mod schema;
 pub mod watch;

@@ -15,7 +15,7 @@ use kube_runtime::{
     watcher,
 };
 
-use crate::manifest::{Key, Manifest};
+use crate::manifest::{EXPANDED_FROM_ANNOTATION, Key, Manifest};
 
 /// What the store holds: a resource of any kind, or the tombstone of one.
 #[derive(Clone, Debug)]
@@ -56,6 +56,12 @@ impl Object {
     #[must_use]
     pub fn manifest(&self) -> Option<&Arc<Manifest>> {
         self.manifest.as_ref()
+    }
+
+    /// The object whose manifest has expanded into this one.
+    #[must_use]
+    pub fn expanded_from(&self) -> Option<Key> {
+        self.meta.annotations.as_ref()?.get(EXPANDED_FROM_ANNOTATION)?.parse().ok()
     }
 
     /// The generation of the resource; zero for a tombstone.
@@ -192,9 +198,16 @@ impl Writer {
 
     /// Turns an object into a tombstone, or makes one for a key that only its containers remember.
     pub fn bury(&mut self, key: &Key, at: jiff::Timestamp) {
-        if self.known.insert(key.clone(), None) != Some(None) {
-            self.inner.apply_watcher_event(&watcher::Event::Apply(Object::tombstone(key.clone(), at)));
+        let before = self.known.insert(key.clone(), None);
+        if before == Some(None) {
+            return;
         }
+        let mut tombstone = Object::tombstone(key.clone(), at);
+        // Whoever is held holds what it has expanded into, also while that is on its way out.
+        let expanded_from = before.flatten().and_then(|manifest| manifest.meta().annotations.clone());
+        let expanded_from = expanded_from.and_then(|mut annotations| annotations.remove_entry(EXPANDED_FROM_ANNOTATION));
+        tombstone.meta.annotations = expanded_from.map(|annotation| [annotation].into());
+        self.inner.apply_watcher_event(&watcher::Event::Apply(tombstone));
     }
 
     /// Drops an object for good.

@@ -65,6 +65,9 @@ pub struct PlanView {
     pub key: Key,
     /// The steps in order.
     pub steps: Vec<StepView>,
+    /// The steps that would be taken if it were not held.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub withheld: Vec<StepView>,
     /// What stands in the way of more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait: Option<WaitView>,
@@ -115,13 +118,33 @@ pub struct WaitView {
     pub code: String,
     /// In words.
     pub message: String,
+    /// Whether it keeps the object from being as declared.
+    #[serde(default = "yes")]
+    pub is_in_the_way: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl PlanView {
     /// Whether the object is not as declared.
     #[must_use]
     pub fn differs(&self) -> bool {
-        !self.steps.is_empty() || self.wait.is_some() || self.refused.is_some()
+        let is_waiting = self.wait.as_ref().is_some_and(|wait| wait.is_in_the_way);
+        !self.steps.is_empty() || !self.withheld.is_empty() || is_waiting || self.refused.is_some()
+    }
+
+    /// Whether there is anything to tell of it.
+    #[must_use]
+    pub fn is_worth_telling(&self) -> bool {
+        self.differs() || self.wait.is_some() || !self.notes.is_empty()
+    }
+}
+
+impl WaitView {
+    fn new(wait: &crate::plan::Wait) -> Self {
+        Self { code: wait.code().to_owned(), message: wait.to_string(), is_in_the_way: wait.is_in_the_way() }
     }
 }
 
@@ -132,7 +155,8 @@ impl PlanView {
         Self {
             key,
             steps: plan.steps.iter().map(StepView::new).collect(),
-            wait: plan.wait.as_ref().map(|wait| WaitView { code: wait.code().to_owned(), message: wait.to_string() }),
+            withheld: plan.withheld.iter().map(StepView::new).collect(),
+            wait: plan.wait.as_ref().map(WaitView::new),
             notes: plan.notes.iter().map(ToString::to_string).collect(),
             refused,
         }

@@ -16,7 +16,7 @@ use support::simulated::{Behaviour, Simulated};
 
 async fn preview(example: &Path) -> Preview {
     let engine = Simulated::new("mooring", Clock::system());
-    for image in ["mooring-demo/postgres:15", "mooring-demo/redis:7", "mooring-demo/web:1"] {
+    for image in ["mooring-demo/postgres:15", "mooring-demo/redis:7", "mooring-demo/web:1", "mooring-demo/nginx:1"] {
         engine.image(image, Behaviour::default());
     }
     let state = tempfile::tempdir().unwrap();

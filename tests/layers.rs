@@ -11,6 +11,8 @@ use std::{
 /// A word that gives an outside thing away, and the modules that may use it.
 const LAYERS: &[(&str, &[&str])] = &[
     ("bollard::", &["observe", "execute"]),
+    ("hickory_resolver::", &["observe"]),
+    ("nix::sched", &["observe"]),
     ("sqlx::", &["record"]),
     ("axum::", &["http"]),
     ("clap::", &["cli"]),
@@ -21,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that decide, and must not be able to do anything else.
-const PURE: &[&str] = &["plan", "resolve", "manifest", "dotenv"];
+const PURE: &[&str] = &["plan", "resolve", "manifest", "dotenv", "expand", "nginx", "sites"];
 
 /// What a pure module must not name.
 const IMPURE: &[&str] =

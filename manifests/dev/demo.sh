@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs Mooring on a copy of examples/shop, breaks the stack in seven ways, and shows what Mooring does about each.
+# Runs Mooring on a copy of examples/shop, breaks the stack in twelve ways, and shows what Mooring does about each.
 #
 # Everything it makes is called mooring-demo-* or mooring_demo_*, belongs to the owner `demo`, and is gone afterwards.
 # Exits with 1 when a fault was not corrected within the time limit.
@@ -21,7 +21,7 @@ source "$here/lib.sh"
 readonly limit=${LIMIT:-30} pause=${PAUSE:-0} owner=demo
 readonly prefix=mooring-demo
 mooring=${MOORING:-$top/target/release/mooring}
-scratch='' pid='' desired='' state=''
+scratch='' pid='' desired='' state='' front=''
 rows=() failures=0
 
 # --- what is shown -----------------------------------------------------------
@@ -32,6 +32,7 @@ note() { printf '%s\n' "$*"; }
 shown() {
   local word line=''
   for word; do
+    [[ $word != ask ]] || word=mooring
     if [[ $word =~ [^A-Za-z0-9_./:,=@%+-] ]]; then line+=" '$word'"; else line+=" $word"; fi
   done
   printf '%s$%s%s\n' "$dim" "$line" "$reset"
@@ -101,10 +102,29 @@ is_healthy() { [[ $(look "$1" '{{.State.Health.Status}}') == healthy ]]; }
 # Runs, and not since the same moment as before.
 runs_anew() { [[ $(started "$1") == true\ * && $(started "$1") != "$2" ]]; }
 serves() { docker exec "$prefix-$1" wget -q -O - http://127.0.0.1:8080/ 2>/dev/null | grep -qxF "$2"; }
+address_of() { look "$1" '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'; }
+# visit PATH: what nginx answers the world: the status, then the body.
+visit() {
+  local status='' line body=''
+  exec 9<>"/dev/tcp/127.0.0.1/$front" || return
+  printf 'GET %s HTTP/1.0\r\nHost: shop.localhost\r\n\r\n' "$1" >&9
+  while IFS= read -r line <&9; do
+    line=${line%$'\r'}
+    [[ -n $status ]] || status=${line#* }
+    [[ -n $line ]] || break
+  done
+  body=$(cat <&9)
+  exec 9<&-
+  printf '%s\n%s\n' "${status%% *}" "$body"
+} 2>/dev/null
+# answers PATH LINE: whether this line is in what nginx answers.
+answers() { visit "$1" | grep -qxF "$2"; }
+shows() { note "$1 answers $(visit "$1" | head -n 3 | tr '\n' ' ')"; }
 all_healthy() {
   local name
   for name in postgres redis api web; do is_healthy "$name" || return 1; done
 }
+is_up() { all_healthy && answers / 'version 1' && answers /api/ 'version 1'; }
 ids() {
   local name
   for name in postgres redis api web; do id_of "$name" || true; done
@@ -270,6 +290,107 @@ change_variable() {
   show_record Container/api
 }
 
+move_api() {
+  local before
+  fault 'A backend moves, and a stranger takes its address'
+  before=$(address_of api)
+  note "the API is at $before; for as long as this takes, Mooring is asked not to bring it back"
+  shown ask hold container/api --for 10m --reason 'moving it' --desired "$desired"
+  shown docker rm -f "$prefix-api"
+  shown docker run -d --pull never --name "$prefix-stranger" --network mooring_demo_network -e GREETING=stranger mooring-demo/web:1
+  note "the stranger is at $(address_of stranger): an nginx that looks names up once would now answer from it"
+  shown ask release container/api --desired "$desired"
+  begin=$(now_ms)
+  healed 'backend moved' answers /api/ "greeting Hello again"
+  note "the API is at $(address_of api) now"
+  shows /api/
+  docker rm -f "$prefix-stranger" >/dev/null
+  show_record Proxy/edge
+}
+
+edit_site() {
+  local site=$desired/nginx/sites/shop.localhost.conf before
+  fault 'A generated nginx file is edited by hand'
+  before=$(sha256sum <"$site")
+  shown sed -i 's/:8080;/:9999;/' "$site"
+  begin=$(now_ms)
+  healed 'site edited by hand' same_site "$site" "$before"
+  show_record Proxy/edge
+}
+same_site() { [[ $(sha256sum <"$1") == "$2" ]]; }
+
+break_route() {
+  fault 'A route is declared that leads nowhere'
+  shown sed -i '/stripPath/,/port:/s/8080/9999/' "$desired/nginx.yaml"
+  begin=$(now_ms)
+  healed 'broken route refused' is_refused
+  ask get proxy/edge -o wide || true
+  shows /api/
+  show_record Proxy/edge
+  shown sed -i 's/port: 9999/port: 8080/' "$desired/nginx.yaml"
+  ask wait proxy/edge --for condition=Ready --timeout "${limit}s" || failures=$((failures + 1))
+}
+# It says so, and what worked before is in force.
+is_refused() { ask get proxy/edge -o json | grep -q RouteFails && answers /api/ 'greeting Hello again'; }
+
+# --- the model ---------------------------------------------------------------
+
+# The registry that ollama knows by name is not to be had here: this is one that answers like it.
+want_model() {
+  fault 'A model is wanted'
+  docker run -d --pull never --name "$prefix-models" --network mooring_demo_network --network-alias registry.ollama.ai \
+    --network-alias blobs.test -e RATE=60m mooring-demo/models:1 >/dev/null
+  sed -e 's/environment: assistant/environment: shop/' -e "s/assistant-ollama/$prefix-ollama/" -e 's,ollama/ollama:latest,mooring-demo/ollama:1,' \
+    -e 's/assistant_models/mooring_demo_models/' -e 's/assistant_network/mooring_demo_network/' \
+    -e 's/^      volume:/      onManualStop: heal\n&/' "$top/examples/model/model.yaml" >"$scratch/model.yaml"
+  shown ask apply -f "$scratch/model.yaml" --desired "$desired"
+  begin=$(now_ms)
+  watch_pull &
+  healed 'model wanted' has_model
+  wait $!
+  show_model
+}
+
+has_model() { docker exec "$prefix-ollama" /bin/ollama list 2>/dev/null | grep -q '^gemma3:4b'; }
+lacks_model() { ! has_model; }
+# What `mooring get` says meanwhile, once a second.
+watch_pull() {
+  local said='' now i
+  for ((i = 0; i < limit; i++)); do
+    now=$(ask get modelprovider/default 2>/dev/null | tail -n 1)
+    [[ $now == "$said" || -z $now ]] || note "  $now"
+    said=$now
+    if has_model; then return; fi
+    sleep 1
+  done
+}
+show_model() {
+  ask wait modelprovider/default --for condition=Ready --timeout "${limit}s" || failures=$((failures + 1))
+  note "chosen: $(grep '^AI_' "$desired/.env.computed" | tr '\n' ' ')"
+  show_record ModelProvider/default
+}
+
+stop_ollama() {
+  local before
+  fault 'ollama is stopped'
+  note 'its manifest says onManualStop: heal; without that, a stop by hand is respected'
+  before=$(started ollama)
+  shown docker stop --time 1 "$prefix-ollama"
+  begin=$(now_ms)
+  healed 'ollama stopped' runs_anew ollama "$before"
+  show_record ModelProvider/default
+}
+
+delete_model() {
+  fault 'The model is deleted'
+  shown docker exec "$prefix-ollama" /bin/ollama rm gemma3:4b 2>/dev/null
+  until_true lacks_model
+  note 'the engine does not tell: it is seen with the next resync, within ten seconds'
+  begin=$(now_ms)
+  healed 'model deleted' has_model
+  show_record ModelProvider/default
+}
+
 # --- before and after --------------------------------------------------------
 
 free_port() {
@@ -288,7 +409,7 @@ sweep() {
   local found
   found=$({
     docker ps -aq --filter "label=dev.mooring.owner=$owner"
-    docker ps -aq --filter "name=^/?$prefix-(postgres|redis|api|web)"
+    docker ps -aq --filter "name=^/?$prefix-(postgres|redis|api|web|nginx|stranger|ollama|models)"
   } | sort -u)
   # shellcheck disable=SC2086 # One argument each.
   [[ -z $found ]] || docker rm -fv $found >/dev/null
@@ -337,6 +458,7 @@ main() {
   title 'Engine, images, program'
   eval "$("$here/engine.sh" up | sed 's/^DOCKER_HOST=/export &/')"
   "$here/images.sh"
+  "$here/ollama.sh"
   if [[ -z ${MOORING:-} ]]; then
     note 'building mooring (some minutes the first time) ...'
     cargo build --release --locked --manifest-path "$top/Cargo.toml"
@@ -352,19 +474,20 @@ main() {
   desired=$scratch/shop state=$scratch/state
   cp -r "$top/examples/shop" "$desired"
   mkdir -m 700 "$state"
+  front=$(free_port 18181)
   # Names and a port of its own, so that it meets nobody else's shop.
   sed -i -e "s/containerName: shop-/containerName: $prefix-/" -e 's/shop_\(network\|postgres_data\|redis_data\)/mooring_demo_\1/' \
-    -e "s/127.0.0.1:18080:/127.0.0.1:$(free_port 18080):/" "$desired"/*.yaml
+    -e "s/127.0.0.1:18080:/127.0.0.1:$(free_port 18080):/" -e "s/127.0.0.1:18081:/127.0.0.1:$front:/" "$desired"/*.yaml
 
   title 'A directory of manifests becomes a running stack'
   ls -A "$desired"
   begin=$(now_ms)
   start_mooring "$(free_port 9464)" 8>&-
-  until_true all_healthy || {
+  until_true is_up || {
     tail -n 20 "$scratch/mooring.log"
     die "the stack did not become healthy within $limit s"
   }
-  note "${green}four containers, one network, two volumes, four secrets: all healthy after $took ms${reset}"
+  note "${green}five containers, one network, two volumes, four secrets, and nginx leads to both backends: after $took ms${reset}"
   rows+=("everything created|$took ms|$took ms")
   ask wait --for condition=Ready --timeout "${limit}s" || die 'not everything is Ready'
   ask get || true
@@ -376,6 +499,12 @@ main() {
   delete_file
   change_image
   change_variable
+  move_api
+  edit_site
+  break_route
+  want_model
+  stop_ollama
+  delete_model
 
   title 'The audit log'
   audit

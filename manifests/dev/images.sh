@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The images of the demo and the tests, made without a registry: from Debian's packages and the libraries they need.
 #
-#   images.sh [--force] [NAME...]    NAME is busybox, web, redis or postgres; default: all
+#   images.sh [--force] [NAME...]    NAME is busybox, web, redis, postgres or nginx; default: all
 #
 # They go to the engine of DOCKER_HOST, and an image that is there already, made by this very script, is left alone.
 #
@@ -9,6 +9,7 @@
 #   mooring-demo/web:1, :2    an HTTP server on port 8080 that shows its version and GREETING; unhealthy while /tmp/sick exists
 #   mooring-demo/redis:7      REDIS_PASSWORD, data in /data
 #   mooring-demo/postgres:15  POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB, data in /var/lib/postgresql/data
+#   mooring-demo/nginx:1      sites in /etc/nginx/sites, on ports 80 and 443
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -187,13 +188,41 @@ SCRIPT
     'HEALTHCHECK --interval=1s --timeout=3s --retries=5 --start-period=60s CMD ["healthy"]'
 }
 
+build_nginx() {
+  local root=$work/nginx libs=/lib/x86_64-linux-gnu
+  # The names of users and hosts are looked up by libraries that no program names.
+  [[ -e /usr/sbin/nginx && -z ${MOORING_DEV_UNPACK:-} ]] || apt_install libpcre2-8-0 libssl3 zlib1g libcrypt1
+  unpack /usr/sbin/nginx nginx nginx-common
+  cp -a "$work/base" "$root"
+  printf 'www-data:x:33:33::/var/www:/bin/false\n' >>"$root/etc/passwd"
+  printf 'www-data:x:33:\n' >>"$root/etc/group"
+  mkdir -p "$root/etc/nginx/sites" "$root/var/log/nginx" "$root/var/lib/nginx"
+  closure "$packages" "$root" /usr/sbin/nginx
+  closure / "$root" $libs/libnss_files.so.2 $libs/libnss_dns.so.2
+  cat >"$root/etc/nginx/nginx.conf" <<'CONF'
+user www-data;
+worker_processes 2;
+pid /run/nginx.pid;
+error_log stderr;
+events { worker_connections 1024; }
+http {
+    default_type application/octet-stream;
+    access_log off;
+    server_names_hash_max_size 4096;
+    include sites/*.conf;
+}
+CONF
+  load "$root" nginx:1 0 var/lib/nginx 'EXPOSE 80' 'EXPOSE 443' 'CMD ["/usr/sbin/nginx","-g","daemon off;"]'
+}
+
 tags_of() {
   case $1 in
     busybox) echo mooring-demo/busybox:1 ;;
     web) echo mooring-demo/web:1 mooring-demo/web:2 ;;
     redis) echo mooring-demo/redis:7 ;;
     postgres) echo mooring-demo/postgres:15 ;;
-    *) die "there is no image $1; there are busybox, web, redis and postgres" ;;
+    nginx) echo mooring-demo/nginx:1 ;;
+    *) die "there is no image $1; there are busybox, web, redis, postgres and nginx" ;;
   esac
 }
 
@@ -209,7 +238,7 @@ if [[ ${1:-} == --force ]]; then
   force=yes
   shift
 fi
-[[ $# -gt 0 ]] || set -- busybox web redis postgres
+[[ $# -gt 0 ]] || set -- busybox web redis postgres nginx
 for name in "$@"; do
   tags_of "$name" >/dev/null
 done

@@ -23,7 +23,7 @@ use super::{
     get::name,
     output::{self, FAINT, Format, GOOD, WARN},
 };
-use crate::{manifest::Key, settings::Settings, view::PlanView};
+use crate::{manifest::Key, settings::Settings, source::parse::parse_located, view::PlanView};
 
 /// Check manifests and put them into the desired-state directory
 #[derive(Debug, Args)]
@@ -68,22 +68,41 @@ struct Applied {
 pub(super) async fn run(settings: &Settings, args: ApplyArgs) -> Result<Exit, Error> {
     let files: Vec<PathBuf> = args.files.iter().chain(&args.paths).cloned().collect();
     let inputs = input::read(&files)?;
+    apply(settings, inputs, args.dry_run, args.output).await
+}
+
+/// Applies documents that a command has written, by the names of their files.
+pub(super) async fn texts(
+    settings: &Settings,
+    texts: Vec<(PathBuf, String)>,
+    dry_run: bool,
+    output: Format,
+) -> Result<Exit, Error> {
+    let input = |(file, text): (PathBuf, String)| {
+        let manifests = parse_located(&file, text.as_bytes()).map_err(Error::Refused)?;
+        Ok(Input { file, bytes: text.into_bytes(), manifests })
+    };
+    let inputs = texts.into_iter().map(input).collect::<Result<_, Error>>()?;
+    apply(settings, inputs, dry_run, output).await
+}
+
+async fn apply(settings: &Settings, inputs: Vec<Input>, dry_run: bool, output: Format) -> Result<Exit, Error> {
     let directory = DesiredDirectory::read(&settings.desired)?;
     let placed = place::place(inputs, &directory)?;
     let applied = applied(&placed, &directory);
-    let uptake = if args.dry_run { Uptake::nobody() } else { Uptake::prepare(settings).await };
-    if !args.dry_run {
+    let uptake = if dry_run { Uptake::nobody() } else { Uptake::prepare(settings).await };
+    if !dry_run {
         write(&placed, &directory)?;
     }
-    if args.output == Format::Text {
-        output::print(&rendered(&applied, args.dry_run))?;
+    if output == Format::Text {
+        output::print(&rendered(&applied, dry_run))?;
     }
-    let plans = if args.dry_run {
+    let plans = if dry_run {
         planned(settings, &placed, &applied).await
     } else {
         uptake.plans(applied.iter().map(|applied| &applied.changed)).await?
     };
-    report(&args, &applied, plans.as_deref())?;
+    report((dry_run, output), &applied, plans.as_deref())?;
     Ok(Exit::Good)
 }
 
@@ -110,14 +129,15 @@ fn write(placed: &[Placed], directory: &DesiredDirectory) -> Result<(), Error> {
 
 /// What would be done, as far as anybody can tell: the files are right or wrong without that.
 async fn planned(settings: &Settings, placed: &[Placed], applied: &[Applied]) -> Option<Vec<PlanView>> {
-    let is_new = |key: &Key| applied.iter().any(|Applied { changed, .. }| changed.object == *key && changed.is_change());
+    // What is not among them is what their plugins would lead to.
+    let is_same = |key: &Key| applied.iter().any(|Applied { changed, .. }| changed.object == *key && !changed.is_change());
     let texts: Vec<&[u8]> = placed.iter().map(|placed| placed.input.bytes.as_slice()).collect();
     if !applied.iter().any(|applied| applied.changed.is_change()) {
         return Some(Vec::new());
     }
     let plans = async { Backend::any(settings).await?.plans_if(texts.join(&b"\n---\n"[..])).await };
     match output::patiently("looking at everything", plans).await {
-        Ok(plans) => Some(plans.into_iter().filter(|plan| is_new(&plan.key)).collect()),
+        Ok(plans) => Some(plans.into_iter().filter(|plan| !is_same(&plan.key)).collect()),
         Err(error) => {
             output::note(&format!("what would be done cannot be said: {}", output::printable(&crate::error_chain(&error))));
             None
@@ -140,16 +160,16 @@ fn rendered(applied: &[Applied], dry_run: bool) -> String {
     output::lines(lines)
 }
 
-fn report(args: &ApplyArgs, applied: &[Applied], plans: Option<&[PlanView]>) -> Result<(), Error> {
-    match (args.output, plans) {
-        (Format::Json, plans) => output::json(&json!({"dryRun": args.dry_run, "items": applied, "plans": plans})),
+fn report((dry_run, output): (bool, Format), applied: &[Applied], plans: Option<&[PlanView]>) -> Result<(), Error> {
+    match (output, plans) {
+        (Format::Json, plans) => output::json(&json!({"dryRun": dry_run, "items": applied, "plans": plans})),
         (Format::Text, Some(plans)) if plans.iter().any(PlanView::differs) => {
             let plans = plans.iter().filter(|plan| plan.differs()).flat_map(diff::plan_lines);
-            let heading = if args.dry_run { "What mooring would do:" } else { "What mooring plans:" };
+            let heading = if dry_run { "What mooring would do:" } else { "What mooring plans:" };
             let heading = [String::new(), heading.to_owned()];
             output::print(&output::lines(heading.into_iter().chain(plans)))
         }
-        (Format::Text, Some(_)) if args.dry_run && applied.iter().any(|applied| applied.changed.is_change()) => {
+        (Format::Text, Some(_)) if dry_run && applied.iter().any(|applied| applied.changed.is_change()) => {
             output::line("\nWhat mooring would do: nothing.")
         }
         (Format::Text, Some(_) | None) => Ok(()),

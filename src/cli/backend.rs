@@ -51,7 +51,8 @@ impl Backend {
         }
     }
 
-    async fn local(settings: &Settings) -> Result<Self, Error> {
+    /// One in this process, for questions that are not asked aloud.
+    pub async fn local(settings: &Settings) -> Result<Self, Error> {
         let (engines, _) = engine::engines(settings)?;
         match Preview::open(settings.clone(), engines).await {
             Ok(preview) => Ok(Self::Local(Arc::new(preview))),

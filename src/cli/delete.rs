@@ -14,7 +14,7 @@ use super::{
     selection,
 };
 use crate::{
-    manifest::{Key, Kind, Manifest, container::Management},
+    manifest::{Key, Manifest, container::Management},
     settings::Settings,
     source::parse::{Located, parse_located},
 };
@@ -61,6 +61,11 @@ pub(super) fn run(settings: &Settings, args: &DeleteArgs) -> Result<Exit, Error>
         }
     }
     Ok(Exit::Good)
+}
+
+/// Takes a document out of the directory, which is to be read again before the next one.
+pub(super) fn take_out(located: &Located, directory: &DesiredDirectory) -> Result<(), Error> {
+    change(located, directory)?.make(directory)
 }
 
 /// The one place where the object is declared.
@@ -153,6 +158,10 @@ fn consequences(manifest: &Manifest, directory: &DesiredDirectory) -> Vec<String
                 .to_owned(),
             "volumes and networks stay".to_owned(),
         ],
+        Manifest::Proxy(_) => vec!["its generated files stay as they are, and nobody follows the containers any more".to_owned()],
+        Manifest::ModelProvider(_) => vec!["models stay; nobody looks after them any more".to_owned()],
+        Manifest::Plugin(_) => vec!["the objects that it expands into are deleted with it".to_owned()],
+        Manifest::Hold(_) => vec!["what it holds is looked after again at once".to_owned()],
         Manifest::Container(_) => vec!["its container is stopped and removed; volumes and networks stay".to_owned()],
     };
     let users = users(&manifest.key(), directory);
@@ -164,14 +173,9 @@ fn consequences(manifest: &Manifest, directory: &DesiredDirectory) -> Vec<String
 
 /// The objects that refer to this one.
 fn users(key: &Key, directory: &DesiredDirectory) -> Vec<String> {
-    let refers = |manifest: &Manifest| match manifest {
-        Manifest::Container(container) => match key.kind {
-            Kind::Environment => container.spec.env_from.iter().any(|from| from.environment == key.name),
-            Kind::Container => container.spec.depends_on.iter().any(|dependency| dependency.container == key.name),
-        },
-        Manifest::Environment(_) => false,
-    };
-    let users =
-        directory.manifests().map(|located| &located.manifest).filter(|manifest| manifest.key() != *key && refers(manifest));
+    let users = directory
+        .manifests()
+        .map(|located| &located.manifest)
+        .filter(|manifest| manifest.key() != *key && manifest.refers_to(key));
     users.map(|manifest| name(&manifest.key())).collect()
 }

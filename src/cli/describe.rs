@@ -73,7 +73,7 @@ fn rendered(
 ) -> String {
     let spec = object.manifest.as_ref().and_then(|manifest| manifest.get("spec"));
     let plan = match plan {
-        Ok(Some(plan)) if plan.differs() || !plan.notes.is_empty() => output::lines(diff::plan_lines(plan)),
+        Ok(Some(plan)) if plan.is_worth_telling() => output::lines(diff::plan_lines(plan)),
         Ok(_) => "It is as declared.".to_owned(),
         Err(error) => format!("It cannot be said: {}", output::printable(error)),
     };

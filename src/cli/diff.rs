@@ -71,7 +71,7 @@ fn is_removal(plan: &PlanView) -> bool {
 
 /// The plans that differ, and how many do not.
 pub(super) fn rendered(plans: &[PlanView]) -> String {
-    let worth_telling = plans.iter().filter(|plan| plan.differs() || !plan.notes.is_empty());
+    let worth_telling = plans.iter().filter(|plan| plan.is_worth_telling());
     let mut lines: Vec<String> = worth_telling.flat_map(plan_lines).collect();
     let differing = plans.iter().filter(|plan| plan.differs()).count();
     lines.push(match (differing, plans.len() - differing) {
@@ -93,10 +93,11 @@ pub(super) fn plan_lines(plan: &PlanView) -> Vec<String> {
         lines.append(&mut step_lines(number + 1, step, told));
         told = &step.changes;
     }
+    let withheld = plan.withheld.iter().map(|step| (WARN, "held back", format!("{}, because {}", step.action, step.because)));
     let refused = plan.refused.iter().map(|refused| (BAD, "refused", refused.clone()));
     let waits = plan.wait.iter().map(|wait| (WARN, "waits", format!("{} ({})", wait.message, wait.code)));
     let notes = plan.notes.iter().map(|note| (FAINT, "note", note.clone()));
-    let more = refused.chain(waits).chain(notes);
+    let more = withheld.chain(refused).chain(waits).chain(notes);
     lines.extend(more.map(|(style, what, message)| format!("    {style}{what}:{style:#} {}", printable(&message))));
     lines
 }
@@ -144,10 +145,12 @@ mod tests {
     use crate::{
         http::fake,
         manifest::{Key, Kind},
+        view::WaitView,
     };
 
     fn plan(name: &str, steps: Vec<StepView>) -> PlanView {
-        PlanView { key: Key::new(Kind::Container, name), steps, wait: None, notes: Vec::new(), refused: None }
+        let key = Key::new(Kind::Container, name);
+        PlanView { key, steps, withheld: Vec::new(), wait: None, notes: Vec::new(), refused: None }
     }
 
     fn step(action: &str, why: &str, because: &str) -> StepView {
@@ -160,6 +163,10 @@ mod tests {
             because: because.to_owned(),
             changes: Vec::new(),
         }
+    }
+
+    fn held() -> WaitView {
+        WaitView { code: "Held".to_owned(), message: "held until noon".to_owned(), is_in_the_way: false }
     }
 
     fn plain(plans: &[PlanView]) -> String {
@@ -179,6 +186,12 @@ mod tests {
             refused,
             plan("same", Vec::new()),
             PlanView { notes: vec!["container web-1 is a leftover".to_owned()], ..plan("noted", Vec::new()) },
+            PlanView {
+                withheld: vec![step("stop db", "Unhealthy", "it is unhealthy")],
+                wait: Some(held()),
+                ..plan("db", Vec::new())
+            },
+            PlanView { wait: Some(held()), ..plan("quiet", Vec::new()) },
         ];
         expect![[r#"
             - container/old
@@ -194,7 +207,12 @@ mod tests {
                 refused: spec.envFrom.0: there is no Environment/shop
             = container/noted
                 note: container web-1 is a leftover
-            4 objects differ, 2 as declared.
+            ~ container/db
+                held back: stop db, because it is unhealthy
+                waits: held until noon (Held)
+            = container/quiet
+                waits: held until noon (Held)
+            5 objects differ, 3 as declared.
         "#]]
         .assert_eq(&plain(&plans));
     }

@@ -5,6 +5,7 @@ use std::{io, path::PathBuf};
 use super::client;
 use crate::{
     controller::{OpenError, preview},
+    execute::repair,
     manifest::Key,
     source::{directory, problem::Problem, schema::UnknownField},
 };
@@ -45,6 +46,9 @@ pub enum Error {
         /// How to go on.
         help: String,
     },
+    /// Mended sites are not in force.
+    #[error(transparent)]
+    Repair(#[from] repair::Error),
     /// The desired state cannot be read.
     #[error(transparent)]
     Desired(#[from] directory::Error),
@@ -98,9 +102,13 @@ impl Error {
             Self::Desired(_) => {
                 Some("name the directory with --desired DIR or MOORING_DESIRED, and make it if it is new".to_owned())
             }
-            Self::Operator(_) | Self::UnknownField(_) | Self::Io { .. } | Self::Output(_) | Self::Open(_) | Self::Preview(_) => {
-                None
-            }
+            Self::Repair(_)
+            | Self::Operator(_)
+            | Self::UnknownField(_)
+            | Self::Io { .. }
+            | Self::Output(_)
+            | Self::Open(_)
+            | Self::Preview(_) => None,
         }
     }
 

@@ -16,9 +16,10 @@ use super::{
 };
 use crate::{
     manifest::{
-        API_VERSION, Key,
-        status::{ConditionStatus, ConditionType, Status},
+        API_VERSION, Key, Kind,
+        status::{Condition, ConditionStatus, ConditionType, Status},
     },
+    record::status::PULLING,
     settings::Settings,
     view::ObjectView,
 };
@@ -157,8 +158,21 @@ fn cells(object: &ObjectView, with_kind: bool, now: Timestamp) -> [String; 5] {
         ready.map_or_else(|| "-".to_owned(), |ready| format!("{:?}", ready.status)),
         headline(object),
         ready.map_or_else(|| "-".to_owned(), |ready| age(&ready.last_transition_time, now)),
-        object.summary.clone(),
+        summary(object),
     ]
+}
+
+/// What it is; of a model provider who answers, and while a model is pulled how far that is.
+fn summary(object: &ObjectView) -> String {
+    let answers = |condition: &Condition| {
+        object.key.kind == Kind::ModelProvider
+            && condition.kind == ConditionType::Ready
+            && condition.status == ConditionStatus::True
+    };
+    match object.status.as_ref().and_then(telling) {
+        Some(condition) if condition.reason == PULLING || answers(condition) => condition.message.clone(),
+        Some(_) | None => object.summary.clone(),
+    }
 }
 
 /// `container/web`, as it can be typed.
@@ -176,7 +190,7 @@ pub(super) fn headline(object: &ObjectView) -> String {
 }
 
 /// The condition that says most: the worst that holds, or else the one about being ready.
-fn telling(status: &Status) -> Option<&crate::manifest::status::Condition> {
+fn telling(status: &Status) -> Option<&Condition> {
     let holds = |kind| status.condition(kind).filter(|condition| condition.status == ConditionStatus::True);
     let worst = [ConditionType::CrashLoop, ConditionType::Held, ConditionType::Degraded].into_iter().find_map(holds);
     worst.or_else(|| status.condition(ConditionType::Ready))
@@ -246,6 +260,34 @@ mod tests {
             web    False   BackingOff   10m     nginx:1.27   web.yaml:1   2            it exited with 137; next try in 4s
         "#]]
         .assert_eq(&plain(&[fake::web(ConditionStatus::False)], Format::Wide));
+    }
+
+    #[test]
+    fn a_list_says_how_far_a_pull_is() {
+        let mut model = fake::web(ConditionStatus::False);
+        for condition in &mut model.status.as_mut().unwrap().conditions {
+            condition.reason = PULLING.to_owned();
+            condition.message = "pulling gemma3:4b: 37 % of 3.3 GB, 41.0 MB/s, 51s left".to_owned();
+        }
+        expect![[r#"
+            NAME   READY   STATUS    SINCE   SUMMARY
+            web    False   Pulling   10m     pulling gemma3:4b: 37 % of 3.3 GB, 41.0 MB/s, 51s left
+        "#]]
+        .assert_eq(&plain(&[model], Format::Table));
+    }
+
+    #[test]
+    fn a_list_says_who_answers_for_a_model_provider() {
+        let mut model = fake::web(ConditionStatus::True);
+        model.key = Key::new(Kind::ModelProvider, "default");
+        for condition in &mut model.status.as_mut().unwrap().conditions {
+            condition.message = "openai/gpt-4o-mini answers, because OPENAI_API_KEY is set".to_owned();
+        }
+        expect![[r#"
+            NAME      READY   STATUS      SINCE   SUMMARY
+            default   True    Converged   10m     openai/gpt-4o-mini answers, because OPENAI_API_KEY is set
+        "#]]
+        .assert_eq(&plain(&[model], Format::Table));
     }
 
     #[test]

@@ -14,16 +14,18 @@ use super::{
     output::{self, Format},
 };
 use crate::{
-    manifest::Key,
+    controller::plugins::expand,
+    manifest::{Key, Manifest},
     resolve::resolve,
     settings::Settings,
     source::{
         catalogue::Catalogue,
         directory::scan,
         parse::{Located, parse_located},
+        plugin::Plugins,
         problem::{Code, Problem},
     },
-    store,
+    store::{self, Object},
 };
 
 /// Check manifests without an operator or an engine
@@ -109,17 +111,21 @@ fn directory(root: &Path) -> Result<Findings, Error> {
     let mut problems = catalogue.problems().to_vec();
     // Behind a file that is refused, what others refer to may well be there.
     if problems.is_empty() {
-        problems = references(&catalogue, root);
+        let mut plugins = Plugins::default();
+        let manifests = expand(catalogue.manifests(), root, &mut plugins, &BTreeMap::new()).manifests;
+        problems = plugins.problems().to_vec();
+        problems.extend(references(catalogue.located(), manifests, root));
     }
     Ok(Findings { manifests: catalogue.located().values().cloned().collect(), problems })
 }
 
-fn references(catalogue: &Catalogue, root: &Path) -> Vec<Problem> {
+/// What does not lead anywhere. What a plugin expands into is told where the plugin stands.
+fn references(located: &BTreeMap<Key, Located>, manifests: BTreeMap<Key, Manifest>, root: &Path) -> Vec<Problem> {
     let (reader, mut writer) = store::store();
-    writer.replace(catalogue.manifests());
-    let located: &BTreeMap<Key, Located> = catalogue.located();
+    writer.replace(manifests);
     let objects = reader.objects();
-    let refused = objects.iter().filter_map(|(key, object)| Some((located.get(key)?, resolve(object, &reader, root).err()?)));
+    let place = |key: &Key, object: &Object| located.get(key).or_else(|| located.get(&object.expanded_from()?));
+    let refused = objects.iter().filter_map(|(key, object)| Some((place(key, object)?, resolve(object, &reader, root).err()?)));
     let problems = refused.flat_map(|(located, error)| {
         error.0.into_iter().map(|refusal| Problem {
             file: located.file.clone(),

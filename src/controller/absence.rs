@@ -12,25 +12,23 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{
-    manifest::{Key, Manifest},
-    store::Reader,
-};
+use crate::manifest::{Key, Kind, Manifest};
 
 /// How long a manifest has to be away until that is believed.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Since when which manifests are away.
 pub(super) struct Absences {
+    /// What was declared when last looked, and is therefore in force.
+    last: BTreeMap<Key, Manifest>,
     since: BTreeMap<Key, Instant>,
-    has_begun: bool,
     next: watch::Sender<Option<Instant>>,
 }
 
 impl Absences {
     /// None yet.
     pub(super) fn new() -> Self {
-        Self { since: BTreeMap::new(), has_begun: false, next: watch::channel(None).0 }
+        Self { last: BTreeMap::new(), since: BTreeMap::new(), next: watch::channel(None).0 }
     }
 
     /// When the next absence will have to be believed.
@@ -38,19 +36,22 @@ impl Absences {
         self.next.subscribe()
     }
 
-    /// Puts back what has only just vanished from the files, as it was in the store.
-    pub(super) fn bridge(&mut self, manifests: &mut BTreeMap<Key, Manifest>, store: &Reader) {
+    /// Puts back nothing of this kind for now.
+    pub(super) fn believe(&mut self, kind: Kind) {
+        self.last.retain(|key, _| key.kind != kind);
+    }
+
+    /// Puts back what has only just vanished from the files.
+    pub(super) fn bridge(&mut self, declared: &mut BTreeMap<Key, Manifest>) {
         let now = Instant::now();
-        self.since.retain(|key, _| !manifests.contains_key(key));
-        if std::mem::replace(&mut self.has_begun, true) {
-            for (key, object) in store.objects() {
-                let Some(manifest) = object.manifest().filter(|_| !manifests.contains_key(&key)) else { continue };
-                if now < *self.since.entry(key.clone()).or_insert(now) + GRACE {
-                    manifests.insert(key, manifest.as_ref().clone());
-                }
+        self.since.retain(|key, _| !declared.contains_key(key));
+        for (key, manifest) in std::mem::take(&mut self.last) {
+            if !declared.contains_key(&key) && now < *self.since.entry(key.clone()).or_insert(now) + GRACE {
+                declared.insert(key, manifest);
             }
         }
-        self.since.retain(|key, since| manifests.contains_key(key) && now < *since + GRACE);
+        self.since.retain(|key, _| declared.contains_key(key));
+        self.last = declared.clone();
         self.next.send_replace(self.since.values().min().map(|since| *since + GRACE));
     }
 }
@@ -74,7 +75,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{manifest::Kind, store};
 
     fn container(name: &str) -> (Key, Manifest) {
         let value = json!({
@@ -86,16 +86,12 @@ mod tests {
 
     /// The names in force after each of these moments, in milliseconds, at which the files have these manifests.
     async fn in_force(story: &[(u64, &[&str])]) -> Vec<String> {
-        let (reader, mut writer) = store::store();
         let (mut absences, begun, mut told) = (Absences::new(), Instant::now(), Vec::new());
         for (at, names) in story {
             sleep_until(begun + Duration::from_millis(*at)).await;
             let mut manifests = names.iter().map(|name| container(name)).collect();
-            absences.bridge(&mut manifests, &reader);
+            absences.bridge(&mut manifests);
             told.push(manifests.keys().map(|key| key.name.as_str()).collect::<Vec<_>>().join(" "));
-            for key in writer.replace(manifests).gone {
-                writer.forget(&key);
-            }
         }
         told
     }
@@ -113,14 +109,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_somebody_has_ended_is_given_up_at_once() {
+        let mut absences = Absences::new();
+        absences.bridge(&mut ["api", "web"].map(container).into());
+        absences.believe(Kind::Container);
+        let mut declared = ["api"].map(container).into();
+        absences.bridge(&mut declared);
+        assert_eq!(declared.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_moment_at_which_to_look_again_is_that_of_the_first_to_be_given_up() {
-        let (reader, mut writer) = store::store();
         let mut absences = Absences::new();
         let mut next = absences.next();
         for names in [["api", "web"].as_slice(), &["api"], &[]] {
             let mut manifests = names.iter().map(|name| container(name)).collect();
-            absences.bridge(&mut manifests, &reader);
-            writer.replace(manifests);
+            absences.bridge(&mut manifests);
             sleep_until(Instant::now() + Duration::from_millis(500)).await;
         }
         let before = Instant::now();

@@ -1,7 +1,7 @@
 //! What a pass has at hand, and what outlives it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{
         Arc, Mutex,
@@ -18,6 +18,7 @@ use tokio::{
 use super::{
     Triggers,
     desired::DesiredState,
+    found,
     instance::{self, Instance},
     lease,
     retries::Retries,
@@ -27,15 +28,17 @@ use super::{
 use crate::{
     clock::Clock,
     execute::{self, Hands},
-    manifest::Key,
+    manifest::{Key, Kind},
     observe::{
+        dns::Names,
         engine::{self, Description},
         environment::EnvironmentReader,
         evidence::Evidence,
-        probe::Probes,
+        ollama::pulls::Pulls,
+        probe::{OnChange, Probes},
         snapshot::{Snapshot, Snapshots},
     },
-    plan::{History, Plan, Situation, Wait, container::Readiness, history::ManualStop},
+    plan::{self, History, Plan, Situation, Wait, container::Readiness, history::ManualStop},
     record::{
         self, Record,
         status::{self, Findings},
@@ -58,8 +61,8 @@ pub struct Context {
     /// The files that say what is wanted.
     pub desired: DesiredState,
     stopping: watch::Sender<bool>,
-    /// Since when each object has not been as declared.
-    faults: Mutex<BTreeMap<Key, Instant>>,
+    /// What was noted of objects since the start.
+    pub(super) noted: Noted,
     /// How far each object has come, and whether another version of it is.
     readiness: Mutex<BTreeMap<Key, (Readiness, bool)>>,
     engine: Mutex<EngineState>,
@@ -131,6 +134,17 @@ pub struct Engines {
     pub execute: Arc<dyn execute::engine::Engine>,
 }
 
+/// What was noted of objects since the start, and is worth nothing after it.
+#[derive(Default)]
+pub(super) struct Noted {
+    /// Since when each object has not been as declared.
+    pub(super) faults: Mutex<BTreeMap<Key, Instant>>,
+    /// When a container that it leads to, or its own, last came, went or moved, by `Proxy`.
+    pub(super) moves: Mutex<BTreeMap<Key, Instant>>,
+    /// The notes that are known to have been told, by object.
+    pub(super) told: Mutex<BTreeMap<Key, BTreeSet<String>>>,
+}
+
 impl Context {
     /// Takes the state directory, opens the record, and reads what is wanted.
     pub async fn open(settings: Settings, engines: Engines, clock: Clock) -> Result<Open, OpenError> {
@@ -147,7 +161,7 @@ impl Context {
         let (reader, writer) = store::store();
         let (triggers, queue) = Triggers::new();
         let triggers = Arc::new(triggers);
-        let on_change = {
+        let on_change: OnChange = {
             let triggers = Arc::clone(&triggers);
             Arc::new(move |key: &Key| triggers.trigger(key))
         };
@@ -155,12 +169,17 @@ impl Context {
         let world = World {
             snapshots: Snapshots::new(Arc::clone(&engines.observe), clock),
             retries: Retries::default(),
+            names: Some(Names::new(Arc::clone(&on_change), settings.resync)),
             probes: Some(Probes::new(Arc::clone(&engines.observe), on_change)),
             files: EnvironmentReader::new(fingerprints.clone(), settings.state.clone()),
             evidence: Arc::clone(&evidence),
+            pulls: Pulls::default(),
             histories: Mutex::new(record.history.load_all()),
             resolved: Mutex::default(),
             owners: Mutex::default(),
+            holds: Mutex::default(),
+            expansion: Mutex::default(),
+            found: Mutex::new(found::load(&settings.state)),
             latest: Mutex::default(),
             clock,
             fingerprints,
@@ -171,6 +190,7 @@ impl Context {
         let hands = Hands {
             journal: record.journal.clone(),
             files: execute::files::Files::new(world.files.clone()),
+            ollama: execute::ollama::Ollama::new(world.pulls.clone(), stops.clone()),
             containers: engines.observe,
             engine: engines.execute,
             stopping: stops,
@@ -184,7 +204,7 @@ impl Context {
             triggers,
             desired,
             stopping,
-            faults: Mutex::default(),
+            noted: Noted::default(),
             readiness: Mutex::default(),
             engine: Mutex::default(),
             observed: AtomicBool::new(false),
@@ -202,13 +222,16 @@ impl Context {
     /// Removes what a crash left of unfinished changes of files.
     fn sweep(&self) {
         for object in self.world.reader.objects().values() {
-            if let (Some(resolve::Desired::Environment(environment)), _) = self.world.resolve(object) {
-                match self.hands.files.sweep(&environment) {
-                    Ok(0) => {}
-                    Ok(swept) => tracing::warn!(object = %object.key(), swept, "removed what a crash left of unfinished changes"),
-                    Err(error) => {
-                        tracing::warn!(object = %object.key(), %error, "what a crash may have left could not be removed");
-                    }
+            let swept = match self.world.resolve(object).0 {
+                Some(resolve::Desired::Environment(environment)) => self.hands.files.sweep(&environment),
+                Some(resolve::Desired::Proxy(proxy)) => execute::files::sweep_temporaries(&proxy.directory),
+                _ => continue,
+            };
+            match swept {
+                Ok(0) => {}
+                Ok(swept) => tracing::warn!(object = %object.key(), swept, "removed what a crash left of unfinished changes"),
+                Err(error) => {
+                    tracing::warn!(object = %object.key(), %error, "what a crash may have left could not be removed");
                 }
             }
         }
@@ -255,35 +278,58 @@ impl Context {
     /// Reports a decision: conditions, and events where they changed for the worse.
     pub(super) fn decided(&self, object: &Object, plan: &Plan, failure: Option<&str>, refusal: Option<&resolve::Error>) {
         let key = object.key();
-        for note in &plan.notes {
-            self.record.events.warning(key.clone(), note.code(), note.to_string());
-        }
+        self.tell_notes(key, plan);
         let refusal = refusal.map(ToString::to_string).or_else(|| self.desired.problem_of(key));
         let findings = Findings { generation: object.generation(), plan, failure, refusal: refusal.as_deref() };
         let previous = self.record.status.get(key).unwrap_or_default();
         let news = self.record.status.set(key, status::conditions(&previous, &findings, self.world.clock.now()));
-        if let (true, Some(wait)) = (news, &plan.wait)
-            && !wait.ends_by_itself()
-        {
-            self.record.events.warning(key.clone(), wait.code(), wait.to_string());
+        match &plan.wait {
+            Some(wait @ Wait::Held { .. }) if news => self.record.events.normal(key.clone(), wait.code(), wait.to_string()),
+            Some(Wait::HoldOver { since }) if news => self.hold_over(key, &previous, *since),
+            Some(wait) if news && !wait.ends_by_itself() => {
+                self.record.events.warning(key.clone(), wait.code(), wait.to_string());
+            }
+            Some(_) | None => {}
         }
         if let (true, Some(Wait::CrashLoop { .. })) = (news, &plan.wait) {
             self.record.metrics.crash_loop(key.kind);
         }
     }
 
+    /// Whether what a `Proxy` leads to has moved since this moment.
+    pub(super) fn has_moved_since(&self, key: &Key, at: Instant) -> bool {
+        lock(&self.noted.moves).get(key).is_some_and(|moved| *moved > at)
+    }
+
+    /// Tells what is to be known of an object, once for as long as it is so.
+    fn tell_notes(&self, key: &Key, plan: &Plan) {
+        let notes: BTreeMap<String, &'static str> = plan.notes.iter().map(|note| (note.to_string(), note.code())).collect();
+        let told: BTreeSet<String> = notes.keys().cloned().collect();
+        let before =
+            if told.is_empty() { lock(&self.noted.told).remove(key) } else { lock(&self.noted.told).insert(key.clone(), told) };
+        let before = before.unwrap_or_default();
+        for (note, code) in notes.into_iter().filter(|(note, _)| !before.contains(note)) {
+            self.record.events.warning(key.clone(), code, note);
+        }
+    }
+
     /// Since when the object has not been as declared, for the time it takes to correct it.
     pub(super) fn fault_since(&self, key: &Key, plan: &Plan, mark: Option<Mark>) -> Option<Instant> {
+        if !plan.withheld.is_empty() {
+            // The time in which we were told to do nothing is not ours.
+            lock(&self.noted.faults).remove(key);
+            return None;
+        }
         if plan.is_converged() {
             return None;
         }
         let first = mark.map_or_else(Instant::now, |mark| mark.first);
-        Some(*lock(&self.faults).entry(key.clone()).or_insert(first))
+        Some(*lock(&self.noted.faults).entry(key.clone()).or_insert(first))
     }
 
     /// The object is as declared.
     pub(super) fn corrected(&self, key: &Key) {
-        if let Some(since) = lock(&self.faults).remove(key) {
+        if let Some(since) = lock(&self.noted.faults).remove(key) {
             self.record.metrics.correction(key.kind, since.elapsed());
         }
     }
@@ -294,12 +340,20 @@ impl Context {
             Situation::Container(_, observed) | Situation::Healed(_, observed) | Situation::Absent(_, observed) => {
                 &observed.containers
             }
-            Situation::Environment(..) => return,
+            Situation::ModelProvider(_, plan::model_provider::Observed { run: Some(observed), .. }) => &observed.containers,
+            Situation::Environment(..)
+            | Situation::Proxy(..)
+            | Situation::ModelProvider(..)
+            | Situation::Plugin(..)
+            | Situation::Hold(..) => return,
         };
         let readiness = containers.iter().map(crate::plan::container::Container::readiness).max().unwrap_or(Readiness::Down);
         let readiness = (readiness, situation.is_on_its_way(plan) && !self.world.retries.is_failing(key));
         if lock(&self.readiness).insert(key.clone(), readiness) != Some(readiness) {
             self.look_at_users(key);
+            if let Some(parent) = self.world.reader.get(key).and_then(|object| object.expanded_from()) {
+                self.triggers.trigger(&parent);
+            }
         }
     }
 
@@ -320,6 +374,10 @@ impl Context {
 
     /// A person said: try again.
     pub async fn release(&self, key: &Key) -> Result<(), String> {
+        self.believe_absent_holds().await;
+        if key.kind == Kind::Hold {
+            return Ok(());
+        }
         let object = self.world.reader.get(key).ok_or_else(|| format!("there is no {key}"))?;
         let history = self.world.history(key, object.generation()).released();
         self.keep(key, history).await;
@@ -340,7 +398,9 @@ impl Context {
         self.desired.forget(key).await;
         lock(&self.world.histories).remove(key);
         lock(&self.world.resolved).remove(key);
-        lock(&self.faults).remove(key);
+        lock(&self.noted.faults).remove(key);
+        lock(&self.noted.told).remove(key);
+        lock(&self.noted.moves).remove(key);
         lock(&self.readiness).remove(key);
         self.record.status.forget(key);
         if let Err(error) = self.record.history.forget(key).await {

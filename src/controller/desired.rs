@@ -22,7 +22,7 @@ use super::{
     world::lock,
 };
 use crate::{
-    manifest::{Key, Kind, Manifest},
+    manifest::{Key, Kind},
     observe::snapshot::Snapshot,
     record::events::Subject,
     resolve::Desired,
@@ -31,6 +31,7 @@ use crate::{
         self,
         catalogue::Catalogue,
         directory::Scanner,
+        plugin::Plugins,
         problem::{Code, Problem},
     },
     store::{Changes, Writer},
@@ -55,6 +56,7 @@ struct Inner {
     writer: Writer,
     scanner: Scanner,
     catalogue: Catalogue,
+    plugins: Plugins,
     absences: Absences,
 }
 
@@ -77,10 +79,13 @@ impl DesiredState {
     pub fn open(settings: &Settings, writer: Writer) -> Result<Self, Error> {
         let catalogue = Catalogue::load(&settings.state)?;
         let scanner = Scanner::new(&settings.desired);
-        Ok(Self {
-            inner: tokio::sync::Mutex::new(Inner { writer, scanner, catalogue, absences: Absences::new() }),
-            report: Mutex::default(),
-        })
+        let plugins = Plugins::load(&settings.state).unwrap_or_else(|error| {
+            // Their own directories say it again, unless they are broken just now.
+            tracing::error!(error = crate::error_chain(&error), "what plugins last said is lost");
+            Plugins::default()
+        });
+        let inner = Inner { writer, scanner, catalogue, plugins, absences: Absences::new() };
+        Ok(Self { inner: tokio::sync::Mutex::new(inner), report: Mutex::default() })
     }
 
     /// What keeps the directory from being believed.
@@ -117,8 +122,7 @@ impl Context {
                 let message = format!("{}; what was last known stays in force", crate::error_chain(&error));
                 self.disbelieve("DirectoryUnreadable", &message);
                 // On the first scan there may still be the last good state of an earlier run.
-                let manifests = inner.catalogue.manifests();
-                self.apply(&mut inner, manifests);
+                self.apply(&mut inner);
                 return;
             }
         };
@@ -126,17 +130,31 @@ impl Context {
             let message = "the desired-state directory is empty, which looks like a missing mount: everything stays as it was \
                            (to really want nothing, put a YAML file with only a comment into it)";
             self.disbelieve("DirectoryEmpty", message);
-            let manifests = inner.catalogue.manifests();
-            self.apply(&mut inner, manifests);
+            self.apply(&mut inner);
             return;
         }
         inner.catalogue.merge(&scan);
         if let Err(error) = inner.catalogue.save(&self.world.settings.state) {
             tracing::error!(error = crate::error_chain(&error), "the last good desired state could not be kept");
         }
-        self.report(&inner.catalogue);
-        let manifests = inner.catalogue.manifests();
-        self.apply(&mut inner, manifests);
+        self.apply(&mut inner);
+        self.report(&inner);
+    }
+
+    /// Whether a file of a plugin has vanished a moment ago, and may have to be given up in another one.
+    pub(super) async fn has_absent_plugin_files(&self) -> bool {
+        self.desired.inner.lock().await.plugins.has_absent()
+    }
+
+    /// Believes at once that holds without a file are over: whoever asks for a release has ended them.
+    pub(super) async fn believe_absent_holds(&self) {
+        self.desired.inner.lock().await.absences.believe(Kind::Hold);
+        self.rescan().await;
+    }
+
+    /// Expands plugins again: what was found of their containers has changed.
+    pub(super) async fn expand_again(&self) {
+        self.apply(&mut *self.desired.inner.lock().await);
     }
 
     /// Whether an environment's files look lost only because the desired-state directory is: what was written there
@@ -160,13 +178,19 @@ impl Context {
         }
     }
 
-    fn report(&self, catalogue: &Catalogue) {
-        let problems = catalogue.problems().to_vec();
+    fn report(&self, inner: &Inner) {
+        let Inner { catalogue, plugins, .. } = inner;
+        let problems = [catalogue.problems(), plugins.problems()].concat();
         for problem in &problems {
             tracing::warn!("{problem}");
         }
         self.record.metrics.manifests_refused(problems.len());
-        let refused = catalogue.retained();
+        let mut refused = catalogue.retained();
+        for (key, reason) in plugins.broken() {
+            let reason =
+                if plugins.is_known(key) { format!("the last good version stays in force: {reason}") } else { reason.clone() };
+            refused.entry(key.clone()).or_insert(reason);
+        }
         let homeless: Vec<String> =
             problems.iter().filter(|problem| is_homeless(problem, catalogue)).map(ToString::to_string).collect();
         let report = Report { directory: None, objects: refused.clone(), problems };
@@ -190,24 +214,33 @@ impl Context {
         touched.for_each(|key| self.triggers.trigger(key));
     }
 
-    fn apply(&self, inner: &mut Inner, mut manifests: BTreeMap<Key, Manifest>) {
-        inner.absences.bridge(&mut manifests, &self.world.reader);
+    fn apply(&self, inner: &mut Inner) {
+        let mut declared = inner.catalogue.manifests();
+        inner.absences.bridge(&mut declared);
+        let manifests = self.expanded(declared, &mut inner.plugins);
         let Changes { touched, gone } = inner.writer.replace(manifests);
         let changed: BTreeSet<Key> = touched.iter().chain(&gone).cloned().collect();
+        self.holds_changed();
         for key in gone {
             match key.kind {
                 // Its containers are still there, and have to go first.
-                Kind::Container => {
+                Kind::Container | Kind::ModelProvider => {
                     inner.writer.bury(&key, self.world.clock.now());
                     self.triggers.trigger(&key);
                 }
-                // Its files are the user's.
-                Kind::Environment => inner.writer.forget(&key),
+                // Its files are the user's, or it has nothing of its own.
+                Kind::Environment | Kind::Proxy | Kind::Plugin | Kind::Hold => {
+                    inner.writer.forget(&key);
+                    self.record.status.forget(&key);
+                    self.holds_changed();
+                }
             }
+            self.look_at_environments(&key);
         }
         for key in touched {
             self.world.retries.clear(&key);
             self.triggers.trigger(&key);
+            self.look_at_environments(&key);
         }
         // All at once: with ten thousand new files, one search for each would take minutes.
         for user in self.world.users_of(&changed) {
@@ -227,6 +260,10 @@ impl Context {
             return;
         }
         let mut inner = self.desired.inner.lock().await;
+        if inner.plugins.has_unknown() {
+            // Any of them may be of a plugin that nobody has ever understood.
+            return;
+        }
         if inner.catalogue.is_empty() && !inner.catalogue.has_files() {
             let message = "the desired-state directory is empty while there are containers of ours, which looks like a missing mount: \
                            nothing is removed (to really want nothing, put a YAML file with only a comment into it)";
@@ -263,8 +300,8 @@ pub async fn watch(ctx: Arc<Context>) {
     }
 }
 
-/// Looks at environments, and at whoever uses them, whenever something in their directories changes.
-pub async fn watch_environments(ctx: Arc<Context>) {
+/// Looks at environments and proxies, and at whoever uses them, whenever something in their directories changes.
+pub async fn watch_files(ctx: Arc<Context>) {
     loop {
         let directories = directories(&ctx);
         let paths = directories.keys().cloned().collect();
@@ -285,15 +322,22 @@ pub async fn watch_environments(ctx: Arc<Context>) {
     }
 }
 
-/// The directories of all environments, with the objects that they belong to.
+/// The directories in which a change by somebody else matters, with the objects that they belong to.
 fn directories(ctx: &Context) -> BTreeMap<PathBuf, Vec<Key>> {
     let mut directories: BTreeMap<PathBuf, Vec<Key>> = BTreeMap::new();
     for object in ctx.world.reader.unordered() {
         let key = object.key().clone();
-        if key.kind == Kind::Environment
-            && let (Some(Desired::Environment(environment)), _) = ctx.world.resolve(&object)
-        {
-            directories.entry(environment.directory).or_default().push(key);
+        if !matches!(key.kind, Kind::Environment | Kind::Proxy) {
+            continue;
+        }
+        match ctx.world.resolve(&object).0 {
+            Some(Desired::Environment(environment)) => directories.entry(environment.directory).or_default().push(key),
+            Some(Desired::Proxy(proxy)) => {
+                for directory in proxy.directories() {
+                    directories.entry(directory).or_default().push(key.clone());
+                }
+            }
+            _ => {}
         }
     }
     directories

@@ -76,7 +76,16 @@ fn note(ctx: &Context, event: &Event) {
     ctx.world.snapshots.distrust(id);
     let owner = ctx.world.owner_of(id).or_else(|| event.object.as_ref()?.parse().ok());
     match owner {
-        Some(key) => ctx.triggers.trigger_at(&key, now),
+        Some(key) => {
+            ctx.triggers.trigger_at(&key, now);
+            // It may have another address, and nginx is not to wait for the pass over the container to find that out.
+            for proxy in ctx.world.users(&key).into_iter().filter(|user| user.kind == Kind::Proxy) {
+                if matches!(event.action, EventAction::Started | EventAction::Died | EventAction::Changed) {
+                    lock(&ctx.noted.moves).insert(proxy.clone(), now);
+                }
+                ctx.triggers.trigger_at(&proxy, now);
+            }
+        }
         None if event.action == EventAction::Changed || event.action == EventAction::Started => ctx.look_for_strangers(now),
         None => {}
     }
@@ -91,12 +100,18 @@ impl Context {
     }
 
     /// A container that we know nothing of appeared or changed: it may be one
-    /// that somebody's selector means, or one that had, or frees, a name that is wanted.
+    /// that somebody's selector means, a plugin's, or one that had, or frees, a name that is wanted.
     fn look_for_strangers(&self, at: Instant) {
         for (key, object) in self.world.reader.objects() {
             let healed = self.world.is_healed(&key);
             let unready = || self.record.status.get(&key).is_some_and(|status| !is_ready(&status));
-            if key.kind == Kind::Container && object.manifest().is_some() && (healed || unready()) {
+            let may_concern = match key.kind {
+                Kind::Container => healed || unready(),
+                // Compose may just have made its container.
+                Kind::Plugin => true,
+                _ => false,
+            };
+            if may_concern && object.manifest().is_some() {
                 self.triggers.trigger_at(&key, at);
             }
         }

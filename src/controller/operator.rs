@@ -8,8 +8,7 @@ use tokio_stream::wrappers::BroadcastStream;
 use super::Context;
 use crate::{
     http::Operator,
-    manifest::{Key, Kind, Manifest},
-    plan::plan,
+    manifest::{HoldSpec, Key, Kind, Manifest},
     record::{
         events::{self, EventFilter, Subject},
         journal::{self, Actor, AuditFilter, Command, Outcome},
@@ -120,7 +119,7 @@ impl super::world::World {
                 continue;
             };
             let seen = self.observe(&desired, now).await.map_err(|error| crate::error_chain(&error))?;
-            plans.push(PlanView::new(key, &plan(&seen.situation), refused));
+            plans.push(PlanView::new(key, &self.plan(&object, &seen.situation), refused));
         }
         // What is to be removed comes first: it is what nobody wants to overlook.
         plans.sort_by_key(|plan| !plan.steps.iter().any(|step| step.why == "NoLongerWanted"));
@@ -136,6 +135,13 @@ pub fn view(object: &Object) -> ObjectView {
     let summary = match manifest.map(AsRef::as_ref) {
         Some(Manifest::Environment(environment)) => environment.spec.directory.clone(),
         Some(Manifest::Container(container)) => container.spec.image.clone().unwrap_or_else(|| "(somebody else's)".to_owned()),
+        Some(Manifest::Proxy(proxy)) => proxy.spec.directory.clone(),
+        Some(Manifest::ModelProvider(provider)) => provider.spec.ollama.model.clone(),
+        Some(Manifest::Plugin(plugin)) => plugin.spec.directory.clone().unwrap_or_else(|| "(written out)".to_owned()),
+        Some(Manifest::Hold(hold)) => {
+            let HoldSpec { targets, until, reason, .. } = &hold.spec;
+            format!("{} until {until}: {reason}", targets.join(", "))
+        }
         None => "(its manifest is gone)".to_owned(),
     };
     ObjectView {

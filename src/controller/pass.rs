@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use super::{Context, triggers::Mark, world::lock};
 use crate::{
     execute::{self, Pass, Report, execute, files},
-    manifest::Key,
+    manifest::{Key, Kind},
     observe::engine,
-    plan::{Plan, Situation, Wait, plan},
+    plan::{self, Plan, Situation, Step, Wait, proxy::ProxyAction},
     record::{
         journal::{Actor, PassId},
         pass::PassOutcome,
@@ -28,8 +28,8 @@ use crate::{
 /// nobody checks, and for events that were lost.
 const PROGRESSING: Duration = Duration::from_millis(500);
 
-/// How soon to look again at a file that changed between decision and act.
-const CHANGED: Duration = Duration::from_millis(5);
+/// How soon to look again when the next look decides differently anyhow.
+const AT_ONCE: Duration = Duration::from_millis(5);
 
 /// A pass failed.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +86,13 @@ pub fn error_policy(object: Arc<Object>, error: &Error, ctx: Arc<Context>) -> Ac
     if let Error::Execute { source, .. } = error
         && let execute::Error::File { source: files::Error::Changed { .. }, .. } = **source
     {
-        return Action::requeue(CHANGED);
+        return Action::requeue(AT_ONCE);
+    }
+    // The planner makes the pauses between pulls, and says meanwhile what is wrong and what was probably meant.
+    if let Error::Execute { source, .. } = error
+        && matches!(**source, execute::Error::Model { .. })
+    {
+        return Action::requeue(AT_ONCE);
     }
     let pause = ctx.world.retries.failed(object.key());
     tracing::warn!(object = %object.key(), error = crate::error_chain(error), retry_in = ?pause, "a pass failed");
@@ -108,7 +114,8 @@ async fn guarded(object: &Object, ctx: &Context) -> Result<Action, Error> {
             Ok(Action::await_change())
         }
         Looked::Waiting { next, .. } => Ok(next.map_or_else(Action::await_change, Action::requeue)),
-        Looked::Converged | Looked::Refused(_) => Ok(Action::await_change()),
+        Looked::Converged => Ok(ctx.world.hold_ends_in(key).map_or_else(Action::await_change, Action::requeue)),
+        Looked::Refused(_) => Ok(Action::await_change()),
     }
 }
 
@@ -134,7 +141,8 @@ pub enum Looked {
 pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) -> Result<Looked, Error> {
     let key = object.key();
     let begun = ctx.record.metrics.pass(key.kind);
-    let not_before = mark.map_or_else(Instant::now, |mark| mark.last);
+    let looked = Instant::now();
+    let not_before = mark.map_or(looked, |mark| mark.last);
     let (desired, refusal) = ctx.world.resolve(object);
     ctx.refused(object, refusal.as_ref());
     let Some(desired) = desired else {
@@ -149,7 +157,7 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
             return Err(Error::Observe { key: key.clone(), source });
         }
     };
-    let plan = plan(&seen.situation);
+    let plan = ctx.world.plan(object, &seen.situation);
     ctx.readiness_changed(key, &seen.situation, &plan);
     let fault = ctx.fault_since(key, &plan, mark);
     if plan.steps.is_empty() || ctx.world.settings.mode == Mode::Observe || ctx.is_unmounted(&desired).await {
@@ -171,6 +179,7 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
         generation: object.generation(),
         desired: &desired,
         environments: &seen.environments,
+        is_outdated: &|| ctx.has_moved_since(key, looked),
     };
     let report = execute(&ctx.hands, &pass, &plan).await;
     ctx.acted(object, &report, fault).await?;
@@ -180,9 +189,16 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
             ctx.settle(object, &desired, &seen.situation, &plan).await?;
             Ok(Looked::Acted)
         }
+        // Nothing has been learnt, and there is something else to do already.
+        Some(execute::Error::Proxy { source: execute::proxy::Error::Outdated, .. }) => {
+            begun.conclude(PassOutcome::Acted);
+            Ok(Looked::Acted)
+        }
         Some(source) => {
             begun.conclude(PassOutcome::Failed);
-            ctx.decided(object, &plan, Some(&crate::error_chain(&source)), refusal.as_ref());
+            if !is_ours(&source) {
+                ctx.decided(object, &plan, Some(&crate::error_chain(&source)), refusal.as_ref());
+            }
             Err(Error::Execute { key: key.clone(), source: Box::new(source) })
         }
     }
@@ -201,6 +217,20 @@ fn next_look(plan: &Plan, situation: &Situation) -> Option<Duration> {
     }
 }
 
+/// Whether we ended a pull or a proof ourselves, so that nothing has been learnt from it.
+fn is_broken_off(report: &Report, step: &Step) -> bool {
+    let may_be = matches!(step.action, plan::Action::Model(_) | plan::Action::Proxy(ProxyAction::ProveRoutes { .. }));
+    may_be && report.failure.as_ref().is_some_and(is_ours)
+}
+
+fn is_ours(failure: &execute::Error) -> bool {
+    match failure {
+        execute::Error::Model { source, .. } => source.is_ours(),
+        execute::Error::Proxy { source, .. } => matches!(source, execute::proxy::Error::Outdated),
+        _ => false,
+    }
+}
+
 impl Context {
     /// Keeps what was learnt, where it is new.
     async fn settle(&self, object: &Object, desired: &Desired, situation: &Situation, plan: &Plan) -> Result<(), Error> {
@@ -213,7 +243,14 @@ impl Context {
                 }
                 return Ok(());
             }
-            (Situation::Environment(..), _) => return Ok(()),
+            (Situation::ModelProvider(wanted, observed), _) => return self.settle_model(object, wanted, observed, plan).await,
+            (Situation::Plugin(_, observed), _) => {
+                self.found(object.key(), &observed.found).await;
+                return Ok(());
+            }
+            (Situation::Environment(..) | Situation::Proxy(..) | Situation::Hold(..), _) => {
+                return Ok(());
+            }
         };
         let reset_after = SignedDuration::try_from(reset_after.0).unwrap_or(SignedDuration::MAX);
         let history = self.world.history(object.key(), object.generation());
@@ -235,20 +272,29 @@ impl Context {
                     tracing::info!(object = %key, step = %step.action, why = %step.why, outcome = outcome.as_str(), "done");
                     self.record.events.normal(key.clone(), operation, step.to_string());
                 }
+                Some(error) if is_broken_off(report, step) => {
+                    tracing::info!(object = %key, step = %step.action, error, "broken off");
+                    if key.kind == Kind::ModelProvider {
+                        self.record.events.normal(key.clone(), "PullBrokenOff", error.to_owned());
+                    }
+                }
                 Some(error) => {
                     tracing::warn!(object = %key, step = %step.action, why = %step.why, error, "failed");
-                    self.record.events.warning(key.clone(), "StepFailed", format!("could not {}: {error}", step.action));
+                    self.record.events.warning(key.clone(), "StepFailed", error.to_owned());
                 }
             }
             if let Some(target) = step.action.container() {
                 self.world.snapshots.distrust(target.reference());
+            }
+            if is_broken_off(report, step) {
+                continue;
             }
             history = history.after(step, outcome.error(), self.world.clock.now());
         }
         self.remember(key, history).await
     }
 
-    async fn remember(&self, key: &Key, history: crate::plan::History) -> Result<(), Error> {
+    pub(super) async fn remember(&self, key: &Key, history: crate::plan::History) -> Result<(), Error> {
         if self.record.history.get(key).as_ref() == Some(&history) {
             return Ok(());
         }

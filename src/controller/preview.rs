@@ -11,6 +11,7 @@ use futures::{StreamExt, stream, stream::BoxStream};
 
 use super::{
     context::Engines,
+    found,
     operator::{list_audit, list_events, view},
     retries::Retries,
     world::World,
@@ -19,11 +20,11 @@ use crate::{
     clock::Clock,
     http::Operator,
     manifest::{Key, Kind, Manifest},
-    observe::{environment::EnvironmentReader, snapshot::Snapshots},
+    observe::{environment::EnvironmentReader, ollama::pulls::Pulls, snapshot::Snapshots},
     record::{self, Record},
     secret::FingerprintKey,
     settings::Settings,
-    source::{catalogue::Catalogue, directory},
+    source::{catalogue::Catalogue, directory, plugin::Plugins},
     store,
     view::{AuditView, EventView, Health, ObjectView, PlanView},
 };
@@ -64,7 +65,7 @@ impl Preview {
             return Err(Error::Refused(catalogue.problems().to_vec()));
         }
         let (reader, mut writer) = store::store();
-        writer.replace(catalogue.manifests());
+        let mut plugins = Plugins::load(&settings.state).unwrap_or_default();
         let failed = |source| Error::Record { source };
         let (record, fingerprints) = if settings.state.join(record::FILE).exists() {
             let record = Record::join(&settings.state, record::Settings::default()).await.map_err(failed)?;
@@ -78,17 +79,30 @@ impl Preview {
             snapshots: Snapshots::new(Arc::clone(&engines.observe), clock),
             retries: Retries::default(),
             probes: None,
+            names: None,
             files: EnvironmentReader::new(fingerprints.clone(), settings.state.clone()),
             evidence: Arc::default(),
+            pulls: Pulls::default(),
             histories: Mutex::new(record.as_ref().map(|record| record.history.load_all()).unwrap_or_default()),
             resolved: Mutex::default(),
             owners: Mutex::default(),
+            holds: Mutex::default(),
+            expansion: Mutex::default(),
+            found: Mutex::new(found::load(&settings.state)),
             latest: Mutex::default(),
             clock,
             fingerprints,
             reader,
             settings,
         };
+        writer.replace(world.expanded(catalogue.manifests(), &mut plugins));
+        if !plugins.problems().is_empty() {
+            return Err(Error::Refused(plugins.problems().to_vec()));
+        }
+        if world.find_all().await {
+            writer.replace(world.expanded(catalogue.manifests(), &mut plugins));
+        }
+        world.read_holds();
         world.resolve_all();
         Ok(Self { world, record })
     }

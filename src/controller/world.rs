@@ -1,6 +1,8 @@
 //! The side of the controller that looks and changes nothing: what a pass sees,
 //! and what `diff` sees without ever acting.
 
+mod proxy;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -9,17 +11,20 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::retries::Retries;
+use super::{plugins::Expanded, retries::Retries};
 use crate::{
     clock::Clock,
     dotenv::Values,
     execute::Environments,
+    expand::Found,
     manifest::{Key, Kind, Manifest},
     observe::{
         container::Lens,
+        dns::Names,
         engine,
         environment::{EnvironmentReader, RunningContainer},
         evidence::Evidence,
+        ollama::pulls::Pulls,
         probe::Probes,
         snapshot::{Snapshot, Snapshots},
     },
@@ -48,18 +53,28 @@ pub struct World {
     pub retries: Retries,
     /// Our own checks; none when we only have a look.
     pub probes: Option<Probes>,
+    /// What names lead to; nothing when we only have a look.
+    pub names: Option<Names>,
     /// For public names of values.
     pub fingerprints: FingerprintKey,
     /// The `.env` files.
     pub files: EnvironmentReader,
     /// What was seen live about stops.
     pub evidence: Arc<Mutex<Evidence>>,
+    /// The models that are being pulled.
+    pub pulls: Pulls,
     /// What is remembered of each object.
     pub histories: Mutex<BTreeMap<Key, History>>,
     /// What was last wanted of each object while its references were good.
     pub resolved: Mutex<BTreeMap<Key, Desired>>,
     /// Whom the containers of the last list belong to, by their ids.
     pub owners: Mutex<HashMap<String, Key>>,
+    /// What is to be left alone, and until when.
+    pub holds: Mutex<Arc<[plan::hold::Desired]>>,
+    /// What became of plugins.
+    pub expansion: Mutex<Arc<Expanded>>,
+    /// The containers that Compose has made for plugins.
+    pub found: Mutex<BTreeMap<Key, Vec<Found>>>,
     /// The last list.
     pub latest: Mutex<Option<Arc<Snapshot>>>,
 }
@@ -158,6 +173,7 @@ impl World {
                 if !container.depends_on.is_empty() && plan::container::has_to_be_made(container, &observed) {
                     observed.changing = self.changing(container, not_before, path).await?;
                 }
+                observed.pulls_for = self.pulls.through(&container.key);
                 Ok(Seen { situation: Situation::Container(container.clone(), observed), environments })
             }
             Desired::Healed(healed) => {
@@ -169,8 +185,25 @@ impl World {
                 let suspected = |id: &str| self.stop_suspected_until(id, snapshot.at);
                 let environments = Environments::new();
                 let lens = self.lens(&snapshot, &environments, (&probes, &suspected), (dependencies, history));
-                let observed = lens.healed(healed).await?;
+                let mut observed = lens.healed(healed).await?;
+                observed.pulls_for = self.pulls.through(&healed.key);
                 Ok(Seen { situation: Situation::Healed(Box::new(healed.clone()), observed), environments })
+            }
+            Desired::Proxy(desired) => {
+                let observed = Box::new(self.observe_proxy(desired, not_before).await?);
+                Ok(Seen { situation: Situation::Proxy(desired.clone(), observed), environments: Environments::new() })
+            }
+            Desired::ModelProvider(desired) => {
+                let observed = self.observe_model(desired, not_before).await?;
+                Ok(Seen { situation: Situation::ModelProvider(desired.clone(), observed), environments: Environments::new() })
+            }
+            Desired::Plugin(desired) => {
+                let observed = self.observe_plugin(desired, not_before).await?;
+                Ok(Seen { situation: Situation::Plugin(desired.clone(), observed), environments: Environments::new() })
+            }
+            Desired::Hold(desired) => {
+                let observed = self.observe_hold(desired);
+                Ok(Seen { situation: Situation::Hold(desired.clone(), observed), environments: Environments::new() })
             }
             Desired::Absent(key) => {
                 let snapshot = self.snapshot(not_before).await?;
@@ -182,7 +215,7 @@ impl World {
         }
     }
 
-    fn lens<'a>(
+    pub(super) fn lens<'a>(
         &'a self,
         snapshot: &'a Snapshot,
         environments: &'a Environments,
@@ -202,7 +235,7 @@ impl World {
         }
     }
 
-    fn probe_state(
+    pub(super) fn probe_state(
         &self,
         key: &Key,
         probe: Option<&crate::manifest::container::Probe>,
@@ -211,7 +244,7 @@ impl World {
         self.probes.as_ref()?.state(key, listed, probe?)
     }
 
-    fn stop_suspected_until(&self, id: &str, at: Timestamp) -> Option<Timestamp> {
+    pub(super) fn stop_suspected_until(&self, id: &str, at: Timestamp) -> Option<Timestamp> {
         let left = lock(&self.evidence).suspected_for(id, Instant::now())?;
         at.checked_add(SignedDuration::try_from(left).ok()?).ok()
     }
@@ -229,7 +262,15 @@ impl World {
         let (listed, probe) = match &desired {
             Some(Desired::Healed(healed)) => (snapshot.selected(&healed.selector), healed.probe.as_ref()),
             Some(Desired::Container(container)) => (snapshot.of_object(&self.settings.owner, key), container.probe.as_ref()),
-            Some(Desired::Environment(_) | Desired::Absent(_)) | None => (Vec::new(), None),
+            Some(
+                Desired::Environment(_)
+                | Desired::Proxy(_)
+                | Desired::ModelProvider(_)
+                | Desired::Plugin(_)
+                | Desired::Hold(_)
+                | Desired::Absent(_),
+            )
+            | None => (Vec::new(), None),
         };
         let one = |listed: &&engine::Listed| {
             let probe = self.probe_state(key, probe, listed);
@@ -281,17 +322,22 @@ impl World {
         environments
     }
 
-    /// The values of an environment as its files have them now.
-    fn values(&self, name: &str) -> Result<Values, String> {
+    /// What is wanted of an environment.
+    pub(super) fn environment(&self, name: &str) -> Result<plan::environment::Desired, String> {
         let key = Key::new(Kind::Environment, name);
         let resolved = lock(&self.resolved).get(&key).cloned();
-        let desired = match resolved {
-            Some(Desired::Environment(desired)) => desired,
+        match resolved {
+            Some(Desired::Environment(desired)) => Ok(desired),
             _ => match self.reader.get(&key).map(|object| self.resolve(&object).0) {
-                Some(Some(Desired::Environment(desired))) => desired,
-                _ => return Err(format!("there is no {key}")),
+                Some(Some(Desired::Environment(desired))) => Ok(desired),
+                _ => Err(format!("there is no {key}")),
             },
-        };
+        }
+    }
+
+    /// The values of an environment as its files have them now.
+    fn values(&self, name: &str) -> Result<Values, String> {
+        let desired = self.environment(name)?;
         let not_asked = Recall::Unknown { reason: "it was not asked".to_owned() };
         match self.files.read(&desired, &not_asked, History::default(), self.clock.now()).values {
             Recall::Known(values) => Ok(values),
@@ -347,15 +393,7 @@ impl World {
     /// The objects that refer to any of `keys`. One look through all objects, however many keys there are.
     #[must_use]
     pub fn users_of(&self, keys: &BTreeSet<Key>) -> Vec<Key> {
-        let has = |kind, name: &str| keys.contains(&Key::new(kind, name));
-        let uses = |manifest: &Manifest| match manifest {
-            Manifest::Container(container) => {
-                let spec = &container.spec;
-                spec.env_from.iter().any(|from| has(Kind::Environment, &from.environment))
-                    || spec.depends_on.iter().any(|dependency| has(Kind::Container, &dependency.container))
-            }
-            Manifest::Environment(_) => false,
-        };
+        let uses = |manifest: &Manifest| manifest.references().iter().any(|reference| keys.contains(&reference.key));
         let objects = self.reader.unordered().into_iter();
         let mut found: Vec<Key> = objects
             .filter(|object| object.manifest().is_some_and(|manifest| uses(manifest)))

@@ -6,6 +6,7 @@
 //! networks neither, but for an empty one of ours whose name another one has.
 
 mod body;
+mod exec;
 mod make;
 mod pull;
 
@@ -23,7 +24,7 @@ use bollard::{
 };
 use tokio::sync::Mutex;
 
-use super::engine::{Effect, Engine, Error};
+use super::engine::{Effect, Engine, Error, Ran};
 use crate::{
     observe::docker::{
         Connection,
@@ -76,6 +77,12 @@ impl Engine for Docker {
 
     async fn mark(&self, name: &str, text: &str) -> Result<String, Error> {
         self.make_marker(name, text).await
+    }
+
+    async fn exec(&self, id: &str, command: &[String], limit: Duration) -> Result<Ran, Error> {
+        const CALL: &str = "exec";
+        let id = in_path(CALL, id)?;
+        Ok(self.connection.ask_within(limit, CALL, async |client| exec::run(&client, id, command).await).await?)
     }
 
     async fn unmark(&self, name: &str) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! What can be done to a container engine, whichever it is.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 
@@ -19,8 +19,22 @@ pub trait Engine: Send + Sync + 'static {
     /// Leaves a marker of this name with this text, unless there is one; gives the text that is in force.
     async fn mark(&self, name: &str, text: &str) -> Result<String, Error>;
 
+    /// Runs a command inside a container to its end, which is to come within `limit`.
+    async fn exec(&self, id: &str, command: &[String], limit: Duration) -> Result<Ran, Error>;
+
     /// Takes a marker away. One that is not there is taken away already.
     async fn unmark(&self, name: &str) -> Result<(), Error>;
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// Its exit code.
+    pub exit_code: i64,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained about.
+    pub stderr: String,
 }
 
 /// What performing an action came to.

@@ -99,7 +99,8 @@ pub(crate) fn plan() -> PlanView {
                 to: Some("nginx:1.27".to_owned()),
             }],
         }],
-        wait: Some(WaitView { code: "BackingOff".to_owned(), message: "4s until the next try".to_owned() }),
+        withheld: Vec::new(),
+        wait: Some(WaitView { code: "BackingOff".to_owned(), message: "4s until the next try".to_owned(), is_in_the_way: true }),
         notes: Vec::new(),
         refused: None,
     }

@@ -131,6 +131,9 @@ pub struct ContainerSpec {
     /// Devices: `HOST[:CONTAINER[:PERMISSIONS]]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<String>,
+    /// The host's GPUs: `all`, or how many of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<IntOrString>,
     /// Additional lines of `/etc/hosts`: `NAME:ADDRESS`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extra_hosts: Vec<String>,
@@ -215,6 +218,9 @@ pub struct EnvFrom {
     /// The variables to take. Without it: all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<Vec<String>>,
+    /// Variables to take besides `keys` when they have a value; nothing waits for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub optional_keys: Vec<String>,
 }
 
 /// A network that is not a user-defined one.

@@ -266,6 +266,37 @@ impl fmt::Display for Device {
     }
 }
 
+/// The host's GPUs: `all`, or how many of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Gpus {
+    /// All that there are.
+    All,
+    /// So many, whichever.
+    Count(u16),
+}
+
+impl FromStr for Gpus {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("all", _) => Ok(Self::All),
+            (_, Ok(count)) if count > 0 => Ok(Self::Count(count)),
+            _ => Err(format!("`{text}` is neither `all` nor a number of GPUs")),
+        }
+    }
+}
+
+impl fmt::Display for Gpus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Count(count) => count.fmt(f),
+        }
+    }
+}
+
 /// A line of `/etc/hosts`: `NAME:ADDRESS`, where the address may be `host-gateway`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -383,7 +414,7 @@ macro_rules! stored_as_text {
     )*};
 }
 
-stored_as_text!(PortBinding, Mount, Device, ExtraHost, Restart);
+stored_as_text!(PortBinding, Mount, Device, Gpus, ExtraHost, Restart);
 
 #[cfg(test)]
 mod tests {
@@ -457,6 +488,8 @@ mod tests {
             assert_eq!(round::<Restart>(text), text);
         }
         assert!(round::<Restart>("on-failure:x").starts_with("refused"));
+        assert_eq!((round::<Gpus>("all"), round::<Gpus>("2")), ("all".to_owned(), "2".to_owned()));
+        assert_eq!(round::<Gpus>("0"), "refused: `0` is neither `all` nor a number of GPUs");
     }
 
     #[test]

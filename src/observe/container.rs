@@ -167,6 +167,7 @@ impl Lens<'_> {
             dependencies: self.dependencies.clone(),
             changing: BTreeSet::new(),
             stop_suspected_until: suspected,
+            pulls_for: None,
             history: self.history.clone(),
         })
     }
@@ -202,8 +203,8 @@ impl Lens<'_> {
                     let source = VariableSource::Literal(Secret::new(value.clone()));
                     (name.clone(), Variable { source, fingerprint: self.fingerprints.fingerprint(value) })
                 })),
-                Variables::Environment { name, keys } => {
-                    self.take_from_environment(name, keys.as_deref(), &mut known, &mut missing);
+                Variables::Environment { name, keys, optional } => {
+                    self.take_from_environment(name, (keys.as_deref(), optional), &mut known, &mut missing);
                 }
             }
         }
@@ -215,7 +216,7 @@ impl Lens<'_> {
     fn take_from_environment(
         &self,
         environment: &str,
-        keys: Option<&[String]>,
+        (keys, optional): (Option<&[String]>, &[String]),
         known: &mut BTreeMap<String, Variable>,
         missing: &mut BTreeMap<String, String>,
     ) {
@@ -223,19 +224,21 @@ impl Lens<'_> {
             Some(Ok(values)) => values,
             Some(Err(reason)) => {
                 let names = keys.map_or_else(|| vec!["(all)".to_owned()], <[String]>::to_vec);
-                missing.extend(names.into_iter().map(|name| (name, reason.clone())));
+                // Whether the optional ones have a value is not known either, and must not be taken for a change.
+                missing.extend(names.into_iter().chain(optional.iter().cloned()).map(|name| (name, reason.clone())));
                 return;
             }
             None => return,
         };
         let names: Vec<&String> = keys.map_or_else(|| values.keys().collect(), |keys| keys.iter().collect());
-        for name in names {
+        for name in names.into_iter().chain(optional) {
             match values.get(name).filter(|value| !value.is_empty()) {
                 Some(value) => {
                     let fingerprint = self.fingerprints.fingerprint(value.expose());
                     let source = VariableSource::Environment(environment.to_owned());
                     known.insert(name.clone(), Variable { source, fingerprint });
                 }
+                None if optional.contains(name) => {}
                 // One that was asked for by name, or one that is to have a value and does not have it yet.
                 None => {
                     missing.insert(name.clone(), format!("Environment/{environment} has none"));

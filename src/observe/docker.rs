@@ -5,10 +5,12 @@
 
 pub(crate) mod connection;
 pub(crate) mod failure;
+mod inside;
 mod read;
 
 use std::{
     collections::{BTreeSet, HashMap},
+    path::Path,
     time::Duration,
 };
 
@@ -26,6 +28,7 @@ use jiff::Timestamp;
 
 pub use connection::{Connection, InvalidAddress, OnCall};
 use failure::{found, image_in_path, in_path};
+pub use inside::{Bind, Inside};
 
 use super::engine::{Description, Engine, Error, Event, ExecResult, Inspected, Listed, ListedNetwork};
 
@@ -98,6 +101,10 @@ impl Engine for Docker {
         let id = in_path(CALL, id)?;
         let question = async |client: Client| client.inspect_container(id, None::<InspectContainerOptions>).await;
         Ok(found(self.connection.ask(CALL, question).await)?.map(read::inspected))
+    }
+
+    async fn files_in(&self, id: &str, directory: &Path) -> Result<Option<Inside>, Error> {
+        self.inside(id, directory).await
     }
 
     async fn has_image(&self, reference: &str) -> Result<bool, Error> {

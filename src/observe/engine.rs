@@ -3,7 +3,10 @@
 //! The real one is [`super::docker`]; tests have a simulated one. Answers are
 //! plain values: nobody beyond this module sees the engine's own types.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -56,6 +59,12 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Runs a command inside a container; none when the engine could not start it.
     async fn exec(&self, id: &str, command: &[String]) -> Result<ExecResult, Error>;
+
+    /// The files below a directory of a container, running or not; none if there is no such directory, or if the engine
+    /// does not show them.
+    async fn files_in(&self, _id: &str, _directory: &Path) -> Result<Option<super::docker::Inside>, Error> {
+        Ok(None)
+    }
 }
 
 /// Who the engine is.
@@ -125,6 +134,12 @@ pub struct Inspected {
     pub limits: Limits,
     /// The signal that asks it to stop.
     pub stop_signal: Option<String>,
+    /// What it sees of this host: paths there, and inside.
+    pub mounts: Vec<(String, String)>,
+    /// Its main process, as the engine's host numbers it, while it runs.
+    pub pid: Option<i32>,
+    /// What it was asked to be called, besides its own name, by network.
+    pub aliases: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Something that happened on the engine.

@@ -153,11 +153,13 @@ impl Checker {
             .body(Empty::<Bytes>::new())
             .map_err(|error| format!("GET {path}: {error}"))?;
         // The connection has to be driven while the answer is awaited, and is done with it.
+        let mut response = std::pin::pin!(sender.send_request(request));
         let response = tokio::select! {
-            response = sender.send_request(request) => response.map_err(failed)?,
+            response = &mut response => response.map_err(failed)?,
+            // A server that closes at once leaves both ready together: the answer may well be there.
             ended = connection => {
                 ended.map_err(failed)?;
-                return Err(format!("GET {path} on port {port}: closed without an answer"));
+                response.await.map_err(|_| format!("GET {path} on port {port}: closed without an answer"))?
             }
         };
         let status = response.status();

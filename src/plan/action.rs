@@ -7,7 +7,11 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use serde::Serialize;
 
-use super::shape::{Limits, Network, Shape};
+use super::{
+    model_provider::ModelAction,
+    proxy::ProxyAction,
+    shape::{Limits, Network, Shape},
+};
 use crate::manifest::{Key, environment::SecretFormat};
 
 /// As many characters of an id as the engine itself shows.
@@ -21,6 +25,10 @@ pub enum Action {
     Engine(EngineAction),
     /// A replacement of one file.
     File(FileAction),
+    /// A step of a change of an nginx.
+    Proxy(ProxyAction),
+    /// An order to a model server.
+    Model(ModelAction),
 }
 
 impl Action {
@@ -30,6 +38,8 @@ impl Action {
         match self {
             Self::Engine(action) => action.operation(),
             Self::File(action) => action.operation(),
+            Self::Proxy(action) => action.operation(),
+            Self::Model(action) => action.operation(),
         }
     }
 
@@ -38,16 +48,18 @@ impl Action {
     pub fn container(&self) -> Option<&Target> {
         match self {
             Self::Engine(action) => action.container(),
-            Self::File(_) => None,
+            Self::File(_) | Self::Proxy(_) | Self::Model(_) => None,
         }
     }
 
-    /// What is acted on: a container's, network's, volume's, image's or file's name.
+    /// What is acted on: a container's, network's, volume's, image's, file's or model's name.
     #[must_use]
     pub fn target(&self) -> String {
         match self {
             Self::Engine(action) => action.target().to_owned(),
             Self::File(action) => action.path().display().to_string(),
+            Self::Proxy(action) => action.target(),
+            Self::Model(action) => action.model().to_owned(),
         }
     }
 }
@@ -57,6 +69,8 @@ impl fmt::Display for Action {
         match self {
             Self::Engine(action) => action.fmt(f),
             Self::File(action) => action.fmt(f),
+            Self::Proxy(action) => action.fmt(f),
+            Self::Model(action) => action.fmt(f),
         }
     }
 }
@@ -70,6 +84,18 @@ impl From<EngineAction> for Action {
 impl From<FileAction> for Action {
     fn from(action: FileAction) -> Self {
         Self::File(action)
+    }
+}
+
+impl From<ProxyAction> for Action {
+    fn from(action: ProxyAction) -> Self {
+        Self::Proxy(action)
+    }
+}
+
+impl From<ModelAction> for Action {
+    fn from(action: ModelAction) -> Self {
+        Self::Model(action)
     }
 }
 

@@ -61,6 +61,8 @@ pub enum Variables {
         name: String,
         /// The variables; all, without a list.
         keys: Option<Vec<String>>,
+        /// Variables besides, if they have a value.
+        optional: Vec<String>,
     },
 }
 
@@ -115,6 +117,8 @@ pub struct Observed {
     /// Until when a stop by a person has to be thought possible: a polite signal, or the
     /// engine's word for a stop, was seen and has been neither confirmed nor disproved yet.
     pub stop_suspected_until: Option<Timestamp>,
+    /// The object for which a model is being pulled through it.
+    pub pulls_for: Option<Key>,
     /// What is remembered.
     pub history: History,
 }

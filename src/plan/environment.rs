@@ -17,7 +17,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use jiff::Timestamp;
 
-use super::{FileAction, Note, Plan, Wait, Why, history::History};
+use super::{FileAction, Note, Plan, Wait, Why, history::History, model_provider::Chooser};
 use crate::{
     dotenv::template::Template,
     manifest::{Key, environment::SecretFormat},
@@ -74,6 +74,8 @@ pub struct Computed {
     pub file: String,
     /// Templates by variable.
     pub templates: BTreeMap<String, Template>,
+    /// Which models answer: what each `ModelProvider` of this environment writes into it.
+    pub choosers: Vec<Chooser>,
 }
 
 /// What is there.

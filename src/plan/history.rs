@@ -9,9 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    EngineAction, Plan, Step, Wait, Why,
+    EngineAction, ModelAction, Plan, Step, Wait, Why,
     action::Action,
     container::{Container, Readiness, State},
+    proxy::Memory,
     shape::FieldChange,
 };
 
@@ -44,6 +45,12 @@ pub struct History {
     /// An image that could not be pulled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_pull: Option<FailedPull>,
+    /// A model that could not be pulled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_model: Option<FailedModel>,
+    /// Which model answered last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub choice: Option<String>,
     /// Whether the object has ever been as declared; making it the first time is no correction.
     pub seen_ready: bool,
     /// The image with which the container was last up for long.
@@ -52,6 +59,9 @@ pub struct History {
     /// The last good image stands in for the wanted one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
+    /// What is known of an nginx.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Box<Memory>>,
 }
 
 /// The last good image stands in for the wanted one.
@@ -116,6 +126,19 @@ pub struct FailedPull {
     pub reason: String,
 }
 
+/// A model that could not be pulled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedModel {
+    /// The model.
+    pub model: String,
+    /// How often it was tried.
+    pub count: u32,
+    /// When it last failed.
+    pub at: Timestamp,
+    /// What the server said.
+    pub reason: String,
+}
+
 impl History {
     /// The memory as a manifest of this generation finds it: empty, if it is another manifest than before.
     ///
@@ -126,22 +149,36 @@ impl History {
         if self.generation == generation {
             return self;
         }
-        let Self { manual_stop, seen_ready, good_image, .. } = self;
-        Self { generation, manual_stop, seen_ready, good_image, ..Self::default() }
+        let Self { manual_stop, seen_ready, good_image, choice, proxy, .. } = self;
+        let proxy = proxy.map(|memory| Box::new(memory.without_refusal()));
+        Self { generation, manual_stop, choice, seen_ready, good_image, proxy, ..Self::default() }
     }
 
     /// The memory after a person said: try again.
     #[must_use]
     pub fn released(self) -> Self {
-        let Self { generation, seen_ready, good_image, .. } = self;
-        Self { generation, seen_ready, good_image, ..Self::default() }
+        let Self { generation, choice, seen_ready, good_image, proxy, .. } = self;
+        let proxy = proxy.map(|memory| Box::new(memory.without_refusal()));
+        Self { generation, choice, seen_ready, good_image, proxy, ..Self::default() }
     }
 
     /// The memory after a step was taken, successfully or not.
     #[must_use]
     pub fn after(mut self, step: &Step, failure: Option<&str>, at: Timestamp) -> Self {
-        let Action::Engine(action) = &step.action else {
-            return self;
+        let action = match &step.action {
+            Action::Engine(action) => action,
+            Action::File(_) => return self,
+            Action::Proxy(action) => {
+                let memory = self.proxy.take().unwrap_or_default();
+                self.proxy = Some(Box::new(memory.after(action, failure, at)));
+                return self;
+            }
+            Action::Model(ModelAction::PullModel { model, .. }) => {
+                // Which step it was is known here, and its error begins with that.
+                let reason = failure.map(|reason| reason.strip_prefix(&format!("could not {}: ", step.action)).unwrap_or(reason));
+                self.failed_model = reason.map(|reason| self.model_failed(model, reason, at));
+                return self;
+            }
         };
         // What the engine did not even begin for such a reason says nothing about the container: neither is it a
         // try that did not help nor a version that cannot be started. The pause after a failed pass is enough.
@@ -217,6 +254,11 @@ impl History {
     fn pull_failed(&self, image: &str, reason: &str, at: Timestamp) -> FailedPull {
         let earlier = self.failed_pull.as_ref().filter(|failed| failed.image == image).map_or(0, |failed| failed.count);
         FailedPull { image: image.to_owned(), count: earlier + 1, at, reason: reason.to_owned() }
+    }
+
+    fn model_failed(&self, model: &str, reason: &str, at: Timestamp) -> FailedModel {
+        let earlier = self.failed_model.as_ref().filter(|failed| failed.model == model).map_or(0, |failed| failed.count);
+        FailedModel { model: model.to_owned(), count: earlier + 1, at, reason: reason.to_owned() }
     }
 
     fn replacement_failed(&self, fields: &[FieldChange], reason: &str, at: Timestamp) -> FailedReplacement {

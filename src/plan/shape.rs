@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::manifest::container::NetworkMode;
-pub use crate::manifest::short::{Device, Mount, MountSource, PortBinding, Protocol, Restart};
+pub use crate::manifest::short::{Device, Gpus, Mount, MountSource, PortBinding, Protocol, Restart};
 
 /// Everything about a container that is fixed when it is created, except the values of its variables.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -85,6 +85,9 @@ pub struct Shape {
     /// Devices.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<Device>,
+    /// How many of the host's GPUs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<Gpus>,
     /// Additional lines of `/etc/hosts`, as `NAME:ADDRESS`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extra_hosts: Vec<String>,

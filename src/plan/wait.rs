@@ -9,7 +9,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::shape::FieldChange;
+use super::{model_provider::ModelWait, shape::FieldChange};
 use crate::manifest::{Key, status::ConditionType};
 
 /// What stands in the way.
@@ -34,6 +34,11 @@ pub enum Wait {
         object: Key,
         /// What it should be, and is not.
         condition: String,
+    },
+    /// What it works on has no container.
+    NoContainer {
+        /// The object that should have one.
+        object: Key,
     },
     /// A variable of its environment has no value.
     MissingVariable {
@@ -131,6 +136,54 @@ pub enum Wait {
         /// Why.
         reason: String,
     },
+    /// nginx was reloaded a moment ago.
+    ReloadsSpaced {
+        /// When the next reload may be.
+        until: Timestamp,
+    },
+    /// nginx refused the new files; what worked before stays in force.
+    ChangeRefused {
+        /// What nginx said.
+        reason: String,
+        /// When it is tried again.
+        until: Timestamp,
+    },
+    /// A route does not work.
+    RouteFails {
+        /// What it does.
+        reason: String,
+        /// When it is asked again.
+        until: Timestamp,
+    },
+    /// nginx does not see a path of this host.
+    OutOfSight {
+        /// The path.
+        path: String,
+    },
+    /// A file that is not ours has the name of one that should be.
+    FileTaken {
+        /// The file.
+        file: String,
+    },
+    /// Somebody asked to leave it alone.
+    Held {
+        /// By this.
+        hold: Key,
+        /// When that ends.
+        until: Timestamp,
+        /// Who asked.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// Why.
+        reason: String,
+    },
+    /// The hold itself is over.
+    HoldOver {
+        /// When it ended.
+        since: Timestamp,
+    },
+    /// Something about a model.
+    Model(ModelWait),
 }
 
 impl Wait {
@@ -141,7 +194,7 @@ impl Wait {
             Self::Starting => "Starting",
             Self::Settling { .. } => "Settling",
             Self::EngineBusy { .. } => "EngineBusy",
-            Self::Dependency { .. } => "WaitingForDependency",
+            Self::Dependency { .. } | Self::NoContainer { .. } => "WaitingForDependency",
             Self::MissingVariable { .. } => "MissingVariable",
             Self::StopUnderWay { .. } => "StopUnderWay",
             Self::StoppedByHand { .. } => "StoppedByHand",
@@ -160,6 +213,14 @@ impl Wait {
             Self::UnreadableFile { .. } => "UnreadableFile",
             Self::MissingValues { .. } => "MissingValues",
             Self::EngineUnreachable { .. } => "EngineUnreachable",
+            Self::ReloadsSpaced { .. } => "ReloadsSpaced",
+            Self::ChangeRefused { .. } => "ChangeRefused",
+            Self::RouteFails { .. } => "RouteFails",
+            Self::OutOfSight { .. } => "OutOfSight",
+            Self::FileTaken { .. } => "FileTaken",
+            Self::Held { .. } => "Held",
+            Self::HoldOver { .. } => "HoldOver",
+            Self::Model(wait) => wait.code(),
         }
     }
 
@@ -171,9 +232,12 @@ impl Wait {
             | Self::Settling { .. }
             | Self::EngineBusy { .. }
             | Self::Dependency { .. }
+            | Self::NoContainer { .. }
             | Self::StopUnderWay { .. }
-            | Self::BackingOff { .. } => ConditionType::Progressing,
-            Self::StoppedByHand { .. } | Self::Paused => ConditionType::Held,
+            | Self::BackingOff { .. }
+            | Self::ReloadsSpaced { .. } => ConditionType::Progressing,
+            Self::StoppedByHand { .. } | Self::Paused | Self::Held { .. } => ConditionType::Held,
+            Self::HoldOver { .. } => ConditionType::Ready,
             Self::CrashLoop { .. } => ConditionType::CrashLoop,
             Self::MissingVariable { .. }
             | Self::RecreateForbidden { .. }
@@ -187,7 +251,12 @@ impl Wait {
             | Self::HalfRemoved
             | Self::UnreadableFile { .. }
             | Self::MissingValues { .. }
-            | Self::EngineUnreachable { .. } => ConditionType::Degraded,
+            | Self::EngineUnreachable { .. }
+            | Self::ChangeRefused { .. }
+            | Self::RouteFails { .. }
+            | Self::OutOfSight { .. }
+            | Self::FileTaken { .. } => ConditionType::Degraded,
+            Self::Model(wait) => wait.condition(),
         }
     }
 
@@ -195,10 +264,23 @@ impl Wait {
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {
         match self {
-            Self::Settling { until } | Self::StopUnderWay { until } | Self::BackingOff { until, .. } => Some(*until),
+            Self::Settling { until }
+            | Self::StopUnderWay { until }
+            | Self::BackingOff { until, .. }
+            | Self::ReloadsSpaced { until }
+            | Self::ChangeRefused { until, .. }
+            | Self::RouteFails { until, .. }
+            | Self::Held { until, .. } => Some(*until),
             Self::ReplacementFailed { until, .. } | Self::ImageUnavailable { until, .. } => *until,
+            Self::Model(wait) => wait.until(),
             _ => None,
         }
+    }
+
+    /// Whether it keeps something from being as declared. A hold by itself does not: what is held may well be.
+    #[must_use]
+    pub fn is_in_the_way(&self) -> bool {
+        !matches!(self, Self::Held { .. } | Self::HoldOver { .. })
     }
 
     /// Whether `run --once` has to go on: what it waits for comes without a person.
@@ -215,6 +297,7 @@ impl fmt::Display for Wait {
             Self::Settling { .. } => f.write_str("it has just been started and has to stay up for a moment"),
             Self::EngineBusy { doing } => write!(f, "the engine is {doing} it"),
             Self::Dependency { object, condition } => write!(f, "{object} is not {condition}"),
+            Self::NoContainer { object } => write!(f, "there is no container of {object}"),
             Self::MissingVariable { variable, reason } => write!(f, "{variable} has no value: {reason}"),
             Self::StopUnderWay { .. } => f.write_str("somebody seems to be stopping it"),
             Self::StoppedByHand { at } => write!(f, "it was stopped by hand at {at:.0}; start it, or release it"),
@@ -254,6 +337,21 @@ impl fmt::Display for Wait {
             Self::UnreadableFile { file, reason } => write!(f, "{file} cannot be used: {reason}"),
             Self::MissingValues { variables } => write!(f, "{} has no value in any file", variables.join(", ")),
             Self::EngineUnreachable { reason } => write!(f, "the engine cannot be reached: {reason}"),
+            Self::ReloadsSpaced { .. } => f.write_str("nginx was reloaded a moment ago; what has changed since is collected"),
+            Self::ChangeRefused { reason, .. } => write!(f, "the change was refused, and what worked before stays: {reason}"),
+            Self::RouteFails { reason, .. } => f.write_str(reason),
+            Self::OutOfSight { path } => {
+                write!(f, "nginx does not see {path}: mount it into the container, or say under `mounts` where it is inside")
+            }
+            Self::FileTaken { file } => {
+                write!(f, "{file} exists and was not generated for it; move it away, or remove the route")
+            }
+            Self::Held { hold, until, by, reason } => {
+                let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+                write!(f, "held until {until:.0}{by} ({hold}): {reason}")
+            }
+            Self::HoldOver { since } => write!(f, "it ended at {since:.0} and holds nothing any more"),
+            Self::Model(wait) => wait.fmt(f),
         }
     }
 }

@@ -79,6 +79,11 @@ pub enum Why {
     WantedAgain,
     /// Its manifest is gone.
     NoLongerWanted,
+    /// Another provider answers, so nothing local is needed.
+    OtherProvider {
+        /// Which, with its model.
+        choice: String,
+    },
     /// It is not attached to a network that it belongs to.
     Disconnected {
         /// The network.
@@ -107,6 +112,67 @@ pub enum Why {
         /// The permission bits it has.
         mode: u32,
     },
+    /// What is served is not what the manifest says.
+    RoutesChanged,
+    /// Backends are somewhere else than the files say.
+    AddressMoved {
+        /// Each of them.
+        moves: Vec<BackendMove>,
+    },
+    /// Somebody has edited generated files.
+    HandEdited {
+        /// Their names.
+        files: Vec<String>,
+    },
+    /// A certificate, or its key, is another one.
+    CertificateChanged {
+        /// The host.
+        host: String,
+    },
+    /// A change did not work, so what worked before comes back; or it is tried again.
+    ChangeFailed {
+        /// What went wrong.
+        reason: String,
+    },
+    /// Sites of another tool name backends that nginx would never look up again.
+    FixedBackends,
+    /// That nginx has read the files is not known.
+    NotLoaded,
+    /// It has been restarted, and which files it read then is not known.
+    NginxRestarted,
+    /// That the routes work has not been shown.
+    NotProven {
+        /// What went wrong when it was tried.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+}
+
+/// A backend that is somewhere else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BackendMove {
+    /// The `Container`.
+    pub backend: String,
+    /// Where it was; empty when it was down.
+    pub from: String,
+    /// Where it is; empty when it is down.
+    pub to: String,
+}
+
+/// Addresses in one line.
+pub(super) fn places(addresses: &std::collections::BTreeSet<String>) -> String {
+    addresses.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+impl fmt::Display for BackendMove {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { backend, from, to } = self;
+        match (from.is_empty(), to.is_empty()) {
+            (_, true) => write!(f, "{backend} is down"),
+            (true, false) => write!(f, "{backend} is up at {to}"),
+            (false, false) => write!(f, "{backend} has moved from {from} to {to}"),
+        }
+    }
 }
 
 impl Why {
@@ -131,6 +197,7 @@ impl Why {
             Self::LeftOver => "LeftOver",
             Self::WantedAgain => "WantedAgain",
             Self::NoLongerWanted => "NoLongerWanted",
+            Self::OtherProvider { .. } => "OtherProvider",
             Self::Disconnected { .. } => "Disconnected",
             Self::Doubled => "Doubled",
             Self::Misnamed { .. } => "Misnamed",
@@ -139,6 +206,15 @@ impl Why {
             Self::FileChanged => "FileChanged",
             Self::ComputedOutdated => "ComputedOutdated",
             Self::ModeTooOpen { .. } => "ModeTooOpen",
+            Self::RoutesChanged => "RoutesChanged",
+            Self::FixedBackends => "FixedBackends",
+            Self::AddressMoved { .. } => "AddressMoved",
+            Self::HandEdited { .. } => "HandEdited",
+            Self::CertificateChanged { .. } => "CertificateChanged",
+            Self::ChangeFailed { .. } => "ChangeFailed",
+            Self::NotLoaded => "NotLoaded",
+            Self::NginxRestarted => "NginxRestarted",
+            Self::NotProven { .. } => "NotProven",
         }
     }
 }
@@ -168,6 +244,7 @@ impl fmt::Display for Why {
             Self::LeftOver => f.write_str("it is left over"),
             Self::WantedAgain => f.write_str("the manifest has come back to it"),
             Self::NoLongerWanted => f.write_str("its manifest is gone"),
+            Self::OtherProvider { choice } => write!(f, "{choice} answers instead"),
             Self::Disconnected { network } => write!(f, "it is not on {network}"),
             Self::Doubled => f.write_str("there is another one of that name, and nobody is on this one"),
             Self::Misnamed { .. } => f.write_str("that is its declared name"),
@@ -179,6 +256,19 @@ impl fmt::Display for Why {
             Self::FileChanged => f.write_str("its content is new and good"),
             Self::ComputedOutdated => f.write_str("the cascade gives other values"),
             Self::ModeTooOpen { mode } => write!(f, "its mode {mode:04o} lets others in"),
+            Self::FixedBackends => f.write_str("nginx would never look up again the backends that it names"),
+            Self::RoutesChanged => f.write_str("the files are not what the manifest gives"),
+            Self::AddressMoved { moves } => {
+                let moves: Vec<_> = moves.iter().map(ToString::to_string).collect();
+                f.write_str(&moves.join("; "))
+            }
+            Self::HandEdited { files } => write!(f, "somebody has edited {}", files.join(", ")),
+            Self::CertificateChanged { host } => write!(f, "{host} has another certificate"),
+            Self::ChangeFailed { reason } => write!(f, "a change did not work: {reason}"),
+            Self::NotLoaded => f.write_str("it is not known to have read its files"),
+            Self::NginxRestarted => f.write_str("it has been restarted"),
+            Self::NotProven { reason: None } => f.write_str("that the routes work has not been shown"),
+            Self::NotProven { reason: Some(reason) } => write!(f, "it did not work before: {reason}"),
         }
     }
 }

@@ -242,6 +242,12 @@ impl Journal {
         self.submit.write(Write::Outcomes(vec![(intent.0, outcome)])).await.map(drop)
     }
 
+    /// Records that a person's command is about to act. On an error it must not. What came of it is still to be
+    /// [concluded](Self::conclude); the command's own outcome is not written.
+    pub async fn announce(&self, command: &Command<'_>) -> Result<IntentId, Error> {
+        self.submit.write(Write::Intent(Box::new(row_of_command(command)))).await.map(IntentId)
+    }
+
     /// Records what a person's command has done.
     pub async fn note(&self, command: &Command<'_>) -> Result<IntentId, Error> {
         let write = Write::Note(Box::new(row_of_command(command)), command.outcome.clone());

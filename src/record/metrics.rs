@@ -48,6 +48,8 @@ pub struct Metrics {
     engine_calls: IntCounterVec,
     manifests_refused: IntGauge,
     crash_loops: IntCounterVec,
+    pulls: IntGauge,
+    pull_bytes: IntGaugeVec,
 }
 
 impl Default for Metrics {
@@ -86,6 +88,8 @@ impl Metrics {
             engine_calls: register.counters("engine_calls_total", "Requests to the engine.", &["call"]),
             manifests_refused: register.int_gauge("manifests_refused", "Manifests that are refused just now."),
             crash_loops: register.counters("crash_loops_total", "Times an object was given up.", &["kind"]),
+            pulls: register.int_gauge("model_pulls", "Models that are being pulled."),
+            pull_bytes: register.int_gauges("model_pull_bytes", "Bytes of models that are being pulled.", &["state"]),
             registry: register.0,
         };
         metrics.begin();
@@ -101,6 +105,15 @@ impl Metrics {
             self.crash_loops.with_label_values(&[kind.as_str()]);
         }
         self.journal_writable(true);
+        self.pulls(0, 0, 0);
+    }
+
+    /// So many models are being pulled, with so many bytes of so many.
+    pub fn pulls(&self, pulls: usize, completed: u64, total: u64) {
+        self.pulls.set(gauge(pulls));
+        for (state, bytes) in [("completed", completed), ("total", total)] {
+            self.pull_bytes.with_label_values(&[state]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
     }
 
     /// A step has been taken.

@@ -61,6 +61,25 @@ pub fn refused(previous: &Status, refusal: &str, at: Timestamp) -> Status {
     Status { observed_generation: previous.observed_generation, conditions: conditions.into() }
 }
 
+/// The status of an object whose pass is busy with a pull: how far that is.
+#[must_use]
+pub fn pulling(previous: &Status, progress: &str, at: Timestamp) -> Status {
+    let conditions = ConditionType::ALL.map(|kind| {
+        let status = match kind {
+            ConditionType::Ready => ConditionStatus::False,
+            ConditionType::Progressing => ConditionStatus::True,
+            ConditionType::Degraded | ConditionType::Held | ConditionType::CrashLoop => {
+                return previous.condition(kind).cloned().unwrap_or_else(|| condition(kind, absent(kind), previous, at));
+            }
+        };
+        condition(kind, Claim::new(status, PULLING, progress), previous, at)
+    });
+    Status { observed_generation: previous.observed_generation, conditions: conditions.into() }
+}
+
+/// The reason's word while a model is being pulled.
+pub const PULLING: &str = "Pulling";
+
 const INVALID: &str = "InvalidManifest";
 
 /// A condition without its time.
@@ -81,12 +100,15 @@ fn ready(findings: &Findings<'_>) -> Claim {
     if let Some(failure) = failure {
         return Claim::new(ConditionStatus::False, "StepFailed", *failure);
     }
-    match (plan.steps.first(), &plan.wait) {
+    match (plan.steps.first().or(plan.withheld.first()), &plan.wait) {
         // What nobody can look at may well be as declared.
         (_, Some(wait @ Wait::EngineUnreachable { .. })) => Claim::new(ConditionStatus::Unknown, wait.code(), wait.to_string()),
         (Some(step), _) => Claim::new(ConditionStatus::False, step.why.code(), step.why.to_string()),
-        (None, Some(wait)) => Claim::new(ConditionStatus::False, wait.code(), wait.to_string()),
-        (None, None) => Claim::new(ConditionStatus::True, "AsDeclared", "it is as declared"),
+        (None, Some(wait)) if wait.is_in_the_way() => Claim::new(ConditionStatus::False, wait.code(), wait.to_string()),
+        (None, Some(wait)) if wait.condition() == ConditionType::Ready => waiting(ConditionType::Ready, plan),
+        (None, Some(_) | None) => {
+            Claim::new(ConditionStatus::True, "AsDeclared", plan.state.as_deref().unwrap_or("it is as declared"))
+        }
     }
 }
 
@@ -100,8 +122,25 @@ fn degraded(findings: &Findings<'_>) -> Claim {
     match (findings.refusal, findings.failure) {
         (Some(refusal), _) => invalid(refusal),
         (None, Some(failure)) => Claim::new(ConditionStatus::True, "StepFailed", failure),
-        (None, None) => waiting(ConditionType::Degraded, findings.plan),
+        (None, None) => standing(findings.plan),
     }
+}
+
+/// What stands in the way, and what a person has to mend in any case: the one is often the reason of the other.
+fn standing(plan: &Plan) -> Claim {
+    let claim = waiting(ConditionType::Degraded, plan);
+    match (&claim.status, defects(plan)) {
+        (ConditionStatus::True, Some(defects)) => Claim { message: format!("{}; {}", claim.message, defects.message), ..claim },
+        (_, Some(defects)) => defects,
+        (_, None) => claim,
+    }
+}
+
+/// What a person has to mend although it stands in the way of nothing.
+fn defects(plan: &Plan) -> Option<Claim> {
+    let defects: Vec<_> = plan.notes.iter().filter(|note| note.is_defect()).collect();
+    let messages: Vec<_> = defects.iter().map(ToString::to_string).collect();
+    Some(Claim::new(ConditionStatus::True, defects.first()?.code(), messages.join("; ")))
 }
 
 /// True when this is what the plan waits for.
@@ -309,6 +348,34 @@ mod tests {
             &expect![[r#"
                 Ready=False CrashLoop: crash loop: given up after 3 tries (it exited with 1); mend it, then release it
                 CrashLoop=True CrashLoop: crash loop: given up after 3 tries (it exited with 1); mend it, then release it
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_is_held_says_so_and_is_ready_only_when_nothing_is_held_back() {
+        let hold = Key::new(Kind::Hold, "disk");
+        let wait = Wait::Held { hold, until: at(LATER), by: None, reason: "a new disk".into() };
+        check(
+            &conditions(&Status::default(), &found(&Plan::waiting(wait.clone()), None, None), at(EARLIER)),
+            &expect![[r#"
+                Ready=True AsDeclared: it is as declared
+                Held=True Held: held until 2026-01-01T00:05:00Z (Hold/disk): a new disk
+            "#]],
+        );
+        let plan = Plan { withheld: starting().steps, ..Plan::waiting(wait) };
+        check(
+            &conditions(&Status::default(), &found(&plan, None, None), at(EARLIER)),
+            &expect![[r#"
+                Ready=False NotRunning: it exited with 137
+                Held=True Held: held until 2026-01-01T00:05:00Z (Hold/disk): a new disk
+            "#]],
+        );
+        let over = Plan::waiting(Wait::HoldOver { since: at(EARLIER) });
+        check(
+            &conditions(&Status::default(), &found(&over, None, None), at(LATER)),
+            &expect![[r#"
+                Ready=True HoldOver: it ended at 2026-01-01T00:00:00Z and holds nothing any more
             "#]],
         );
     }

@@ -21,8 +21,7 @@ use crate::{
 const NANO: f64 = 1e9;
 
 pub(super) fn resolve(object: &Object, spec: &ContainerSpec, others: &impl Lookup, base: &Path) -> Result<Desired, Error> {
-    let mut refusals = dangling(spec, others);
-    refusals.extend(cycle(object.key(), others));
+    let mut refusals: Vec<Refusal> = cycle(object.key(), others).into_iter().collect();
     let shape = shape(spec, base).map_err(|refusal| refusals.push(refusal));
     let (Ok(shape), []) = (shape, refusals.as_slice()) else {
         return Err(Error(refusals));
@@ -68,43 +67,13 @@ fn dependencies(spec: &ContainerSpec) -> Vec<Dependency> {
 
 /// The sources of variables in ascending precedence: what is written out wins.
 fn variables(spec: &ContainerSpec) -> Vec<Variables> {
-    let environments =
-        spec.env_from.iter().map(|from| Variables::Environment { name: from.environment.clone(), keys: from.keys.clone() });
+    let environments = spec.env_from.iter().map(|from| Variables::Environment {
+        name: from.environment.clone(),
+        keys: from.keys.clone(),
+        optional: from.optional_keys.clone(),
+    });
     let literal = spec.environment.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect();
     environments.chain([Variables::Literal(literal)]).collect()
-}
-
-/// References to objects that do not exist.
-fn dangling(spec: &ContainerSpec, others: &impl Lookup) -> Vec<Refusal> {
-    let dependencies = spec
-        .depends_on
-        .iter()
-        .enumerate()
-        .map(|(at, dependency)| (format!("spec.dependsOn.{at}.container"), Key::new(Kind::Container, &dependency.container)));
-    let environments = spec
-        .env_from
-        .iter()
-        .enumerate()
-        .map(|(at, from)| (format!("spec.envFrom.{at}.environment"), Key::new(Kind::Environment, &from.environment)));
-    dependencies
-        .chain(environments)
-        .filter(|(_, key)| others.manifest(key).is_none())
-        .map(|(path, key)| Refusal { path, message: not_found(&key, &others.names(key.kind)) })
-        .collect()
-}
-
-fn not_found(key: &Key, names: &[String]) -> String {
-    /// Below this likeness a suggestion confuses more than it helps.
-    const ALIKE: f64 = 0.7;
-    let nearest = names
-        .iter()
-        .map(|name| (strsim::jaro_winkler(name, &key.name), name))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other));
-    match nearest {
-        Some((_, name)) => format!("there is no {} named `{}` (did you mean `{name}`?)", key.kind, key.name),
-        None => format!("there is no {} named `{}`", key.kind, key.name),
-    }
 }
 
 /// A circle of dependencies that leads back to `key`, if there is one.
@@ -114,7 +83,7 @@ fn cycle(key: &Key, others: &impl Lookup) -> Option<Refusal> {
             Some(Manifest::Container(container)) => {
                 dependencies(&container.spec).into_iter().map(|dependency| dependency.key).collect()
             }
-            Some(Manifest::Environment(_)) | None => Vec::new(),
+            Some(_) | None => Vec::new(),
         }
     }
     let mut paths: Vec<Vec<Key>> = vec![vec![key.clone()]];
@@ -165,6 +134,7 @@ fn shape(spec: &ContainerSpec, base: &Path) -> Result<Shape, Refusal> {
         ulimits: spec.ulimits.iter().map(|(name, limit)| (name.clone(), (limit.soft, limit.hard))).collect(),
         sysctls: texts(&spec.sysctls),
         devices: each("spec.devices", spec.devices.iter().map(String::as_str))?,
+        gpus: spec.gpus.as_ref().map(|gpus| one("spec.gpus", &gpus.0)).transpose()?,
         extra_hosts: spec.extra_hosts.clone(),
         dns: spec.dns.clone(),
         dns_search: spec.dns_search.clone(),
@@ -186,12 +156,15 @@ where
     T: std::str::FromStr,
     T::Err: std::fmt::Display,
 {
-    texts
-        .enumerate()
-        .map(|(at, text)| {
-            text.parse().map_err(|error: T::Err| Refusal { path: format!("{path}.{at}"), message: error.to_string() })
-        })
-        .collect()
+    texts.enumerate().map(|(at, text)| one(&format!("{path}.{at}"), text)).collect()
+}
+
+fn one<T>(path: &str, text: &str) -> Result<T, Refusal>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error: T::Err| Refusal { path: path.to_owned(), message: error.to_string() })
 }
 
 fn words(path: &str, command: &Command) -> Result<Vec<String>, Refusal> {

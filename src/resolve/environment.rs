@@ -2,14 +2,18 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{Error, Refusal, normalize};
+use super::{Error, Lookup, Refusal, model_provider, normalize};
 use crate::{
     dotenv::template::Template,
-    manifest::{EnvironmentSpec, Key},
-    plan::environment::{Computed, Desired, Generate, Secrets},
+    manifest::{EnvironmentSpec, Key, Kind, Manifest, environment::computed_file},
+    plan::{
+        environment::{Computed, Desired, Generate, Secrets},
+        model_provider::Chooser,
+    },
+    store::Object,
 };
 
-pub(super) fn resolve(key: &Key, generation: i64, spec: &EnvironmentSpec, base: &Path) -> Result<Desired, Error> {
+pub(super) fn resolve(object: &Object, spec: &EnvironmentSpec, others: &impl Lookup, base: &Path) -> Result<Desired, Error> {
     let EnvironmentSpec { directory, files, secrets, computed } = spec;
     let secrets = secrets.as_ref().map(|secrets| Secrets {
         file: secrets.file.clone(),
@@ -19,12 +23,32 @@ pub(super) fn resolve(key: &Key, generation: i64, spec: &EnvironmentSpec, base: 
             .map(|secret| Generate { variable: secret.name.clone(), format: secret.format, length: secret.length })
             .collect(),
     });
-    let computed = computed
-        .as_ref()
-        .map(|computed| Ok(Computed { file: computed.file.clone(), templates: templates(&computed.values)? }))
-        .transpose()?;
+    let choosers = choosers(&object.key().name, spec, others);
+    let computed = match computed {
+        Some(computed) => Some(Computed { file: computed.file.clone(), templates: templates(&computed.values)?, choosers }),
+        None if choosers.is_empty() => None,
+        None => Some(Computed { file: computed_file(), templates: BTreeMap::new(), choosers }),
+    };
     let directory = normalize(&base.join(directory));
-    Ok(Desired { key: key.clone(), generation, directory, files: files.clone(), secrets, computed })
+    let (key, generation) = (object.key().clone(), object.generation());
+    Ok(Desired { key, generation, directory, files: files.clone(), secrets, computed })
+}
+
+/// What the `ModelProvider`s of this environment have written into it: it has one writer, its own plan.
+fn choosers(environment: &str, spec: &EnvironmentSpec, others: &impl Lookup) -> Vec<Chooser> {
+    let mut names = others.names(Kind::ModelProvider);
+    names.sort();
+    let chooser = |name: &String| match others.manifest(&Key::new(Kind::ModelProvider, name)).as_deref() {
+        // One that is refused for what it would write here must not write it.
+        Some(Manifest::ModelProvider(provider))
+            if provider.spec.environment == environment
+                && model_provider::clash(name, &provider.spec, spec, others).is_none() =>
+        {
+            Some(model_provider::chooser(&provider.spec))
+        }
+        _ => None,
+    };
+    names.iter().filter_map(chooser).collect()
 }
 
 /// Every template, or what is wrong with any of them.

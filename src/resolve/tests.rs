@@ -26,10 +26,7 @@ fn manifest(kind: Kind, name: &str, spec: serde_json::Value) -> Manifest {
         "apiVersion": "mooring.dev/v1alpha1", "kind": kind.as_str(),
         "metadata": {"name": name, "generation": 7, "annotations": annotations}, "spec": spec,
     });
-    match kind {
-        Kind::Environment => Manifest::Environment(serde_json::from_value(value).unwrap()),
-        Kind::Container => Manifest::Container(serde_json::from_value(value).unwrap()),
-    }
+    Manifest::from_json(kind, value).unwrap()
 }
 
 /// Resolves the first of these manifests beside the others.
@@ -134,4 +131,83 @@ fn a_tombstone_is_resolved_to_nothing() {
     let key = Key::new(Kind::Container, "web");
     let tombstone = Object::tombstone(key.clone(), jiff::Timestamp::UNIX_EPOCH);
     assert_eq!(resolve(&tombstone, &Others(BTreeMap::new()), Path::new("/")), Ok(Desired::Absent(key)));
+}
+
+fn proxy(name: &str, spec: serde_json::Value) -> Manifest {
+    manifest(Kind::Proxy, name, spec)
+}
+
+/// nginx and one backend, beside which proxies are resolved.
+fn beside_nginx(proxies: Vec<Manifest>) -> Vec<Manifest> {
+    let others = [container("nginx", json!({"image": "nginx:1"})), container("api", json!({"image": "api:1"}))];
+    proxies.into_iter().chain(others).collect()
+}
+
+#[test]
+fn a_proxy_knows_its_backends_by_the_names_that_dns_knows() {
+    let healed = json!({"management": "heal", "selector": {"labels": {"com.docker.compose.service": "hasura"}}});
+    let edge = proxy(
+        "edge",
+        json!({
+            "container": "nginx", "directory": "./sites", "mounts": {"sites": "/etc/nginx/sites"},
+            "tls": {"A.test": {"certificate": "../a.pem", "key": "/keys/a.key"}},
+            "routes": [
+                {"host": "a.test", "to": {"container": "api", "port": 80}},
+                {"host": "A.test", "path": "/own/", "to": {"container": "own", "port": 80}},
+                {"host": "a.test", "path": "/graphql/v1", "to": {"container": "healed", "port": 8080}},
+            ],
+        }),
+    );
+    let mut manifests = beside_nginx(vec![edge]);
+    manifests.push(container("own", json!({"image": "own:1", "containerName": "shop-own"})));
+    manifests.push(container("healed", healed));
+    let Desired::Proxy(desired) = resolve_first(manifests).unwrap() else { panic!("it is a Proxy") };
+    assert_eq!(
+        desired.config.names,
+        [("api", "api"), ("healed", "hasura"), ("own", "shop-own")].map(|(one, other)| (one.to_owned(), other.to_owned())).into()
+    );
+    assert_eq!(desired.directory, Path::new("/etc/mooring/desired/stacks/sites"));
+    assert_eq!(desired.mounts, [("/etc/mooring/desired/stacks/sites".into(), "/etc/nginx/sites".to_owned())].into());
+    let host = &desired.config.hosts["a.test"];
+    let paths: Vec<&str> = host.routes.iter().map(|route| route.path.as_str()).collect();
+    assert_eq!(paths, ["/graphql/v1", "/own/", "/"]);
+    assert_eq!(host.certificate.as_ref().unwrap().certificate, Path::new("/etc/mooring/desired/a.pem"));
+    assert_eq!(host.certificate.as_ref().unwrap().key, Path::new("/keys/a.key"));
+}
+
+#[test]
+fn what_another_proxy_of_the_same_nginx_serves_is_refused_with_both_names() {
+    let serving = |host: &str, path: &str| {
+        json!({
+            "container": "nginx", "directory": "sites", "defaultServer": {"status": 404},
+            "routes": [{"host": host, "path": path, "to": {"container": "api", "port": 80}}],
+        })
+    };
+    let first = || proxy("edge", serving("a.test", "/"));
+    refused(
+        beside_nginx(vec![proxy("other", serving("A.test", "/")), first()]),
+        &expect![
+            "spec.routes.0: A.test/ is a route of Proxy/edge already, and Proxy/other would serve it with the same nginx; spec.defaultServer: Proxy/edge has a default server already, and an nginx can have only one: Proxy/other would be the second"
+        ],
+    );
+    refused(
+        beside_nginx(vec![proxy("other", serving("a.test", "/x/")), first()]),
+        &expect![
+            "spec.routes.0: a.test belongs to Proxy/edge, with the same nginx; a host cannot be shared, so add the route of Proxy/other there; spec.defaultServer: Proxy/edge has a default server already, and an nginx can have only one: Proxy/other would be the second"
+        ],
+    );
+    // The first one keeps what it has.
+    assert!(resolve_first(beside_nginx(vec![first(), proxy("other", serving("a.test", "/"))])).is_ok());
+}
+
+#[test]
+fn a_route_to_nothing_is_refused_with_the_nearest_name() {
+    let spec =
+        json!({"container": "ngnx", "directory": "sites", "routes": [{"host": "a.test", "to": {"container": "ap", "port": 80}}]});
+    refused(
+        beside_nginx(vec![proxy("edge", spec)]),
+        &expect![
+            "spec.container: there is no Container named `ngnx` (did you mean `nginx`?); spec.routes.0.to.container: there is no Container named `ap` (did you mean `api`?)"
+        ],
+    );
 }

@@ -18,6 +18,7 @@ use std::{
 
 pub use merge::merge;
 pub use stored::Error;
+pub(crate) use stored::replace;
 
 use super::{directory::Scan, parse::Located, problem::Problem};
 use crate::manifest::{Key, Manifest};

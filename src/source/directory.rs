@@ -179,6 +179,11 @@ fn parsed(file: &Path, bytes: &[u8]) -> FileReading {
     }
 }
 
+/// The bytes of a regular file, but not many more than are ever parsed.
+pub(super) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    read(path).map(|(_, bytes)| bytes)
+}
+
 /// Reads a file, but not much more of it than is ever parsed.
 fn read(path: &Path) -> io::Result<(Stamp, Vec<u8>)> {
     let file = open(path)?;

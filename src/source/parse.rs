@@ -7,7 +7,7 @@
 //! are not looked at; `resolve` does that. Reads no files.
 
 mod checks;
-mod draft;
+pub(super) mod draft;
 mod violations;
 mod yaml;
 
@@ -71,6 +71,22 @@ pub fn parse_located(file: &Path, text: &[u8]) -> Result<Vec<Located>, Vec<Probl
     }
     problems.sort();
     Err(problems)
+}
+
+/// The value of a file of another program that is one YAML document.
+pub(super) fn value(file: &Path, text: &str) -> Result<Value, Box<Problem>> {
+    let documents = yaml::documents(text).map_err(|fault| Box::new(fault.into_problem(file)))?;
+    Ok(documents.into_iter().next().map(|document| document.value).unwrap_or_default())
+}
+
+/// The lines and columns of the parts of a JSON text, by JSON pointer, as far as they can be told: JSON is YAML.
+pub(super) fn places(text: &str) -> impl Fn(&str) -> (usize, usize) + use<> {
+    let document = yaml::documents(text).ok().and_then(|documents| documents.into_iter().next());
+    move |pointer| {
+        let around = std::iter::successors(Some(pointer), |pointer| pointer.rsplit_once('/').map(|(parent, _)| parent));
+        let mut places = around.filter_map(|pointer| document.as_ref()?.spans.value(pointer));
+        places.next().map_or((1, 1), |Place { line, column }| (line, column))
+    }
 }
 
 /// What keeps a whole file from being read.

@@ -4,26 +4,27 @@ use std::{collections::HashMap, time::Duration};
 
 use bollard::{
     Docker,
-    exec::{CreateExecOptions, StartExecOptions},
+    container::LogOutput,
+    exec::{CreateExecOptions, StartExecOptions, StartExecResults},
     models::{ContainerCreateBody, ContainerInspectResponse, EventMessage},
     query_parameters::{
         CreateContainerOptions, EventsOptions, InspectContainerOptions, KillContainerOptions, ListContainersOptions,
         RemoveContainerOptions, RestartContainerOptions, StartContainerOptions,
     },
 };
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use mooring::observe::engine::{OBJECT_LABEL, OWNER_LABEL};
 use tokio::{
     sync::broadcast::{self, Receiver, Sender},
     time::{Instant, timeout},
 };
 
-use super::{OWNER, Result};
+use super::{OWNER, Result, backends::NETWORK};
 
 /// Where the engine listens.
 pub(crate) const SOCKET: &str = "/var/run/docker.sock";
 /// On the containers that are mended by hand.
-const BY_HAND: &str = "dev.mooring.bench";
+pub(crate) const BY_HAND: &str = "dev.mooring.bench";
 /// What takes longer is lost.
 const LOST: Duration = Duration::from_mins(1);
 
@@ -121,6 +122,28 @@ impl Engine {
         Ok(())
     }
 
+    /// Runs a command in a container, and fails when the command does.
+    pub(crate) async fn run(&self, name: &str, command: &[&str]) -> Result<()> {
+        let options = CreateExecOptions {
+            cmd: Some(command.iter().map(|word| (*word).to_owned()).collect()),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            ..CreateExecOptions::default()
+        };
+        let exec = self.client.create_exec(name, options).await?;
+        let StartExecResults::Attached { output, .. } = self.client.start_exec(&exec.id, None).await? else {
+            return Err("a command that was to be waited for was not".into());
+        };
+        let said: Vec<LogOutput> = output.try_collect().await?;
+        match self.client.inspect_exec(&exec.id).await?.exit_code {
+            Some(0) => Ok(()),
+            code => {
+                let said: String = said.iter().map(ToString::to_string).collect();
+                Err(format!("{} ended with {code:?}: {said}", command.join(" ")).into())
+            }
+        }
+    }
+
     pub(crate) async fn inspect(&self, name: &str) -> Result<ContainerInspectResponse> {
         Ok(self.client.inspect_container(name, None::<InspectContainerOptions>).await?)
     }
@@ -160,6 +183,7 @@ impl Engine {
             let _ = self.remove(&id).await;
         });
         removals.buffer_unordered(8).collect::<()>().await;
+        let _ = self.client.remove_network(NETWORK).await;
         Ok(())
     }
 

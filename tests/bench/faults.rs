@@ -7,13 +7,18 @@
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 #![expect(clippy::print_stderr, reason = "progress, apart from the table")]
 
+mod backends;
 mod child;
 mod containers;
 mod engine;
+mod http;
+mod model;
+mod nginx;
 mod operator;
 mod proxy;
 mod report;
 mod secrets;
+mod sites;
 mod stage;
 mod steady;
 
@@ -42,6 +47,16 @@ enum Item {
     Unhealthy,
     /// A line of a file of secrets, or the whole file, deleted → back
     Secrets,
+    /// A backend moved → nginx leads there, in both modes and with 10, 100 and 1000 routes
+    Moved,
+    /// A generated nginx file edited by hand → restored
+    Edited,
+    /// A hundred moves without a pause: reloads
+    Storm,
+    /// A hundred reloads under load: requests that failed
+    Reloads,
+    /// A model removed from ollama → pulled again
+    Model,
     /// With 50 containers: a resync without drift, idling, starting
     Steady,
     /// With 300 containers: idling
@@ -140,6 +155,21 @@ async fn measure(options: &Options, engine: &Engine) -> Result<Vec<Row>> {
     }
     if options.wants(Item::Secrets) {
         rows.extend(secrets::secrets(engine, options.faults()).await?);
+    }
+    if options.wants(Item::Moved) {
+        rows.extend(sites::moved(engine, options).await?);
+    }
+    if options.wants(Item::Edited) {
+        rows.push(sites::edited(engine, options.faults()).await?);
+    }
+    if options.wants(Item::Storm) {
+        rows.extend(sites::storm(engine, options).await?);
+    }
+    if options.wants(Item::Reloads) {
+        rows.push(sites::reloads(engine, options).await?);
+    }
+    if options.wants(Item::Model) {
+        rows.push(model::removed(engine, options.faults() / 5).await?);
     }
     if options.wants(Item::Steady) {
         rows.extend(steady::steady(engine, options).await?);

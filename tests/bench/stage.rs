@@ -10,7 +10,7 @@ use super::{
 };
 
 /// The healing of everything here: what is measured are neither pauses nor the limit of attempts.
-const HEALING: &str = "healing: {backoff: {initial: 1ms, cap: 1ms}, budget: {attempts: 100000}}";
+pub(crate) const HEALING: &str = "healing: {backoff: {initial: 1ms, cap: 1ms}, budget: {attempts: 100000}}";
 
 /// A running operator and what it goes by.
 pub(crate) struct Stage {
@@ -23,9 +23,14 @@ impl Stage {
     /// Starts an operator on these manifests and waits until everything is as they say.
     pub(crate) async fn open(engine: &Engine, manifests: &str) -> Result<Self> {
         engine.clean().await?;
+        Self::open_on(manifests).await
+    }
+
+    /// The same, beside what is there already.
+    pub(crate) async fn open_on(manifests: &str) -> Result<Self> {
         // Not below `/tmp`, which may be memory: the journal is to be written to a disk.
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-        fs::create_dir(directory.path().join("desired"))?;
+        fs::create_dir_all(directory.path().join("desired/sites"))?;
         fs::write(directory.path().join("desired/all.yaml"), manifests)?;
         let proxy = Proxy::open(&directory.path().join("engine.sock"), SOCKET)?;
         let mut child = Child::spawn(directory.path(), &proxy.path)?;

@@ -81,6 +81,7 @@ fn everything(world: &World, directory: &str) -> Shape {
         ulimits: BTreeMap::from([("nofile".to_owned(), (1024, 2048)), ("core".to_owned(), (0, 0))]),
         sysctls: map(&[("net.ipv4.ip_unprivileged_port_start", "0")]),
         devices: vec!["/dev/zero:/dev/nil:r".parse::<Device>().unwrap()],
+        gpus: None,
         extra_hosts: words(&["db.example.test:192.0.2.7"]),
         dns: words(&["192.0.2.53"]),
         dns_search: words(&["example.test"]),

@@ -10,7 +10,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::host::{Host, container, environment};
+use crate::{
+    host::{Host, container, environment},
+    proxy,
+};
 
 /// Tells the child on which host it is to converge.
 const CHILD: &str = "MOORING_TEST_CHILD";
@@ -174,4 +177,28 @@ fn a_write_of_secrets_survives_every_death() {
     }
     let survivors: Vec<_> = died.iter().filter(|(_, died)| !**died).map(|(point, _)| point).collect();
     assert!(survivors.is_empty(), "nobody came by {survivors:?}");
+}
+
+#[test]
+fn a_change_of_routes_survives_every_death() {
+    let leading_to =
+        |backend: &str| proxy::edge("resolver", "", &format!("{{host: one.test, to: {{container: {backend}, port: 8080}}}}"));
+    let mut host = proxy::start(&proxy::stack("resolver", ""));
+    host.stop();
+    let mut backend = "one";
+    for point in ["execute-after-intent", "execute-after-effect", "swap-after-file", "reload-before-mark"] {
+        for hit in 1..=MOST {
+            backend = if backend == "one" { "two" } else { "one" };
+            host.put(leading_to(backend));
+            let died = dies(&host, point, hit);
+            assert_ne!(proxy::who(&host, "one.test"), "nothing", "nginx goes on, whoever dies");
+            recovers(&mut host, &format!("{point}:{hit}"), &["@nginx", "@one", "@two"]);
+            assert_eq!(proxy::who(&host, "one.test"), backend, "{point}:{hit}");
+            host.stop();
+            if !died {
+                assert!(hit > 1, "nobody came by {point}");
+                break;
+            }
+        }
+    }
 }

@@ -30,6 +30,8 @@ use mooring::{
         journal::{AuditEntry, AuditFilter},
     },
     settings::{Mode, Settings},
+    source::parse::parse_file,
+    view::PlanView,
 };
 use tokio::{runtime::Runtime, task::JoinHandle};
 
@@ -63,7 +65,13 @@ pub fn environment(name: &str, spec: &str) -> (String, String) {
     manifest("Environment", name, spec)
 }
 
-fn manifest(kind: &str, name: &str, spec: &str) -> (String, String) {
+/// A file with a `Proxy` of this name.
+pub fn proxy(name: &str, spec: &str) -> (String, String) {
+    manifest("Proxy", name, spec)
+}
+
+/// A file with an object of this kind and name.
+pub fn manifest(kind: &str, name: &str, spec: &str) -> (String, String) {
     let mut text = format!("apiVersion: mooring.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec:\n");
     let named =
         if kind == "Container" && !spec.contains("management:") { format!("containerName: '@{name}'\n") } else { String::new() };
@@ -204,6 +212,31 @@ impl Host {
             events.list(&filter).await.unwrap()
         });
         listed.into_iter().map(|event| (event.key.reason, event.count)).collect()
+    }
+
+    /// What would be done for an object now.
+    pub fn plans(&self, key: &str) -> Vec<PlanView> {
+        self.runtime.block_on(self.context().world.plans(Some(&key.parse().unwrap()))).unwrap_or_default()
+    }
+
+    /// What would be done if this file, made by [`container`] or the like, were declared; a line for each step and wait.
+    pub fn would(&self, (_, text): (String, String)) -> Vec<String> {
+        let text = text.replace('@', &format!("{}-", self.name));
+        let manifests = parse_file(Path::new("given"), text.as_bytes()).unwrap();
+        let plans = self.runtime.block_on(self.context().world.plans_if(manifests)).unwrap();
+        let told = plans.iter().flat_map(|PlanView { key, steps, wait, .. }| {
+            let steps = steps.iter().map(|step| {
+                let target = step.target.rsplit('/').next().unwrap_or_default();
+                format!("{} {target}", step.operation)
+            });
+            let waits = wait.iter().map(|wait| format!("waits: {}", wait.code));
+            let mut told: Vec<_> = steps.chain(waits).collect();
+            if told.is_empty() {
+                told.push("nothing".to_owned());
+            }
+            told.into_iter().map(move |line| self.shortened(&format!("{key}: {line}")))
+        });
+        told.collect()
     }
 
     // Files
@@ -368,8 +401,10 @@ impl Host {
     /// Files that nobody wanted and a crash left behind.
     pub fn leftovers(&self) -> Vec<String> {
         let wanted = [".env", ".env.secrets", ".env.computed"];
-        let files = fs::read_dir(self.path("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let entries = fs::read_dir(self.path("")).unwrap().map(Result::unwrap);
+        let files = entries.filter(|entry| !entry.file_type().unwrap().is_dir());
         files
+            .map(|entry| entry.file_name().into_string().unwrap())
             .filter(|file| {
                 Path::new(file).extension().is_none_or(|extension| extension != "yaml") && !wanted.contains(&file.as_str())
             })
@@ -391,6 +426,8 @@ impl Host {
         remove(&["ps", "-aq", "--filter", &name], &["rm", "-fv"]);
         remove(&["network", "ls", "-q", "--filter", &name], &["network", "rm"]);
         remove(&["volume", "ls", "-q", "--filter", &name], &["volume", "rm"]);
+        // What a Mooring that was killed held.
+        remove(&["volume", "ls", "-q", "--filter", &owner], &["volume", "rm"]);
     }
 
     /// Every step has an intent, which the log has by its nature, and an outcome: the one that was under way when

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{
-    ContainerCreateBody, ContainerUpdateBody, DeviceMapping, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig,
-    HostConfigLogConfig, NetworkingConfig, PortBinding, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, ContainerUpdateBody, DeviceMapping, DeviceRequest, EndpointIpamConfig, EndpointSettings, HealthConfig,
+    HostConfig, HostConfigLogConfig, NetworkingConfig, PortBinding, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     observe::engine::{ALLOW_REMOVE_LABEL, OBJECT_LABEL, OWNER_LABEL, SHAPE_LABEL, VARIABLES_LABEL},
     plan::{
         action::NewContainer,
-        shape::{Device, Healthcheck, Limits, Mount, Network, Restart, Shape},
+        shape::{Device, Gpus, Healthcheck, Limits, Mount, Network, Restart, Shape},
     },
     secret::Secret,
 };
@@ -92,6 +92,7 @@ fn host(shape: &Shape) -> HostConfig {
         ulimits: some(shape.ulimits.iter().map(ulimit).collect()),
         sysctls: some_map(&shape.sysctls),
         devices: some(shape.devices.iter().map(device).collect()),
+        device_requests: shape.gpus.map(|gpus| vec![gpu_request(gpus)]),
         extra_hosts: some(shape.extra_hosts.clone()),
         dns: some(shape.dns.clone()),
         dns_search: some(shape.dns_search.clone()),
@@ -144,6 +145,15 @@ fn device(device: &Device) -> DeviceMapping {
         path_in_container: Some(device.container.clone()),
         cgroup_permissions: Some(device.permissions.clone()),
     }
+}
+
+/// What `docker run --gpus` asks for.
+fn gpu_request(gpus: Gpus) -> DeviceRequest {
+    let count = match gpus {
+        Gpus::All => -1,
+        Gpus::Count(count) => i64::from(count),
+    };
+    DeviceRequest { count: Some(count), capabilities: Some(vec![vec!["gpu".to_owned()]]), ..DeviceRequest::default() }
 }
 
 /// How a container is attached to a network.

@@ -1,6 +1,6 @@
 //! The engine's answers → our own values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bollard::models::{
     ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryHealth,
@@ -122,7 +122,21 @@ pub(super) fn inspected(response: ContainerInspectResponse) -> Inspected {
         variables: variables(config.env.unwrap_or_default()),
         limits: limits(&response.host_config.unwrap_or_default()),
         stop_signal: config.stop_signal,
+        mounts: response
+            .mounts
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|mount| Some((mount.source?, mount.destination?)))
+            .collect(),
+        pid: state.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0),
+        aliases: aliases(response.network_settings.and_then(|settings| settings.networks).unwrap_or_default()),
     }
+}
+
+/// What the networks know a container by. Engines before API 1.44 put what they add themselves among the aliases.
+fn aliases(networks: HashMap<String, EndpointSettings>) -> BTreeMap<String, BTreeSet<String>> {
+    let names = |settings: EndpointSettings| settings.aliases.into_iter().chain(settings.dns_names).flatten().collect();
+    networks.into_iter().map(|(network, settings)| (network, names(settings))).collect()
 }
 
 fn inspected_state(state: &ContainerState) -> State {

@@ -31,6 +31,11 @@ impl Rendered {
                 Err(lacks) => missing.extend(lacks.0),
             }
         }
+        let choices = desired.computed.iter().flat_map(|computed| &computed.choosers);
+        for (variable, value) in choices.flat_map(|chooser| chooser.assignments(from)) {
+            // What is written out wins.
+            values.entry(variable).or_insert(value);
+        }
         let text = render_computed_file(&desired.key.name, &values);
         Self { values, missing, text }
     }

@@ -35,6 +35,7 @@ fn world(files: &[(&str, &str)]) -> World {
         computed: Some(Computed {
             file: ".env.computed".to_owned(),
             templates: [("URL".to_owned(), Template::parse("db://${PASSWORD}").unwrap())].into(),
+            choosers: Vec::new(),
         }),
     };
     World { project, state, desired, running: Recall::Known(Vec::new()) }

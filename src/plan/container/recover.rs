@@ -226,7 +226,7 @@ fn signed(duration: std::time::Duration) -> SignedDuration {
 impl HealingBackoff {
     /// When the try after `attempts` earlier ones is due, the last of which was at `last`.
     #[must_use]
-    pub(super) fn due(&self, last: Timestamp, attempts: u32) -> Timestamp {
+    pub(in crate::plan) fn due(&self, last: Timestamp, attempts: u32) -> Timestamp {
         let exponent = i32::try_from(attempts.saturating_sub(1)).unwrap_or(i32::MAX);
         let seconds = (self.initial.0.as_secs_f64() * self.factor.powi(exponent)).min(self.cap.0.as_secs_f64());
         let pause = SignedDuration::try_from_secs_f64(seconds).unwrap_or(SignedDuration::MAX);

@@ -246,6 +246,7 @@ fn world() -> World {
         dependencies: BTreeMap::new(),
         changing: BTreeSet::new(),
         stop_suspected_until: None,
+        pulls_for: None,
         history: History { generation: 1, ..History::default() },
     })
 }

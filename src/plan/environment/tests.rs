@@ -29,6 +29,7 @@ fn desired() -> Desired {
         computed: Some(Computed {
             file: ".env.computed".to_owned(),
             templates: [("URL".to_owned(), Template::parse("db://${PASSWORD}").unwrap())].into(),
+            choosers: Vec::new(),
         }),
     }
 }

@@ -33,9 +33,12 @@ fn full() -> History {
         }),
         failed_start: Some(FailedStart { container: "web".into(), reason: "no such program".into() }),
         failed_pull: Some(FailedPull { image: "nginx:2".into(), count: 1, at: now(), reason: "no such image".into() }),
+        failed_model: Some(FailedModel { model: "gemma3:4b".into(), count: 1, at: now(), reason: "no such host".into() }),
+        choice: Some("ollama/gemma3:4b answers, because no key is set".into()),
         seen_ready: true,
         good_image: Some("nginx:1".into()),
         fallback: Some(Fallback { bad: "nginx:2".into(), good: "nginx:1".into() }),
+        proxy: None,
     }
 }
 
@@ -93,14 +96,15 @@ fn the_same_generation_remembers_everything() {
 /// Editing a manifest once started what a person had stopped.
 #[test]
 fn another_generation_remembers_what_is_about_the_world() {
-    let History { manual_stop, good_image, .. } = full();
-    let expected = History { generation: 2, manual_stop, good_image, seen_ready: true, ..History::default() };
+    let History { manual_stop, good_image, choice, .. } = full();
+    let expected = History { generation: 2, manual_stop, choice, good_image, seen_ready: true, ..History::default() };
     assert_eq!(full().for_generation(2), expected);
 }
 
 #[test]
 fn a_release_forgets_the_stop_by_a_person_as_well() {
-    let expected = History { generation: 1, good_image: full().good_image, seen_ready: true, ..History::default() };
+    let History { good_image, choice, .. } = full();
+    let expected = History { generation: 1, choice, good_image, seen_ready: true, ..History::default() };
     assert_eq!(full().released(), expected);
 }
 

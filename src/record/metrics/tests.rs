@@ -33,6 +33,8 @@ fn these_are_the_metrics_and_each_has_a_help() {
         mooring_journal_write_seconds
         mooring_last_observation_timestamp_seconds
         mooring_manifests_refused
+        mooring_model_pull_bytes
+        mooring_model_pulls
         mooring_objects
         mooring_pass_duration_seconds
         mooring_passes_total

@@ -117,21 +117,21 @@ impl Catalogue {
         let manifests = self.in_force.values().map(|located| Entry::new(located, true));
         let shadowed = self.shadowed.iter().map(|located| Entry::new(located, false));
         let stored = Stored { manifests: manifests.chain(shadowed).collect() };
-        replace(state, &stored).map_err(|source| Error::Write { path: state.join(FILE), source })?;
+        replace(state, FILE, &stored).map_err(|source| Error::Write { path: state.join(FILE), source })?;
         self.is_changed = false;
         Ok(())
     }
 }
 
 /// After a crash at any point, the old file or the new one is there, whole.
-fn replace(state: &Path, stored: &Stored) -> io::Result<()> {
+pub(crate) fn replace(state: &Path, name: &str, stored: &impl Serialize) -> io::Result<()> {
     // Made with mode 0600: manifests may have passwords in them.
-    let mut file = tempfile::Builder::new().prefix(".catalogue").tempfile_in(state)?;
+    let mut file = tempfile::Builder::new().prefix(&format!(".{name}")).tempfile_in(state)?;
     let mut writer = io::BufWriter::new(file.as_file_mut());
     serde_json::to_writer(&mut writer, stored)?;
     writer.flush()?;
     drop(writer);
     file.as_file().sync_all()?;
-    file.persist(state.join(FILE))?;
+    file.persist(state.join(name))?;
     File::open(state)?.sync_all()
 }

@@ -66,6 +66,19 @@ fn every_yaml_file_is_read_and_leftovers_of_editors_are_not() {
 }
 
 #[test]
+fn what_is_in_a_plugins_directory_is_no_manifest() {
+    let directory = tempfile::tempdir().unwrap();
+    let plugin = directory.path().join("plugins/notify");
+    fs::create_dir_all(plugin.join("deep")).unwrap();
+    for file in ["plugin.json", "docker-compose.plugin.yml", "deep/config.yaml"] {
+        fs::write(plugin.join(file), "services: {}").unwrap();
+    }
+    fs::write(directory.path().join("plugins/ours.yaml"), "# nothing").unwrap();
+    let files: Vec<_> = scan(directory.path()).unwrap().files.into_keys().collect();
+    assert_eq!(files, [PathBuf::from("plugins/ours.yaml")]);
+}
+
+#[test]
 fn a_broken_file_is_refused_and_one_of_comments_has_no_manifests() {
     let directory = directory(&[("broken.yaml", "a: [\n"), ("comment.yaml", "# nothing\n"), ("empty.yaml", "")]);
     check(

@@ -13,6 +13,8 @@ use super::{Error, MAX_FILES};
 
 /// How deep directories may lie in each other; beyond it there is a mistake.
 const MAX_DEPTH: usize = 32;
+/// The file that makes a directory a plugin's.
+const PLUGIN: &str = "plugin.json";
 
 /// What was found, by paths relative to the directory.
 #[derive(Debug, Default)]
@@ -58,6 +60,10 @@ impl Walk<'_> {
         }
         if directory.components().count() > MAX_DEPTH {
             return Err(io::Error::other(format!("it lies more than {MAX_DEPTH} directories deep")));
+        }
+        // What is in a plugin's directory is the plugin's: its Compose file is no manifest.
+        if !directory.as_os_str().is_empty() && path.join(PLUGIN).is_file() {
+            return Ok(());
         }
         for entry in fs::read_dir(&path)? {
             self.entry(directory, &entry?);

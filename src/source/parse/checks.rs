@@ -6,6 +6,10 @@
 
 mod container;
 mod environment;
+mod hold;
+mod model_provider;
+mod plugin;
+mod proxy;
 
 use std::{fmt::Display, str::FromStr};
 
@@ -25,6 +29,10 @@ pub(super) fn report(draft: &mut Draft<'_>, kind: Kind) {
     match kind {
         Kind::Environment => environment::report(draft),
         Kind::Container => container::report(draft),
+        Kind::Proxy => proxy::report(draft),
+        Kind::ModelProvider => model_provider::report(draft),
+        Kind::Plugin => plugin::report(draft),
+        Kind::Hold => hold::report(draft),
     }
 }
 

@@ -98,7 +98,7 @@ fn parent(pointer: &str) -> Option<&str> {
 /// A JSON pointer as people write paths: `spec.ports.0`.
 ///
 /// What follows a `=` in the name of a variable is a value that got into the name, and may be secret.
-pub(super) fn dotted(pointer: &str) -> String {
+pub(in crate::source) fn dotted(pointer: &str) -> String {
     let shown = match pointer.split_once('=') {
         Some((name, _)) if may_be_secret(pointer) => name,
         Some(_) | None => pointer,
@@ -121,7 +121,7 @@ pub(super) fn pointer_of(path: &serde_path_to_error::Path) -> String {
 }
 
 /// The parts whose values are not repeated, because a password may stand in them.
-const SECRETIVE: [&str; 9] = [
+const SECRETIVE: [&str; 10] = [
     "/metadata/annotations",
     "/spec/command",
     "/spec/computed/values",
@@ -131,6 +131,7 @@ const SECRETIVE: [&str; 9] = [
     "/spec/labels",
     "/spec/logging/options",
     "/spec/probe/exec/command",
+    "/spec/variables",
 ];
 
 /// Whether the value of a part may be secret.

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
 use mooring::{
-    execute::{self, engine::Effect},
+    execute::{
+        self,
+        engine::{Effect, Ran},
+    },
     observe::engine::{Description, Engine, Error, Event, ExecResult, Inspected, Listed, ListedNetwork},
     plan::EngineAction,
     secret::Secret,
@@ -38,6 +41,9 @@ impl Engine for Simulated {
             variables: container.variables.clone(),
             limits: container.limits.clone(),
             stop_signal: None,
+            mounts: Vec::new(),
+            pid: None,
+            aliases: BTreeMap::new(),
         }))
     }
 
@@ -125,6 +131,11 @@ impl execute::engine::Engine for Simulated {
     async fn mark(&self, name: &str, text: &str) -> Result<String, execute::engine::Error> {
         self.reachable().map_err(unreachable)?;
         Ok(self.world().markers.entry(name.to_owned()).or_insert_with(|| text.to_owned()).clone())
+    }
+
+    async fn exec(&self, _: &str, _: &[String], _: std::time::Duration) -> Result<Ran, execute::engine::Error> {
+        self.reachable().map_err(unreachable)?;
+        Ok(Ran { exit_code: 0, stdout: String::new(), stderr: String::new() })
     }
 
     async fn unmark(&self, name: &str) -> Result<(), execute::engine::Error> {

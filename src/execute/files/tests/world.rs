@@ -60,7 +60,7 @@ impl World {
             directory: project.to_owned(),
             files: [".env", SECRETS, ".env.local"].map(str::to_owned).to_vec(),
             secrets: Some(Secrets { file: SECRETS.to_owned(), generate: generate.to_vec() }),
-            computed: Some(Computed { file: ".env.computed".to_owned(), templates: BTreeMap::new() }),
+            computed: Some(Computed { file: ".env.computed".to_owned(), templates: BTreeMap::new(), choosers: Vec::new() }),
         };
         let reader = EnvironmentReader::new(FingerprintKey::new([7; FingerprintKey::LENGTH]), state.to_owned());
         let state = state.to_owned();

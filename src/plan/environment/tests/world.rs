@@ -47,6 +47,7 @@ pub(super) fn desired() -> Desired {
             templates: [("A", "${A}"), ("URL", "${OTHER:-none}")]
                 .map(|(variable, template)| (variable.to_owned(), Template::parse(template).unwrap()))
                 .into(),
+            choosers: Vec::new(),
         }),
         ..super::desired()
     }

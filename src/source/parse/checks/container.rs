@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use super::{super::draft::below, Draft, each, entries, has, keys, misplaced, missing, readable, text, wrong};
-use crate::manifest::short::{Device, ExtraHost, Mount, PortBinding, Restart, Tmpfs, split_words};
+use crate::manifest::short::{Device, ExtraHost, Gpus, Mount, PortBinding, Restart, Tmpfs, split_words};
 
 /// Labels that start with this are how Mooring knows its containers.
 const RESERVED_LABELS: &str = "dev.mooring.";
@@ -17,6 +17,9 @@ pub(super) fn report(draft: &mut Draft<'_>) {
     each::<Device>(draft, "/spec/devices");
     each::<ExtraHost>(draft, "/spec/extraHosts");
     name_servers(draft);
+    if let Some(gpus) = draft.value("/spec/gpus").and_then(text) {
+        readable(draft, "/spec/gpus", gpus.parse::<Gpus>());
+    }
     restart(draft);
     commands(draft);
     management(draft);
@@ -111,7 +114,8 @@ fn variables(draft: &mut Draft<'_>) {
     }
     let sources = draft.value("/spec/envFrom").and_then(Value::as_array).map_or(0, Vec::len);
     for source in 0..sources {
-        for (pointer, name) in entries(draft, &format!("/spec/envFrom/{source}/keys")) {
+        let lists = ["keys", "optionalKeys"].map(|list| entries(draft, &format!("/spec/envFrom/{source}/{list}")));
+        for (pointer, name) in lists.into_iter().flatten() {
             if !is_valid(&name) {
                 wrong(draft, &pointer, "expected the name of a variable", None);
             }

@@ -13,6 +13,8 @@ use expect_test::{Expect, expect};
 use serde_json::Value;
 use tempfile::TempDir;
 
+mod changes;
+
 const WEB: &str = "\
 apiVersion: mooring.dev/v1alpha1
 kind: Container
@@ -208,10 +210,10 @@ fn fields_are_explained() {
     stage.expect(
         &["explain", "pod"],
         &expect![[r#"
-        exit 2
-        error: `pod` is not a kind; the kinds are Environment, Container
-        help: say KIND or KIND.path.to.field, as in `container.spec.image`
-    "#]],
+            exit 2
+            error: `pod` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold
+            help: say KIND or KIND.path.to.field, as in `container.spec.image`
+        "#]],
     );
     assert_eq!(json(&stage.run(&["explain", "container", "-o", "json"]))["kind"], "Container");
 }
@@ -219,8 +221,8 @@ fn fields_are_explained() {
 #[test]
 fn definitions_are_printed_and_written() {
     let stage = Stage::new(&[]);
-    let both = String::from_utf8(stage.run(&["crds"]).stdout).unwrap();
-    assert_eq!(both.matches("kind: CustomResourceDefinition").count(), 2);
+    let all = String::from_utf8(stage.run(&["crds"]).stdout).unwrap();
+    assert_eq!(all.matches("kind: CustomResourceDefinition").count(), 6);
     assert_eq!(json(&stage.run(&["crds", "ctr", "-o", "json"]))["spec"]["names"]["kind"], "Container");
     stage.expect(
         &["crds", "--directory", "crds"],
@@ -228,10 +230,14 @@ fn definitions_are_printed_and_written() {
         exit 0
         crds/environments.yaml
         crds/containers.yaml
+        crds/proxies.yaml
+        crds/modelproviders.yaml
+        crds/plugins.yaml
+        crds/holds.yaml
     "#]],
     );
     let container = fs::read_to_string(stage.root.path().join("crds/containers.yaml")).unwrap();
-    assert!(both.contains(&container));
+    assert!(all.contains(&container));
 }
 
 #[test]
@@ -241,141 +247,6 @@ fn every_shell_gets_its_completions() {
         let output = stage.run(&["completions", shell]);
         assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("audit"), "{shell}");
     }
-}
-
-#[test]
-fn a_dry_run_of_apply_shows_what_would_change_and_writes_nothing() {
-    let stage = Stage::new(&[("web.yaml", WEB)]);
-    let new = WEB.replace("1.26", "1.27").replace("hunter2", "hunter3");
-    let file = stage.given("both.yaml", &format!("{new}---\n{API}"));
-    stage.expect(
-        &["apply", "--dry-run", "-f", &file],
-        &expect![[r#"
-            exit 0
-            container/web configured in web.yaml (dry run)
-                environment.PASSWORD: (not shown) → (not shown)
-                image: nginx:1.26 → nginx:1.27
-            container/api created in web.yaml (dry run)
-            note: no mooring runs here; this is what a look by ourselves shows
-            note: what would be done cannot be said: the engine cannot be reached at unix:///nowhere/docker.sock: Socket not found: /nowhere/docker.sock
-        "#]],
-    );
-    assert_eq!(stage.read("web.yaml"), WEB);
-    let output = stage.run(&["apply", "--dry-run", "-f", &file, "-o", "json"]);
-    assert_eq!(json(&output)["items"][0]["change"], "configured");
-    assert!(!String::from_utf8_lossy(&output.stdout).contains("hunter"), "passwords are not shown");
-}
-
-#[test]
-fn apply_writes_files_under_their_names_and_documents_from_standard_input_under_their_own() {
-    let stage = Stage::new(&[]);
-    let file = stage.given("shop.yaml", WEB);
-    stage.expect(
-        &["apply", "-f", &file],
-        &expect![[r#"
-        exit 0
-        container/web created in shop.yaml
-        note: no mooring runs here; what is written counts from when it does
-    "#]],
-    );
-    assert_eq!(stage.read("shop.yaml"), WEB);
-    assert!(stage.run(&["apply", &file]).status.success(), "the flag may be left out");
-    let output = stage.run_with(&["apply", "-f", "-"], &format!("{}---\n{API}", WEB.replace("1.26", "1.27")));
-    expect![[r#"
-        exit 0
-        container/web configured in shop.yaml
-            image: nginx:1.26 → nginx:1.27
-        container/api created in container-api.yaml
-        note: no mooring runs here; what is written counts from when it does
-    "#]]
-    .assert_eq(&stage.shown(&output));
-    assert_eq!(stage.files(), ["container-api.yaml", "shop.yaml"]);
-    assert_eq!(stage.read("shop.yaml"), WEB.replace("1.26", "1.27"));
-    assert_eq!(stage.read("container-api.yaml"), format!("---\n{API}"));
-    stage.expect(
-        &["apply", "-f", &file, "-f", "desired/container-api.yaml"],
-        &expect![[r#"
-        exit 0
-        container/web configured in shop.yaml
-            image: nginx:1.27 → nginx:1.26
-        container/api unchanged in container-api.yaml
-        note: no mooring runs here; what is written counts from when it does
-    "#]],
-    );
-}
-
-#[test]
-fn apply_refuses_to_take_another_objects_declaration_away() {
-    let stage = Stage::new(&[("both.yaml", &format!("{WEB}---\n{API}"))]);
-    let file = stage.given("web.yaml", WEB);
-    stage.expect(
-        &["apply", "-f", &file],
-        &expect![[r#"
-        exit 2
-        error: Container/web is declared in both.yaml, together with Container/api
-        help: edit both.yaml itself, or `mooring delete Container/api` first
-    "#]],
-    );
-    assert_eq!(stage.files(), ["both.yaml"]);
-}
-
-#[test]
-fn apply_refuses_everything_when_one_file_is_wrong() {
-    let stage = Stage::new(&[]);
-    let (good, bad) = (stage.given("web.yaml", WEB), stage.given("bad.yaml", "kind: [\n"));
-    let output = stage.run(&["apply", "-f", &good, "-f", &bad]);
-    assert_eq!((output.status.code(), stage.files().len()), (Some(2), 0));
-    stage.expect(
-        &["apply", "-f", "nowhere.yaml"],
-        &expect![[r#"
-        exit 2
-        error: could not read nowhere.yaml
-          because No such file or directory (os error 2)
-    "#]],
-    );
-}
-
-#[test]
-fn a_deleted_document_leaves_the_others_byte_for_byte() {
-    let stage = Stage::new(&[("both.yaml", &format!("{WEB}---\r\n{API}"))]);
-    stage.expect(
-        &["delete", "ctr", "web", "--dry-run"],
-        &expect![[r#"
-        exit 0
-        container/web deleted from both.yaml: its document is taken out, the others stay (dry run)
-            its container is stopped and removed; volumes and networks stay
-            container/api still refer to it, and keep what was last good until that is corrected
-    "#]],
-    );
-    assert_eq!(stage.read("both.yaml"), format!("{WEB}---\r\n{API}"));
-    assert!(stage.run(&["delete", "ctr/web"]).status.success());
-    assert_eq!(stage.read("both.yaml"), format!("---\r\n{API}"));
-}
-
-#[test]
-fn the_last_file_stays_as_a_comment_so_that_the_directory_is_not_taken_for_unmounted() {
-    let stage = Stage::new(&[("web.yaml", WEB), ("api.yaml", API)]);
-    stage.expect(&["delete", "container/api"], &expect![[r#"
-        exit 0
-        container/api deleted from api.yaml: the file is removed
-            its container has data and was not permitted to be removed (allowRemove): if it has volumes on the engine, it stays until you remove it
-            volumes and networks stay
-    "#]]);
-    assert_eq!(stage.files(), ["web.yaml"]);
-    stage.expect(&["delete", "container/web"], &expect![[r#"
-        exit 0
-        container/web deleted from web.yaml: the file stays with a comment, so that the directory does not look like a missing mount
-            its container is stopped and removed; volumes and networks stay
-    "#]]);
-    assert!(stage.read("web.yaml").starts_with('#'));
-    stage.expect(
-        &["delete", "container/web"],
-        &expect![[r#"
-        exit 2
-        error: there is no Container/web
-        help: `mooring get all` lists what there is
-    "#]],
-    );
 }
 
 #[test]
@@ -402,7 +273,7 @@ fn a_slip_of_the_finger_is_answered_with_the_right_name() {
         &["release", "web"],
         &expect![[r#"
         exit 2
-        error: `web` is not a kind; the kinds are Environment, Container
+        error: `web` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold
         help: say KIND, KIND/NAME, KIND NAME or all, as in `container/web`
     "#]],
     );

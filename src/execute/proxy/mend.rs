@@ -1,0 +1,104 @@
+//! Sites of another tool: mended as one step, or as they were.
+//!
+//! In one step, because what puts the old files back has to know them. If we
+//! die in the middle, the mark that nginx has not been told is what is left, and
+//! the next look has nginx read and prove what is there.
+
+use std::{fs, path::Path};
+
+use async_trait::async_trait;
+
+use super::{Effect, Engine, Error, Nginx, failed, mark_unloaded, open, refused, run, words};
+use crate::{
+    execute::repair::{self, Aside, Swap, answers::Answers},
+    observe::proxy::{HIDDEN, unloaded_mark},
+    plan::proxy::action::Mending,
+    sites::flatten::Dump,
+};
+
+pub(super) async fn mend(nginx: &Nginx, mending: &Mending, engine: &dyn Engine) -> Result<Effect, Error> {
+    let command = match nginx {
+        Nginx::Container(_) => words(&["nginx"]),
+        Nginx::Host { command, .. } => command.clone(),
+    };
+    let directory = open(&mending.directory)?;
+    let mark = unloaded_mark(directory.path(), &mending.proxy);
+    let was_marked = mark.exists();
+    mark_unloaded(directory.path(), &mending.proxy)?;
+    let asked = Asked { nginx, engine, command, answers: Answers::new(&mending.probes).await };
+    let aside = asked.aside(directory.path(), mending).await?;
+    let swap = |file: &crate::plan::proxy::action::Mended| Swap {
+        path: file.path.clone(),
+        old: file.old.clone(),
+        new: file.new.clone(),
+        changes: file.changes.clone(),
+    };
+    let swaps: Vec<Swap> = mending.files.iter().map(swap).collect();
+    let result = repair::swap_on_record(&asked, aside.as_ref(), &swaps).await;
+    let is_told = match &result {
+        Ok(()) => true,
+        Err(error) => error.is_without_trace() && !was_marked,
+    };
+    if is_told {
+        fs::remove_file(&mark).map_err(failed("remove", &mark))?;
+    }
+    result.map(|()| Effect::Done).map_err(Error::Repair)
+}
+
+/// nginx, as a `Proxy` reaches it.
+struct Asked<'a> {
+    nginx: &'a Nginx,
+    engine: &'a dyn Engine,
+    command: Vec<String>,
+    answers: Answers,
+}
+
+impl Asked<'_> {
+    /// The whole configuration with the mended files, for a test. None where what is in force is broken, so that nginx
+    /// does not show it: then the test is made with the files in place.
+    async fn aside(&self, directory: &Path, mending: &Mending) -> Result<Option<Aside>, Error> {
+        let dumped = run(self.nginx, self.engine, &self.with(&["-T"])).await?;
+        if dumped.exit_code != 0 {
+            return Ok(None);
+        }
+        let paths: Vec<_> = mending.files.iter().map(|file| file.seen_as.to_string_lossy()).collect();
+        let texts = paths.iter().zip(&mending.files).map(|(path, file)| (path.as_ref(), file.new.as_str()));
+        let text = Dump::parse(&dumped.stdout)?.with_texts(texts);
+        let name = format!("{}.repair.conf", mending.proxy);
+        let seen_as = Path::new(&mending.inside).join(HIDDEN).join(&name);
+        Ok(Some(Aside { path: directory.join(HIDDEN).join(name), seen_as, text }))
+    }
+
+    fn with(&self, arguments: &[&str]) -> Vec<String> {
+        self.command.iter().cloned().chain(words(arguments)).collect()
+    }
+
+    async fn says(&self, command: &[String]) -> Result<(), String> {
+        let ran = run(self.nginx, self.engine, command).await.map_err(|error| crate::error_chain(&error))?;
+        if ran.exit_code == 0 { Ok(()) } else { Err(refused(&ran).to_string()) }
+    }
+}
+
+#[async_trait]
+impl repair::Nginx for Asked<'_> {
+    async fn test(&self, main: Option<&Path>) -> Result<(), String> {
+        match main {
+            None => self.says(&self.with(&["-t", "-q"])).await,
+            // nginx goes by the last `-c`.
+            Some(main) => self.says(&self.with(&["-t", "-q", "-c", &main.to_string_lossy()])).await,
+        }
+    }
+
+    async fn reload(&self) -> Result<(), String> {
+        match self.nginx {
+            Nginx::Container(_) => self.says(&self.with(&["-s", "reload"])).await?,
+            Nginx::Host { reload, .. } => self.says(reload).await?,
+        }
+        self.answers.reloaded();
+        Ok(())
+    }
+
+    async fn answers(&self) -> Result<(), String> {
+        self.answers.are_as_before().await
+    }
+}

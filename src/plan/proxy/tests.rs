@@ -1,0 +1,488 @@
+mod world;
+
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+
+use super::*;
+use world::World;
+
+/// A world in which everything is as declared.
+fn settled() -> World {
+    let mut world = World::new();
+    world.settle();
+    world
+}
+
+fn plans(world: &World, expected: &Expect) {
+    expected.assert_eq(&plan(&world.desired, &world.observed()).to_string());
+}
+
+#[test]
+fn the_first_files_are_tested_before_they_are_put_in_force() {
+    plans(
+        &World::new(),
+        &expect![[r#"
+        have nginx test the new files, because the files are not what the manifest gives
+        write api.test.conf, because the files are not what the manifest gives
+        reload nginx, because the files are not what the manifest gives
+        ask nginx for 1 route, because the files are not what the manifest gives
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_as_declared_is_left_alone() {
+    plans(&settled(), &expect![[""]]);
+}
+
+#[test]
+fn a_moved_backend_is_followed_without_a_test_of_its_own() {
+    let mut world = settled();
+    world.place("api", &["10.0.0.9"]);
+    plans(
+        &world,
+        &expect![[r#"
+        write api.test.conf, because api has moved from 10.0.0.2 to 10.0.0.9
+        reload nginx, because api has moved from 10.0.0.2 to 10.0.0.9
+        ask nginx for 1 route, because api has moved from 10.0.0.2 to 10.0.0.9
+    "#]],
+    );
+}
+
+#[test]
+fn a_backend_that_is_down_keeps_its_route_and_is_not_asked_for() {
+    let mut world = settled();
+    world.place("api", &[]);
+    plans(
+        &world,
+        &expect![[r#"
+        write api.test.conf, because api is down
+        reload nginx, because api is down
+        ask nginx whether it has the new files, because api is down
+    "#]],
+    );
+}
+
+#[test]
+fn a_second_reload_within_half_a_second_waits() {
+    let mut world = settled();
+    world.place("api", &["10.0.0.9"]);
+    world.pass();
+    world.place("api", &["10.0.0.8"]);
+    plans(
+        &world,
+        &expect![[r#"
+        wait: nginx was reloaded a moment ago; what has changed since is collected
+    "#]],
+    );
+}
+
+#[test]
+fn a_storm_is_spaced_out_further() {
+    let mut world = settled();
+    for at in 1..12 {
+        world.place("api", &[&format!("10.0.1.{at}")]);
+        world.advance(600);
+        world.pass();
+    }
+    world.place("api", &["10.0.0.8"]);
+    world.advance(600);
+    plans(
+        &world,
+        &expect![[r#"
+        wait: nginx was reloaded a moment ago; what has changed since is collected
+    "#]],
+    );
+}
+
+#[test]
+fn a_hand_edit_is_undone() {
+    let mut world = settled();
+    world.edit("api.test.conf");
+    plans(
+        &world,
+        &expect![[r#"
+        have nginx test the new files, because somebody has edited api.test.conf
+        write api.test.conf, because somebody has edited api.test.conf
+        reload nginx, because somebody has edited api.test.conf
+        ask nginx for 1 route, because somebody has edited api.test.conf
+    "#]],
+    );
+}
+
+#[test]
+fn a_hand_edit_that_is_to_stay_is_told() {
+    let mut world = settled();
+    world.desired.on_hand_edit = OnHandEdit::Keep;
+    world.edit("api.test.conf");
+    plans(
+        &world,
+        &expect![[r#"
+        note: api.test.conf has been edited by hand and is kept so; it is followed no more
+    "#]],
+    );
+}
+
+#[test]
+fn a_removed_file_comes_back_and_a_stale_one_goes() {
+    let mut world = settled();
+    world.files.remove("api.test.conf");
+    plans(
+        &world,
+        &expect![[r#"
+        have nginx test the new files, because the file is gone
+        write api.test.conf, because the file is gone
+        reload nginx, because the file is gone
+        ask nginx for 1 route, because the file is gone
+    "#]],
+    );
+    let mut world = settled();
+    world.desired.config.hosts.remove("api.test");
+    plans(
+        &world,
+        &expect![[r#"
+        have nginx test the new files, because the files are not what the manifest gives
+        remove api.test.conf, because the files are not what the manifest gives
+        reload nginx, because the files are not what the manifest gives
+        ask nginx whether it has the new files, because the files are not what the manifest gives
+    "#]],
+    );
+}
+
+#[test]
+fn a_file_of_somebody_else_stops_everything() {
+    let mut world = settled();
+    world.files.insert("api.test.conf".to_owned(), "server {}\n".to_owned());
+    plans(
+        &world,
+        &expect![[r#"
+        wait: /srv/sites/api.test.conf exists and was not generated for it; move it away, or remove the route
+    "#]],
+    );
+}
+
+#[test]
+fn a_refused_change_leaves_what_worked_and_is_tried_again_later() {
+    let mut world = settled();
+    world.add_route("broken.test", "api", world::REFUSED);
+    world.pass();
+    plans(
+        &world,
+        &expect![[r#"
+        wait: the change was refused, and what worked before stays: nginx says no
+    "#]],
+    );
+    world.advance(2000);
+    plans(
+        &world,
+        &expect![[r#"
+            have nginx test the new files, because a change did not work: nginx says no
+            write broken.test.conf, because a change did not work: nginx says no
+            reload nginx, because a change did not work: nginx says no
+            ask nginx for 1 route, because a change did not work: nginx says no
+            wait: the change was refused, and what worked before stays: nginx says no
+        "#]],
+    );
+}
+
+/// Neither the pause after a reload nor the moment for another try comes before that.
+#[test]
+fn a_route_that_does_not_work_is_taken_back_whenever_we_come_to_it() {
+    for later in [0, 600, 5000] {
+        let mut world = settled();
+        world.add_route("dead.test", "api", world::DEAD);
+        world.pass();
+        world.advance(later);
+        plans(
+            &world,
+            &expect![[r#"
+            have nginx test the new files, because a change did not work: dead.test does not work
+            remove dead.test.conf, because a change did not work: dead.test does not work
+            reload nginx, because a change did not work: dead.test does not work
+            ask nginx whether it has the new files, because a change did not work: dead.test does not work
+            wait: dead.test does not work
+        "#]],
+        );
+    }
+}
+
+#[test]
+fn a_dead_nginx_gets_back_only_what_is_known_to_work() {
+    let mut world = settled();
+    world.edit("api.test.conf");
+    world.running = false;
+    plans(
+        &world,
+        &expect![[r#"
+        write api.test.conf, because somebody has edited api.test.conf
+        wait: Container/nginx is not running
+    "#]],
+    );
+    world.add_route("new.test", "api", 80);
+    plans(
+        &world,
+        &expect![[r#"
+        wait: Container/nginx is not running
+    "#]],
+    );
+}
+
+#[test]
+fn a_restarted_nginx_is_told_to_read_its_files() {
+    let mut world = settled();
+    world.restart();
+    plans(
+        &world,
+        &expect![[r#"
+        reload nginx, because it has been restarted
+        ask nginx for 1 route, because it has been restarted
+    "#]],
+    );
+}
+
+#[test]
+fn what_nginx_cannot_see_is_told() {
+    let mut world = settled();
+    world.desired.directory = "/elsewhere".into();
+    plans(
+        &world,
+        &expect![[r#"
+        wait: nginx does not see /elsewhere: mount it into the container, or say under `mounts` where it is inside
+    "#]],
+    );
+}
+
+#[test]
+fn an_nginx_that_is_not_there_is_told_from_one_that_does_not_run() {
+    let mut world = settled();
+    world.running = false;
+    plans(
+        &world,
+        &expect![[r#"
+        wait: Container/nginx is not running
+    "#]],
+    );
+    world.is_absent = true;
+    plans(
+        &world,
+        &expect![[r#"
+        wait: there is no container of Container/nginx
+    "#]],
+    );
+}
+
+/// The world, and the answer of the network's DNS for its backend.
+fn answered(answer: dns::Answer) -> World {
+    let mut world = settled();
+    world.desired.config.names.insert("api".to_owned(), "shop-api".to_owned());
+    world.settle();
+    world.dns.insert("shop-api".to_owned(), answer);
+    world
+}
+
+fn at(addresses: &[&str]) -> dns::Answer {
+    dns::Answer::At(addresses.iter().map(|address| (*address).to_owned()).collect())
+}
+
+#[test]
+fn a_name_that_nginx_cannot_resolve_is_told() {
+    plans(
+        &answered(dns::Answer::Nowhere("Non-Existent Domain".to_owned())),
+        &expect![[r#"
+        note: api.test: nginx does not find api by its name: asked for shop-api, 127.0.0.11:53 says Non-Existent Domain; it runs at 10.0.0.2
+    "#]],
+    );
+}
+
+#[test]
+fn a_name_that_leads_to_somebody_else_is_told_with_the_addresses_that_are_not_the_backends() {
+    plans(
+        &answered(at(&["10.0.0.2", "10.0.0.77"])),
+        &expect![[r#"
+        note: api.test: nginx finds somebody else by the name of api: asked for shop-api, 127.0.0.11:53 says 10.0.0.77; it runs at 10.0.0.2
+    "#]],
+    );
+}
+
+#[test]
+fn a_name_that_leads_to_its_backend_is_no_news_nor_is_one_of_a_backend_that_is_down() {
+    let mut world = answered(at(&["10.0.0.2"]));
+    plans(&world, &expect![[""]]);
+    world.place("api", &[]);
+    world.dns.insert("shop-api".to_owned(), dns::Answer::Nowhere("Non-Existent Domain".to_owned()));
+    world.settle();
+    plans(&world, &expect![[""]]);
+}
+
+#[test]
+fn what_dns_says_is_of_no_account_for_an_nginx_that_has_addresses() {
+    let mut world = answered(at(&["10.0.0.77"]));
+    world.desired.config.upstreams = crate::manifest::proxy::Upstreams::Address;
+    world.settle();
+    plans(&world, &expect![[""]]);
+}
+
+#[test]
+fn the_files_and_the_question_go_by_the_name_that_the_network_really_has() {
+    let mut world = answered(at(&["10.0.0.2"]));
+    world.names.insert("api".to_owned(), "somebodys-api".to_owned());
+    plans(
+        &world,
+        &expect![[r#"
+        have nginx test the new files, because the files are not what the manifest gives
+        write api.test.conf, because the files are not what the manifest gives
+        reload nginx, because the files are not what the manifest gives
+        ask nginx for 1 route, because the files are not what the manifest gives
+    "#]],
+    );
+    world.settle();
+    assert!(world.files["api.test.conf"].contains("set $upstream http://somebodys-api:80;"), "{}", world.files["api.test.conf"]);
+    world.dns.insert("somebodys-api".to_owned(), dns::Answer::Nowhere("Server Failure".to_owned()));
+    plans(
+        &world,
+        &expect![[r#"
+        note: api.test: nginx does not find api by its name: asked for somebodys-api, 127.0.0.11:53 says Server Failure; it runs at 10.0.0.2
+    "#]],
+    );
+}
+
+#[test]
+fn a_site_of_another_tool_is_repaired_and_one_by_hand_is_told() {
+    let mut world = settled();
+    world.generate("");
+    plans(
+        &world,
+        &expect![[r#"
+        repair /srv/sites/tool.conf, because nginx would never look up again the backends that it names
+        note: /srv/sites/hand.conf:4: other:80 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address; before line 2, write `resolver 127.0.0.11 valid=30s;`; before line 2, write `set $mooring_upstream_1 http://other:80;`; before line 4, write `proxy_redirect http://other:80/ /;`; in line 4, write `proxy_pass $mooring_upstream_1;` for `proxy_pass http://other:80;`
+    "#]],
+    );
+    world.pass();
+    let told = plan(&world.desired, &world.observed());
+    assert_eq!(told.steps, [], "a second plan has nothing to do");
+    expect![[r#"
+        note: /srv/sites/hand.conf:4: other:80 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address; before line 2, write `resolver 127.0.0.11 valid=30s;`; before line 2, write `set $mooring_upstream_1 http://other:80;`; before line 4, write `proxy_redirect http://other:80/ /;`; in line 4, write `proxy_pass $mooring_upstream_1;` for `proxy_pass http://other:80;`
+    "#]].assert_eq(&told.to_string());
+    world.generate("");
+    let again = plan(&world.desired, &world.observed());
+    assert!(again.steps.is_empty(), "a reload has just been");
+    world.advance(600);
+    world.pass();
+    world.serves_what_it_can();
+}
+
+#[test]
+fn without_repair_in_the_manifest_the_sites_of_others_are_not_looked_at() {
+    let mut world = settled();
+    world.generate("");
+    world.desired.repair = None;
+    plans(&world, &expect![[""]]);
+}
+
+#[test]
+fn a_repair_that_is_refused_is_tried_again_later_and_at_once_when_the_site_is_another() {
+    let mut world = settled();
+    world.generate("set $x $refused; ");
+    world.pass();
+    world.advance(600);
+    assert_eq!(plan(&world.desired, &world.observed()).steps, []);
+    world.advance(1400);
+    plans(
+        &world,
+        &expect![[r#"
+        repair /srv/sites/tool.conf, because nginx would never look up again the backends that it names
+        wait: the change was refused, and what worked before stays: nginx says no
+        note: /srv/sites/hand.conf:4: other:80 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address; before line 2, write `resolver 127.0.0.11 valid=30s;`; before line 2, write `set $mooring_upstream_1 http://other:80;`; before line 4, write `proxy_redirect http://other:80/ /;`; in line 4, write `proxy_pass $mooring_upstream_1;` for `proxy_pass http://other:80;`
+    "#]],
+    );
+    world.pass();
+    world.generate("");
+    world.advance(600);
+    world.pass();
+    world.serves_what_it_can();
+}
+
+#[test]
+fn our_own_files_come_before_those_of_others() {
+    let mut world = settled();
+    world.generate("");
+    world.edit("api.test.conf");
+    let first = plan(&world.desired, &world.observed());
+    assert!(!first.to_string().contains("repair /srv"), "{first}");
+    world.settle();
+    world.serves_what_it_can();
+}
+
+#[test]
+fn a_repair_asks_every_place_that_leads_to_a_backend_and_can_be_asked_without_tls() {
+    let mut world = settled();
+    world.generate("");
+    let text = "# Generated by tool\nserver { listen 8080; server_name a.test *.a.test; location /x { proxy_pass http://db:80; } location ~ ^/y { proxy_pass http://db:80; } location /z { return 204; } }\nserver { listen 443 ssl; location / { proxy_pass http://db:80; } }\nserver { server_name _; location = /w { proxy_pass http://db:80; } }\n";
+    world.files.insert("tool.conf".to_owned(), text.to_owned());
+    let plan = plan(&world.desired, &world.observed());
+    let crate::plan::Action::Proxy(ProxyAction::RepairSites { mending, .. }) = &plan.steps[0].action else { panic!("{plan}") };
+    let probes: Vec<String> = mending.probes.iter().map(|probe| format!("{probe} at {}", probe.to)).collect();
+    assert_eq!(probes, ["http://a.test/x at 10.0.0.1:8080", "http://10.0.0.1/w at 10.0.0.1:80"]);
+}
+
+/// What can happen to a world.
+#[derive(Clone, Debug)]
+enum Happening {
+    Move(u8),
+    Down,
+    Edit,
+    Remove,
+    Restart,
+    AddGood,
+    AddBad(bool),
+    Mend,
+    Generate,
+    /// The process dies after so many steps of a pass, before it has remembered the last one.
+    Die(usize),
+    Pass,
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        (1..6_u8).prop_map(Happening::Move),
+        Just(Happening::Down),
+        Just(Happening::Edit),
+        Just(Happening::Remove),
+        Just(Happening::Restart),
+        Just(Happening::AddGood),
+        any::<bool>().prop_map(Happening::AddBad),
+        Just(Happening::Mend),
+        Just(Happening::Generate),
+        (0..4_usize).prop_map(Happening::Die),
+        Just(Happening::Pass),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_nginx_ends_up_serving_what_it_can(happenings in prop::collection::vec(happening(), 0..14), by_address in any::<bool>()) {
+        let mut world = World::new();
+        if by_address {
+            world.desired.config.upstreams = crate::manifest::proxy::Upstreams::Address;
+        }
+        world.settle();
+        for happening in happenings {
+            match happening {
+                Happening::Move(at) => world.place("api", &[&format!("10.0.0.{at}")]),
+                Happening::Down => world.place("api", &[]),
+                Happening::Edit => world.edit("api.test.conf"),
+                Happening::Remove => drop(world.files.remove("api.test.conf")),
+                Happening::Restart => world.restart(),
+                Happening::AddGood => world.add_route("good.test", "api", 80),
+                Happening::AddBad(is_refused) => world.add_route("bad.test", "api", if is_refused { world::REFUSED } else { world::DEAD }),
+                Happening::Generate => world.generate(""),
+                Happening::Mend => world.remove_host("bad.test"),
+                Happening::Die(steps) => world.die_after(steps),
+                Happening::Pass => world.pass(),
+            }
+            world.advance(100);
+        }
+        world.settle();
+        world.serves_what_it_can();
+    }
+}
