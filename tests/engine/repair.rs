@@ -89,6 +89,8 @@ fn a_repair_that_breaks_a_working_site_is_taken_back() {
     host.eventually("it is served as it is", |host| who(host, "tool.test") == "two");
     // Nobody listens there.
     host.put(stack("address", &format!("resolver: {{address: 127.0.0.9, timeout: 1s}}\n{REPAIR}")).remove(3));
+    // nginx waits half a minute for a resolver that says nothing.
+    host.eventually("it is tried", |host| host.count("Proxy/edge", "RepairSites") > 0);
     host.eventually("it is taken back", |host| host.holds("Proxy/edge").contains("the old files are back"));
     host.eventually("it is as it was", |host| host.read("sites/tool.conf") == text);
     host.eventually("it is served as before", |host| who(host, "tool.test") == "two");
