@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod findings;
+pub mod flatten;
 pub mod include;
 pub mod repair;
 

@@ -1,11 +1,10 @@
-//! The files that we write for nginx, and the configuration around them, for a test.
+//! The files that we write for nginx.
 //!
 //! Pure. The files are a function of the routes and of what was seen of their
 //! backends, so that the planner can tell by comparing texts whether there is
 //! anything to do.
 
 pub mod config;
-pub mod flatten;
 mod render;
 pub mod server;
 pub mod site;

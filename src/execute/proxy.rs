@@ -19,12 +19,12 @@ use std::{
 use super::engine::{self, Effect, Engine, Ran};
 use crate::{
     crash,
+    nginx::flatten,
     observe::{
         file::Directory,
         proxy::{HIDDEN, file, unloaded_mark},
     },
     plan::proxy::{FileState, Nginx, ProxyAction, action::Change},
-    sites::flatten,
 };
 
 /// Reading a configuration with thousands of hosts takes seconds on a busy machine.

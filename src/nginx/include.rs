@@ -1,10 +1,6 @@
 //! `include`: which files a pattern stands for.
 
-use std::{
-    collections::BTreeMap,
-    ops::Range,
-    path::{Component, Path, PathBuf},
-};
+use std::path::{Component, Path, PathBuf};
 
 use super::config::{Config, Directive};
 
@@ -100,54 +96,6 @@ fn one(pattern: &[char], character: char) -> Option<usize> {
 fn in_set(set: &[char], character: char) -> bool {
     let ranges = set.windows(3).filter(|range| range[1] == '-');
     set.contains(&character) || ranges.into_iter().any(|range| (range[0]..=range[2]).contains(&character))
-}
-
-/// The whole configuration in one text: every `include` replaced by what it stands for, as far as that is among the
-/// texts. None if the main file is not, or cannot be read.
-#[must_use]
-pub fn inline(texts: &BTreeMap<PathBuf, String>, main: &Path) -> Option<String> {
-    inline_at(texts, main, main.parent().unwrap_or(Path::new("/")), 0)
-}
-
-/// Files that include each other have no whole text.
-const MAX_DEPTH: usize = 32;
-
-fn inline_at(texts: &BTreeMap<PathBuf, String>, path: &Path, directory: &Path, depth: usize) -> Option<String> {
-    let text = texts.get(path)?;
-    let config = Config::parse(text).ok()?;
-    if depth == MAX_DEPTH {
-        return None;
-    }
-    let mut whole = String::with_capacity(text.len());
-    let mut kept = 0;
-    for (range, pattern) in ranges(&config.directives) {
-        let pattern = absolute(directory, pattern);
-        let included: Vec<&PathBuf> = texts.keys().filter(|path| matches(&pattern, path)).collect();
-        // A pattern may stand for nothing; a file that we do not have is left for nginx to read, or to miss.
-        if included.is_empty() && !pattern.to_string_lossy().contains(['*', '?', '[']) {
-            continue;
-        }
-        whole.push_str(&text[kept..range.start]);
-        for path in included {
-            whole.push_str(&inline_at(texts, path, directory, depth + 1)?);
-            // A comment at the end of a file ends with it.
-            whole.push('\n');
-        }
-        kept = range.end;
-    }
-    whole.push_str(&text[kept..]);
-    Some(whole)
-}
-
-fn ranges(directives: &[Directive]) -> Vec<(Range<usize>, &str)> {
-    let mut found = Vec::new();
-    for directive in directives {
-        match directive.argument(0) {
-            Some(pattern) if directive.is("include") => found.push((directive.range.clone(), pattern)),
-            _ => found.extend(ranges(directive.children())),
-        }
-    }
-    found
 }
 
 /// Whether a text is that of a main file: one with the block for requests.

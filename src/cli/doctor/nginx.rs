@@ -22,6 +22,7 @@ use crate::{
     manifest::{Key, Kind},
     nginx::{
         findings::{self, Finding},
+        flatten::Dump,
         include,
         repair::{self, Files, MARKER, Repaired, Resolver},
     },
@@ -304,7 +305,7 @@ impl Seen {
             Place::Host => seen_as.clone(),
             Place::Mounted { .. } => self.on_host(&seen_as)?,
         };
-        Some(Aside { path, seen_as, text: include::inline(&self.with(repaired), main)? })
+        Some(Aside { path, seen_as, text: Dump::new(main, self.with(repaired)).whole().ok()? })
     }
 
     fn way(&self, args: &NginxArgs) -> Result<Way, Error> {

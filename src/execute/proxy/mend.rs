@@ -11,9 +11,9 @@ use async_trait::async_trait;
 use super::{Effect, Engine, Error, Nginx, failed, mark_unloaded, open, refused, run, words};
 use crate::{
     execute::repair::{self, Aside, Swap, answers::Answers},
+    nginx::flatten::Dump,
     observe::proxy::{HIDDEN, unloaded_mark},
     plan::proxy::action::Mending,
-    sites::flatten::Dump,
 };
 
 pub(super) async fn mend(nginx: &Nginx, mending: &Mending, engine: &dyn Engine) -> Result<Effect, Error> {
@@ -61,9 +61,8 @@ impl Asked<'_> {
         if dumped.exit_code != 0 {
             return Ok(None);
         }
-        let paths: Vec<_> = mending.files.iter().map(|file| file.seen_as.to_string_lossy()).collect();
-        let texts = paths.iter().zip(&mending.files).map(|(path, file)| (path.as_ref(), file.new.as_str()));
-        let text = Dump::parse(&dumped.stdout)?.with_texts(texts);
+        let texts = mending.files.iter().map(|file| (file.seen_as.as_path(), file.new.as_str()));
+        let text = Dump::parse(&dumped.stdout)?.with_texts(texts)?;
         let name = format!("{}.repair.conf", mending.proxy);
         let seen_as = Path::new(&mending.inside).join(HIDDEN).join(&name);
         Ok(Some(Aside { path: directory.join(HIDDEN).join(name), seen_as, text }))

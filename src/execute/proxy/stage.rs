@@ -11,9 +11,10 @@ use std::{
 
 use super::{Effect, Engine, Error, Nginx, failed, open, refused, run, words};
 use crate::{
+    nginx::flatten::Dump,
     observe::proxy::{HIDDEN, files},
     plan::proxy::{FileState, action::Change},
-    sites::{Sites, flatten::Dump},
+    sites::Sites,
 };
 
 /// The main configuration for a test.
