@@ -28,7 +28,7 @@ pub mod world;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use kube_runtime::controller::{Config, applier};
+use kube_runtime::controller::{Config, Error, applier};
 use tokio::{sync::mpsc::UnboundedReceiver, task::JoinSet};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
@@ -58,8 +58,17 @@ pub async fn run(ctx: Arc<Context>, queue: UnboundedReceiver<Key>) {
         requests.take_until(ctx.stopped()),
         config,
     );
-    // A pass for a key that has left the store, or one that failed, has been dealt with where it happened.
-    passes.for_each(|_| async {}).await;
+    passes
+        .for_each(|passed| {
+            // A pass that failed has been dealt with where it happened.
+            if let Err(Error::ObjectNotFound(reference)) = passed
+                && let Some(key) = store::key(&reference)
+            {
+                ctx.nobody_there(&key);
+            }
+            async {}
+        })
+        .await;
     tasks.shutdown().await;
     ctx.close().await;
 }

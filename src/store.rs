@@ -106,6 +106,12 @@ pub fn reference(key: &Key) -> ObjectRef<Object> {
     ObjectRef::new(&key.name).within(key.kind.as_str())
 }
 
+/// The key of an object, as the applier refers to it.
+#[must_use]
+pub fn key<K: reflector::Lookup>(reference: &ObjectRef<K>) -> Option<Key> {
+    format!("{}/{}", reference.namespace.as_ref()?, reference.name).parse().ok()
+}
+
 /// An empty store: its reader, for everybody, and its only writer.
 #[must_use]
 pub fn store() -> (Reader, Writer) {

@@ -334,6 +334,17 @@ impl Context {
         }
     }
 
+    /// There was a trigger for a key that is not in the store: an event of a container whose object is gone, say. Were it
+    /// kept waiting, an object of that name would never be looked at.
+    pub(super) fn nobody_there(&self, key: &Key) {
+        self.triggers.take(key);
+        // One may have come in between. Objects are put into the store first and triggered then, so it is seen either here
+        // or by its trigger.
+        if self.world.reader.get(key).is_some() {
+            self.triggers.trigger(key);
+        }
+    }
+
     /// Lets those that depend on an object look again when it came up or went down, or is or is not to be replaced any more.
     pub(super) fn readiness_changed(&self, key: &Key, situation: &Situation, plan: &Plan) {
         let containers = match situation {

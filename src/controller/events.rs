@@ -74,8 +74,9 @@ fn note(ctx: &Context, event: &Event) {
     }
     let Some(id) = &event.container else { return };
     ctx.world.snapshots.distrust(id);
-    let owner = ctx.world.owner_of(id).or_else(|| event.object.as_ref()?.parse().ok());
-    match owner {
+    let is_ours = event.owner.as_ref() == Some(&ctx.world.settings.owner);
+    let named = || event.object.as_ref().filter(|_| is_ours)?.parse().ok();
+    match ctx.world.owner_of(id).or_else(named) {
         Some(key) => {
             ctx.triggers.trigger_at(&key, now);
             // It may have another address, and nginx is not to wait for the pass over the container to find that out.

@@ -149,6 +149,8 @@ pub struct Event {
     pub container: Option<String>,
     /// The object that the container's label names, if it names one. A hint: labels can lie.
     pub object: Option<String>,
+    /// The Mooring whose object that is, by the container's label.
+    pub owner: Option<String>,
     /// What happened.
     pub action: EventAction,
     /// When the engine says it happened.

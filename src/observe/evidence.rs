@@ -145,7 +145,7 @@ mod tests {
         }
 
         fn sees(mut self, millis: u64, action: EventAction) -> Self {
-            let event = Event { container: Some("c1".into()), object: None, action, at: Timestamp::UNIX_EPOCH };
+            let event = Event { container: Some("c1".into()), object: None, owner: None, action, at: Timestamp::UNIX_EPOCH };
             let now = self.at(millis);
             self.evidence.note(&event, now);
             self

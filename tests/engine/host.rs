@@ -286,10 +286,15 @@ impl Host {
     /// Runs `docker` with these words and says what it printed.
     #[track_caller]
     pub fn docker(&self, command: &str) -> String {
+        self.try_docker(command).unwrap_or_else(|error| panic!("docker {command}: {error}"))
+    }
+
+    /// The same, or what it complained of.
+    pub fn try_docker(&self, command: &str) -> Result<String, String> {
         let words: Vec<String> = command.split(' ').map(|word| word.replace('@', &format!("{}-", self.name))).collect();
         let output = self.client().args(&words).output().unwrap();
-        assert!(output.status.success(), "docker {command}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim().to_owned();
+        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
 
     /// Makes a network as a Mooring of this owner does, whether or not there is one; its id. None where names are unique.

@@ -58,6 +58,26 @@ fn a_container_with_data_is_kept_when_its_manifest_goes_without_permission() {
 }
 
 #[test]
+fn a_trigger_for_what_nobody_has_declared_does_not_keep_it_from_being_looked_at_when_somebody_does() {
+    let host = Host::start(&[container("other", "image: web:1")]);
+    host.context().triggers.trigger(&"Container/late".parse().unwrap());
+    host.eventually("nothing waits", |host| host.context().triggers.depth() == 0);
+    host.put(container("late", "image: web:1"));
+    host.eventually("it runs", |host| host.state("late") == "running healthy");
+}
+
+#[test]
+fn a_container_that_was_removed_with_its_manifest_comes_back_with_it_however_often() {
+    let host = Host::start(&[container("other", "image: web:1"), container("web", "image: web:1")]);
+    for _ in 0..3 {
+        host.delete("web.yaml");
+        host.eventually("its object is gone", |host| host.context().world.reader.objects().len() == 1);
+        host.put(container("web", "image: web:1"));
+        host.eventually("it runs", |host| host.state("web") == "running healthy");
+    }
+}
+
+#[test]
 fn a_name_that_somebody_else_has_is_not_taken_from_them() {
     let mut host = Host::new(&[container("web", "image: web:1")]);
     host.docker("run --detach --name @web --pull never mooring-demo/web:2");

@@ -416,7 +416,10 @@ fn a_storm_of_moves_costs_no_more_than_two_reloads_a_second() {
     let begun = Instant::now();
     for _ in 0..6 {
         host.docker("network disconnect @net @one");
-        host.docker("network connect @net @one");
+        // Mooring may have been quicker.
+        if let Err(error) = host.try_docker("network connect @net @one") {
+            assert!(error.contains("already exists"), "{error}");
+        }
     }
     host.eventually("one answers", |host| who(host, "one.test") == "one");
     host.converges();

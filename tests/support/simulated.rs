@@ -210,13 +210,14 @@ impl Simulated {
     }
 
     fn emit(&self, id: &str, action: EventAction) {
-        let (object, delivery, number) = {
+        let (labels, delivery, number) = {
             let mut world = self.world();
             world.announced += 1;
-            let labels = world.containers.get(id).map(|container| container.listed.labels.get(OBJECT_LABEL).cloned());
-            (labels.flatten(), world.delivery, world.announced)
+            let labels = world.containers.get(id).map(|container| container.listed.labels.clone());
+            (labels.unwrap_or_default(), world.delivery, world.announced)
         };
-        let event = event(Some(id), object, action);
+        let (object, owner) = (labels.get(OBJECT_LABEL).cloned(), labels.get(OWNER_LABEL).cloned());
+        let event = Event { container: Some(id.to_owned()), object, owner, action, at: Timestamp::UNIX_EPOCH };
         let times = match delivery {
             Events::Lost => 0,
             Events::Reordered if number % 2 == 1 => return self.send_late(event),
@@ -475,10 +476,6 @@ impl Simulated {
 /// Everything takes a moment, also where time is held: what follows from it comes later.
 pub async fn take_time() {
     tokio::time::advance(Duration::from_micros(1)).await;
-}
-
-fn event(container: Option<&str>, object: Option<String>, action: EventAction) -> Event {
-    Event { container: container.map(str::to_owned), object, action, at: Timestamp::UNIX_EPOCH }
 }
 
 fn refused(status: u16, message: &str) -> execute::engine::Error {

@@ -10,7 +10,7 @@ use bollard::models::{
 use jiff::Timestamp;
 
 use crate::{
-    observe::engine::{Event, EventAction, Inspected, Listed, ListedNetwork, OBJECT_LABEL},
+    observe::engine::{Event, EventAction, Inspected, Listed, ListedNetwork, OBJECT_LABEL, OWNER_LABEL},
     plan::{
         container::{Health, State},
         shape::{Limits, Restart},
@@ -219,7 +219,8 @@ pub(super) fn event(message: EventMessage) -> Event {
         None => EventAction::Other,
     };
     let at = message.time_nano.and_then(|nanos| Timestamp::from_nanosecond(nanos.into()).ok());
-    Event { container, object: attributes.remove(OBJECT_LABEL), action, at: at.unwrap_or_default() }
+    let (object, owner) = (attributes.remove(OBJECT_LABEL), attributes.remove(OWNER_LABEL));
+    Event { container, object, owner, action, at: at.unwrap_or_default() }
 }
 
 fn action(action: &str, signal: Option<&str>) -> EventAction {

@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 use mooring::{
     manifest::short::Restart,
-    observe::engine::{EventAction, ListedNetwork, OWNER_LABEL},
+    observe::engine::{Event, EventAction, ListedNetwork, OWNER_LABEL},
     plan::{
         container::{Health, State},
         shape::Shape,
     },
 };
 
-use super::{Simulated, event, take_time};
+use super::{Simulated, take_time};
 
 /// Events of a burst that come at once.
 const GUST: usize = 50;
@@ -22,7 +22,13 @@ impl Simulated {
     pub fn go_away(&self) {
         self.world().away = true;
         // A stream ends when it sees this.
-        let _ = self.events.send(event(None, None, EventAction::Other));
+        let _ = self.events.send(Event {
+            container: None,
+            object: None,
+            owner: None,
+            action: EventAction::Other,
+            at: Timestamp::UNIX_EPOCH,
+        });
     }
 
     /// The engine is asked to end: it stops all containers, and says so, before it goes.
