@@ -12,6 +12,7 @@ pub mod parse;
 pub mod plugin;
 pub mod problem;
 pub mod schema;
+pub mod state_file;
 pub mod watch;
 
 mod nearest;

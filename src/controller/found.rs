@@ -2,35 +2,29 @@
 //! containers have been looked for again, what is made of a plugin must be the
 //! same as before.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
-use crate::{error_chain, expand::Found, manifest::Key, source::catalogue::replace};
+use crate::{error_chain, expand::Found, manifest::Key, source::state_file::StateFile};
 
-/// The file's name in the state directory.
-const FILE: &str = "found.json";
+const FILE: StateFile = StateFile { name: "found.json", what: "what was found of plugins" };
 
 /// What was found, by plugin.
 pub(super) type FoundOf = BTreeMap<Key, Vec<Found>>;
 
 /// What was last saved; nothing when there is none. They will be found again, so that losing it is worth a line in the log.
 pub(super) fn load(state: &Path) -> FoundOf {
-    let path = state.join(FILE);
-    let read = fs::read(&path).and_then(|bytes| Ok(serde_json::from_slice::<Vec<(Key, Vec<Found>)>>(&bytes)?));
-    match read {
-        Ok(stored) => stored.into_iter().collect(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => FoundOf::new(),
-        Err(error) => {
-            tracing::warn!(path = %path.display(), error = error_chain(&error), "what was found of plugins is lost");
-            FoundOf::new()
-        }
-    }
+    let stored: Option<Vec<(Key, Vec<Found>)>> = FILE.load(state).unwrap_or_else(|error| {
+        tracing::warn!(error = error_chain(&error), "they are looked for anew");
+        None
+    });
+    stored.unwrap_or_default().into_iter().collect()
 }
 
 /// Saves what is known now.
 pub(super) fn save(state: &Path, found: &FoundOf) {
     let stored: Vec<_> = found.iter().collect();
-    if let Err(error) = replace(state, FILE, &stored) {
-        tracing::warn!(error = error_chain(&error), "what was found of plugins could not be kept");
+    if let Err(error) = FILE.save(state, &stored) {
+        tracing::warn!(error = error_chain(&error), "they will be looked for anew");
     }
 }
 
@@ -47,7 +41,7 @@ mod tests {
         let found = FoundOf::from([(Key::new(Kind::Plugin, "note"), vec![note])]);
         save(state.path(), &found);
         assert_eq!(load(state.path()), found);
-        fs::write(state.path().join(FILE), "[{").unwrap();
+        std::fs::write(state.path().join(FILE.name), "[{").unwrap();
         assert_eq!(load(state.path()), FoundOf::new());
     }
 }

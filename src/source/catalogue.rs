@@ -16,9 +16,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use super::state_file::Error;
 pub use merge::merge;
-pub use stored::Error;
-pub(crate) use stored::replace;
 
 use super::{directory::Scan, parse::Located, problem::Problem};
 use crate::manifest::{Key, Manifest};

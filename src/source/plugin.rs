@@ -24,10 +24,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use super::state_file::Error;
 pub use fragment::{Fragment, FragmentService, Health};
 pub use manifest::{Dependency, Flaw, PluginManifest, Route, Service, Variable, read as read_manifest};
 pub use snippet::Snippet;
-pub use stored::Error;
 
 use super::{
     parse::{self, MAX_BYTES},
