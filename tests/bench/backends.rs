@@ -88,18 +88,25 @@ impl<'a> Backends<'a> {
     async fn run(&self, name: &str, answer: &str, at: u8) -> Result<()> {
         let script = format!("mkdir -p /www; echo {answer} >/www/index.html; exec httpd -f -p {PORT} -h /www");
         let body = ContainerCreateBody {
-            image: Some("mooring-demo/busybox:1".to_owned()),
             cmd: Some(["sh", "-c", &script].map(str::to_owned).into()),
             stop_signal: Some("SIGKILL".to_owned()),
-            labels: Some(HashMap::from([(BY_HAND.to_owned(), "by-hand".to_owned())])),
-            host_config: Some(HostConfig { network_mode: Some(NETWORK.to_owned()), ..HostConfig::default() }),
             networking_config: Some(NetworkingConfig {
                 endpoints_config: Some(HashMap::from([(NETWORK.to_owned(), endpoint(at))])),
             }),
-            ..ContainerCreateBody::default()
+            ..by_hand("mooring-demo/busybox:1")
         };
         self.engine.create(name, body).await?;
         self.engine.start(name).await
+    }
+}
+
+/// A container of this image on the network, beside Mooring's.
+pub(crate) fn by_hand(image: &str) -> ContainerCreateBody {
+    ContainerCreateBody {
+        image: Some(image.to_owned()),
+        labels: Some(HashMap::from([(BY_HAND.to_owned(), "by-hand".to_owned())])),
+        host_config: Some(HostConfig { network_mode: Some(NETWORK.to_owned()), ..HostConfig::default() }),
+        ..ContainerCreateBody::default()
     }
 }
 

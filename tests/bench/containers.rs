@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     Result,
     engine::{Engine, Heard},
-    report::{Row, Unit},
+    report::{Row, Unit, millis},
     stage::{Stage, name, patients, sleepers},
 };
 
@@ -144,10 +144,6 @@ pub(crate) async fn unhealthy(engine: &Engine, faults: usize) -> Result<Row> {
 async fn by_hand(engine: &Engine) -> Result<()> {
     engine.create(BY_HAND, engine.body_like(&name(0)).await?).await?;
     engine.start(BY_HAND).await
-}
-
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }
 
 fn nanos(from: &Heard, to: &Heard) -> f64 {

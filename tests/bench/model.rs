@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use bollard::{
-    models::{ContainerCreateBody, EndpointSettings, HostConfig, NetworkingConfig},
+    models::{ContainerCreateBody, EndpointSettings, NetworkingConfig},
     query_parameters::LogsOptions,
 };
 use futures::StreamExt;
@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     Result,
     backends::{self, NETWORK},
-    engine::{BY_HAND, Engine},
+    engine::Engine,
     report::{Row, Unit},
     stage::{HEALING, Stage},
 };
@@ -73,12 +73,9 @@ async fn asked(engine: &Engine) -> Result<usize> {
 async fn registry(engine: &Engine) -> Result<()> {
     let endpoint = EndpointSettings { aliases: Some(ALIASES.map(str::to_owned).into()), ..EndpointSettings::default() };
     let body = ContainerCreateBody {
-        image: Some("mooring-demo/models:1".to_owned()),
         env: Some(vec!["RATE=0".to_owned()]),
-        labels: Some(HashMap::from([(BY_HAND.to_owned(), "by-hand".to_owned())])),
-        host_config: Some(HostConfig { network_mode: Some(NETWORK.to_owned()), ..HostConfig::default() }),
         networking_config: Some(NetworkingConfig { endpoints_config: Some(HashMap::from([(NETWORK.to_owned(), endpoint)])) }),
-        ..ContainerCreateBody::default()
+        ..backends::by_hand("mooring-demo/models:1")
     };
     engine.create(REGISTRY, body).await?;
     engine.start(REGISTRY).await

@@ -1,6 +1,6 @@
 //! An nginx that is tended by hand, and what can be asked of any.
 
-use std::{collections::HashMap, fs, net::Ipv4Addr, time::Duration};
+use std::{fs, net::Ipv4Addr, time::Duration};
 
 use bollard::{
     models::{ContainerCreateBody, HostConfig},
@@ -11,8 +11,8 @@ use tokio::time::sleep;
 
 use super::{
     Result,
-    backends::NETWORK,
-    engine::{BY_HAND, Engine},
+    backends::{self, NETWORK},
+    engine::Engine,
     http::Question,
 };
 
@@ -32,14 +32,12 @@ impl<'a> Nginx<'a> {
     pub(crate) async fn start(engine: &'a Engine, name: &'static str) -> Result<Self> {
         let sites = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let body = ContainerCreateBody {
-            image: Some("mooring-demo/nginx:1".to_owned()),
-            labels: Some(HashMap::from([(BY_HAND.to_owned(), "by-hand".to_owned())])),
             host_config: Some(HostConfig {
                 network_mode: Some(NETWORK.to_owned()),
                 binds: Some(vec![format!("{}:/etc/nginx/sites:ro", sites.path().display())]),
                 ..HostConfig::default()
             }),
-            ..ContainerCreateBody::default()
+            ..backends::by_hand("mooring-demo/nginx:1")
         };
         engine.create(name, body).await?;
         engine.start(name).await?;
@@ -64,8 +62,13 @@ impl<'a> Nginx<'a> {
 
     /// The first route.
     pub(crate) fn question(&self) -> Question {
-        Question { address: self.address, port: 80, host: "h0.test".to_owned(), path: "/p0/".to_owned() }
+        question(self.address)
     }
+}
+
+/// What any nginx at this address is asked.
+pub(crate) fn question(address: Ipv4Addr) -> Question {
+    Question { address, port: 80, host: "h0.test".to_owned(), path: "/p0/".to_owned() }
 }
 
 /// Where a container is on the network.

@@ -1,11 +1,16 @@
 //! Figures → a table.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::{Result, engine::Engine};
+
+/// A time, as rows have it.
+pub(crate) fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
 
 /// What was measured, beside its floor.
 #[derive(Debug, Serialize)]

@@ -16,7 +16,7 @@ use tokio::{
 use super::{
     Result,
     engine::Engine,
-    report::{Row, Unit},
+    report::{Row, Unit, millis},
     stage::Stage,
 };
 
@@ -116,8 +116,4 @@ fn write_by_hand(path: &Path, text: &str) -> Result<f64> {
     fs::rename(beside, path)?;
     fs::File::open(path.parent().ok_or("a file without a directory")?)?.sync_all()?;
     Ok(millis(started.elapsed()))
-}
-
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }

@@ -8,9 +8,9 @@ use super::{
     Options, Result,
     backends::{BACKEND, Backends, NETWORK, PORT, RIGHT, WRONG},
     engine::Engine,
-    http::{Load, Question, Tally},
+    http::{Load, Tally},
     nginx::{self, Nginx},
-    report::{Row, Unit},
+    report::{Row, Unit, millis},
     stage::{HEALING, Stage},
 };
 
@@ -52,7 +52,7 @@ async fn some_moves(engine: &Engine, (mode, routes): (&str, usize), row: &mut Ro
     let mut backends = Backends::start(engine).await?;
     let stage = Stage::open_on(&manifests(mode, routes, 0)).await?;
     let by_hand = Nginx::start(engine, "bench-nginx-by-hand").await?;
-    let front = question(nginx::address(engine, NGINX).await?);
+    let front = nginx::question(nginx::address(engine, NGINX).await?);
     let mut tally = Tally::default();
     for _ in 0..MOVES_AT_A_TIME {
         sleep(REST).await;
@@ -143,7 +143,7 @@ pub(crate) async fn storm(engine: &Engine, options: &Options) -> Result<[Row; 2]
     engine.clean().await?;
     let mut backends = Backends::start(engine).await?;
     let stage = Stage::open_on(&manifests("address", 10, 0)).await?;
-    let front = question(nginx::address(engine, NGINX).await?);
+    let front = nginx::question(nginx::address(engine, NGINX).await?);
     let before = nginx::reloads(engine, NGINX).await?;
     for _ in 0..moves {
         backends.reconnect().await?;
@@ -161,11 +161,11 @@ pub(crate) async fn storm(engine: &Engine, options: &Options) -> Result<[Row; 2]
 /// Reloads by Mooring, one after the other, while somebody asks all the time.
 pub(crate) async fn reloads(engine: &Engine, options: &Options) -> Result<Row> {
     let changes = if options.quick { 10 } else { 100 };
-    eprintln!("changing a header {changes} times under load, which is two seconds each ...");
+    eprintln!("changing a header {changes} times under load, a second and a half apart ...");
     engine.clean().await?;
     let _backends = Backends::start(engine).await?;
     let stage = Stage::open_on(&manifests("resolver", 10, 0)).await?;
-    let front = question(nginx::address(engine, NGINX).await?);
+    let front = nginx::question(nginx::address(engine, NGINX).await?);
     let before = nginx::reloads(engine, NGINX).await?;
     let load = Load::begin(&front, 2, WRONG);
     for change in 1..=changes {
@@ -244,14 +244,6 @@ fn server(settings: &str, locations: &str) -> String {
 /// What sets variables has to stand before the rewrite, which ends all that is like it.
 fn location(path: &str, before: &str, content: &str) -> String {
     format!("    location {path} {{ {before} rewrite ^{path}(.*)$ /$1 break; {content} }}\n")
-}
-
-fn question(address: Ipv4Addr) -> Question {
-    Question { address, port: 80, host: "h0.test".to_owned(), path: "/p0/".to_owned() }
-}
-
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }
 
 fn count(number: u64) -> f64 {
