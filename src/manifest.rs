@@ -169,6 +169,14 @@ kinds! {
     Hold(HoldSpec), "holds", [];
 }
 
+impl Kind {
+    /// Whether containers are made for objects of this kind, which have to go before the object does.
+    #[must_use]
+    pub fn has_containers(self) -> bool {
+        matches!(self, Self::Container | Self::ModelProvider)
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -21,7 +21,6 @@ use super::{
     found,
     instance::{self, Instance},
     lease,
-    retries::Retries,
     triggers::Mark,
     world::{World, lock, out_of_reach},
 };
@@ -32,11 +31,8 @@ use crate::{
     observe::{
         dns::Names,
         engine::{self, Description},
-        environment::EnvironmentReader,
-        evidence::Evidence,
-        ollama::pulls::Pulls,
         probe::{OnChange, Probes},
-        snapshot::{Snapshot, Snapshots},
+        snapshot::Snapshot,
     },
     plan::{self, History, Plan, Situation, Wait, container::Readiness, history::ManualStop},
     record::{
@@ -145,6 +141,14 @@ pub(super) struct Noted {
     pub(super) told: Mutex<BTreeMap<Key, BTreeSet<String>>>,
 }
 
+impl Noted {
+    fn forget(&self, key: &Key) {
+        lock(&self.faults).remove(key);
+        lock(&self.moves).remove(key);
+        lock(&self.told).remove(key);
+    }
+}
+
 impl Context {
     /// Takes the state directory, opens the record, and reads what is wanted.
     pub async fn open(settings: Settings, engines: Engines, clock: Clock) -> Result<Open, OpenError> {
@@ -165,27 +169,14 @@ impl Context {
             let triggers = Arc::clone(&triggers);
             Arc::new(move |key: &Key| triggers.trigger(key))
         };
-        let evidence = Arc::new(Mutex::new(Evidence::default()));
         let world = World {
-            snapshots: Snapshots::new(Arc::clone(&engines.observe), clock),
-            retries: Retries::default(),
             names: Some(Names::new(Arc::clone(&on_change), settings.resync)),
             probes: Some(Probes::new(Arc::clone(&engines.observe), on_change)),
-            files: EnvironmentReader::new(fingerprints.clone(), settings.state.clone()),
-            evidence: Arc::clone(&evidence),
-            pulls: Pulls::default(),
             histories: Mutex::new(record.history.load_all()),
-            resolved: Mutex::default(),
-            owners: Mutex::default(),
-            holds: Mutex::default(),
-            expansion: Mutex::default(),
             found: Mutex::new(found::load(&settings.state)),
-            latest: Mutex::default(),
-            clock,
-            fingerprints,
-            reader,
-            settings,
+            ..World::new(settings, clock, reader, Arc::clone(&engines.observe), fingerprints)
         };
+        let evidence = Arc::clone(&world.evidence);
         let (stopping, stops) = watch::channel(false);
         let hands = Hands {
             journal: record.journal.clone(),
@@ -409,9 +400,7 @@ impl Context {
         self.desired.forget(key).await;
         lock(&self.world.histories).remove(key);
         lock(&self.world.resolved).remove(key);
-        lock(&self.noted.faults).remove(key);
-        lock(&self.noted.told).remove(key);
-        lock(&self.noted.moves).remove(key);
+        self.noted.forget(key);
         lock(&self.readiness).remove(key);
         self.record.status.forget(key);
         if let Err(error) = self.record.history.forget(key).await {

@@ -221,21 +221,21 @@ impl Context {
         let Changes { touched, gone } = inner.writer.replace(manifests);
         let changed: BTreeSet<Key> = touched.iter().chain(&gone).cloned().collect();
         self.holds_changed();
+        let is_any_gone = !gone.is_empty();
         for key in gone {
-            match key.kind {
-                // Its containers are still there, and have to go first.
-                Kind::Container | Kind::ModelProvider => {
-                    inner.writer.bury(&key, self.world.clock.now());
-                    self.triggers.trigger(&key);
-                }
+            if key.kind.has_containers() {
+                // They are still there, and have to go first.
+                inner.writer.bury(&key, self.world.clock.now());
+                self.triggers.trigger(&key);
+            } else {
                 // Its files are the user's, or it has nothing of its own.
-                Kind::Environment | Kind::Proxy | Kind::Plugin | Kind::Hold => {
-                    inner.writer.forget(&key);
-                    self.record.status.forget(&key);
-                    self.holds_changed();
-                }
+                inner.writer.forget(&key);
+                self.record.status.forget(&key);
             }
             self.look_at_environments(&key);
+        }
+        if is_any_gone {
+            self.holds_changed();
         }
         for key in touched {
             self.world.retries.clear(&key);

@@ -80,7 +80,7 @@ fn note(ctx: &Context, event: &Event) {
         Some(key) => {
             ctx.triggers.trigger_at(&key, now);
             // It may have another address, and nginx is not to wait for the pass over the container to find that out.
-            for proxy in ctx.world.users(&key).into_iter().filter(|user| user.kind == Kind::Proxy) {
+            for proxy in ctx.world.proxies_to(&key) {
                 if matches!(event.action, EventAction::Started | EventAction::Died | EventAction::Changed) {
                     lock(&ctx.noted.moves).insert(proxy.clone(), now);
                 }

@@ -19,6 +19,7 @@ use crate::{
     expand::{self, Expansion, Found, Report},
     manifest::{Key, Kind, Manifest, PluginSpec},
     observe::engine,
+    paths::normalize,
     plan::{
         container::Readiness,
         plugin::{Desired, Observed},
@@ -88,7 +89,7 @@ fn place(named: &str, manifest: &Manifest, directory: &Path) -> PathBuf {
     let home = || named.strip_prefix("~/").zip(std::env::var_os("HOME"));
     match home() {
         Some((rest, home)) => PathBuf::from(home).join(rest),
-        None => resolve::normalize(&resolve::base_directory(manifest, directory).join(named)),
+        None => normalize(&resolve::base_directory(manifest, directory).join(named)),
     }
 }
 
@@ -229,9 +230,9 @@ pub(super) async fn watch(ctx: Arc<Context>) {
 
 /// The directories of all plugins, and of their files for nginx.
 fn directories(ctx: &Context) -> Vec<PathBuf> {
-    let objects = ctx.world.reader.objects().into_iter();
-    let plugins = objects.filter(|(key, _)| key.kind == Kind::Plugin);
-    let declared = plugins.filter_map(|(key, object)| Some((key, (**object.manifest()?).clone()))).collect();
+    let objects = ctx.world.reader.unordered().into_iter();
+    let plugins = objects.filter(|object| object.key().kind == Kind::Plugin);
+    let declared = plugins.filter_map(|object| Some((object.key().clone(), (**object.manifest()?).clone()))).collect();
     let places = wanted(&declared, &ctx.world.settings.desired).into_values().filter_map(|wanted| match wanted.place {
         Place::Directory(directory) => Some(directory),
         Place::Inline(_) => None,

@@ -4,7 +4,7 @@
 //! reading a database takes, to the state directory. What an operator would
 //! remember (tries made, stops by hand) is read from its record if there is one.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream, stream::BoxStream};
@@ -13,14 +13,12 @@ use super::{
     context::Engines,
     found,
     operator::{list_audit, list_events, view},
-    retries::Retries,
     world::World,
 };
 use crate::{
     clock::Clock,
     http::Operator,
     manifest::{Key, Kind, Manifest},
-    observe::{environment::EnvironmentReader, ollama::pulls::Pulls, snapshot::Snapshots},
     record::{self, Record},
     secret::FingerprintKey,
     settings::Settings,
@@ -74,26 +72,10 @@ impl Preview {
             // Good for this one look: fingerprints are only compared with each other.
             (None, FingerprintKey::new(rand::random()))
         };
-        let clock = Clock::system();
         let world = World {
-            snapshots: Snapshots::new(Arc::clone(&engines.observe), clock),
-            retries: Retries::default(),
-            probes: None,
-            names: None,
-            files: EnvironmentReader::new(fingerprints.clone(), settings.state.clone()),
-            evidence: Arc::default(),
-            pulls: Pulls::default(),
             histories: Mutex::new(record.as_ref().map(|record| record.history.load_all()).unwrap_or_default()),
-            resolved: Mutex::default(),
-            owners: Mutex::default(),
-            holds: Mutex::default(),
-            expansion: Mutex::default(),
             found: Mutex::new(found::load(&settings.state)),
-            latest: Mutex::default(),
-            clock,
-            fingerprints,
-            reader,
-            settings,
+            ..World::new(settings, Clock::system(), reader, engines.observe, fingerprints)
         };
         writer.replace(world.expanded(catalogue.manifests(), &mut plugins));
         if !plugins.problems().is_empty() {

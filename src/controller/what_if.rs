@@ -9,13 +9,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::{
-    retries::Retries,
-    world::{World, lock},
-};
+use super::world::{World, lock};
 use crate::{
-    manifest::{Key, Kind, Manifest},
-    observe::{ollama::pulls::Pulls, snapshot::Snapshots},
+    manifest::{Key, Manifest},
     source::parse::SOURCE_ANNOTATION,
     store::{self, Reader, Writer},
     view::PlanView,
@@ -66,32 +62,21 @@ impl World {
     /// The same world, with a store of its own.
     fn copy(&self, reader: Reader) -> Self {
         Self {
-            settings: self.settings.clone(),
-            clock: self.clock,
-            reader,
-            snapshots: Snapshots::new(Arc::clone(self.snapshots.engine()), self.clock),
-            // They would begin to ask as the new manifest says.
-            probes: None,
-            names: None,
-            fingerprints: self.fingerprints.clone(),
             files: self.files.clone(),
             evidence: Arc::clone(&self.evidence),
             histories: Mutex::new(lock(&self.histories).clone()),
             resolved: Mutex::new(lock(&self.resolved).clone()),
-            owners: Mutex::default(),
-            latest: Mutex::default(),
-            retries: Retries::default(),
-            pulls: Pulls::default(),
             holds: Mutex::new(Arc::clone(&lock(&self.holds))),
             found: Mutex::new(lock(&self.found).clone()),
             expansion: Mutex::new(lock(&self.expansion).clone()),
+            // Without probes: they would begin to ask as the new manifest says.
+            ..Self::new(self.settings.clone(), self.clock, reader, Arc::clone(self.snapshots.engine()), self.fingerprints.clone())
         }
     }
 
     /// Takes these objects out of the store. Returns those whose containers would have to go.
     fn without(&self, gone: Vec<Key>, writer: &mut Writer) -> Vec<Key> {
-        let (with_containers, without): (Vec<Key>, Vec<Key>) =
-            gone.into_iter().partition(|key| matches!(key.kind, Kind::Container | Kind::ModelProvider));
+        let (with_containers, without): (Vec<Key>, Vec<Key>) = gone.into_iter().partition(|key| key.kind.has_containers());
         for key in &with_containers {
             writer.bury(key, self.clock.now());
         }

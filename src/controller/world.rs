@@ -93,6 +93,37 @@ pub struct Seen {
 }
 
 impl World {
+    /// A world of which nothing is known yet, for somebody who only has a look: without checks of our own.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        clock: Clock,
+        reader: Reader,
+        engine: Arc<dyn engine::Engine>,
+        fingerprints: FingerprintKey,
+    ) -> Self {
+        Self {
+            snapshots: Snapshots::new(engine, clock),
+            files: EnvironmentReader::new(fingerprints.clone(), settings.state.clone()),
+            retries: Retries::default(),
+            probes: None,
+            names: None,
+            evidence: Arc::default(),
+            pulls: Pulls::default(),
+            histories: Mutex::default(),
+            resolved: Mutex::default(),
+            owners: Mutex::default(),
+            holds: Mutex::default(),
+            expansion: Mutex::default(),
+            found: Mutex::default(),
+            latest: Mutex::default(),
+            settings,
+            clock,
+            reader,
+            fingerprints,
+        }
+    }
+
     /// A list of containers that was asked for no earlier than `not_before`.
     pub async fn snapshot(&self, not_before: Instant) -> Result<Arc<Snapshot>, engine::Error> {
         let snapshot = self.snapshots.since(not_before).await?;
@@ -393,8 +424,18 @@ impl World {
     /// The objects that refer to any of `keys`. One look through all objects, however many keys there are.
     #[must_use]
     pub fn users_of(&self, keys: &BTreeSet<Key>) -> Vec<Key> {
+        self.users_among(|_| true, keys)
+    }
+
+    /// The proxies that lead to an object. Cheap enough for every event of the engine: references are worked out for them only.
+    #[must_use]
+    pub fn proxies_to(&self, key: &Key) -> Vec<Key> {
+        self.users_among(|kind| kind == Kind::Proxy, &BTreeSet::from([key.clone()]))
+    }
+
+    fn users_among(&self, is_meant: impl Fn(Kind) -> bool, keys: &BTreeSet<Key>) -> Vec<Key> {
         let uses = |manifest: &Manifest| manifest.references().iter().any(|reference| keys.contains(&reference.key));
-        let objects = self.reader.unordered().into_iter();
+        let objects = self.reader.unordered().into_iter().filter(|object| is_meant(object.key().kind));
         let mut found: Vec<Key> = objects
             .filter(|object| object.manifest().is_some_and(|manifest| uses(manifest)))
             .map(|object| object.key().clone())
