@@ -36,7 +36,11 @@ pub mod view;
 
 pub mod clock;
 pub mod crash;
+mod paths;
 pub mod settings;
+
+/// How we introduce ourselves to whoever we ask.
+pub const USER_AGENT: &str = concat!("mooring/", env!("CARGO_PKG_VERSION"));
 
 /// An error and its causes in one line, as it is printed wherever an error leaves the program.
 #[must_use]

@@ -22,6 +22,7 @@ use std::{
 
 use crate::{
     manifest::{Key, Kind, Manifest, references::Reference},
+    paths::normalize,
     plan,
     store::Object,
 };
@@ -172,22 +173,6 @@ pub(crate) fn base_directory(manifest: &Manifest, directory: &Path) -> PathBuf {
     let file = source.and_then(|source| source.rsplit_once(':')).map(|(file, _)| Path::new(file));
     let base = file.and_then(Path::parent).map_or_else(|| directory.to_owned(), |parent| directory.join(parent));
     normalize(&base)
-}
-
-/// Takes `.` and `..` out of a path without asking the file system.
-pub(crate) fn normalize(path: &Path) -> PathBuf {
-    use std::path::Component;
-
-    path.components().fold(PathBuf::new(), |mut normal, component| {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                normal.pop();
-            }
-            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => normal.push(component),
-        }
-        normal
-    })
 }
 
 #[cfg(test)]

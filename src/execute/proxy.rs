@@ -100,11 +100,7 @@ pub async fn perform(
             swapped.unwrap_or_else(|lost| Err(Error::Io { doing: "change", path, source: io::Error::other(lost) }))
         }
         ProxyAction::ReloadProxy { nginx, directory, proxy, .. } => {
-            let command = match nginx {
-                Nginx::Container(_) => words(&["nginx", "-s", "reload"]),
-                Nginx::Host { reload, .. } => reload.clone(),
-            };
-            let ran = run(nginx, engine, &command).await?;
+            let ran = run(nginx, engine, &nginx.reload()).await?;
             if ran.exit_code != 0 {
                 return Err(refused(&ran));
             }

@@ -1,8 +1,9 @@
 //! `include`: which files a pattern stands for.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::config::{Config, Directive};
+use crate::paths::normalize;
 
 /// The patterns of all `include` directives of a file, in their order, with their lines.
 #[must_use]
@@ -23,17 +24,7 @@ pub fn patterns(config: &Config) -> Vec<(usize, String)> {
 /// Where a pattern begins when it is relative: at the directory of the main file, whichever file it stands in.
 #[must_use]
 pub fn absolute(directory: &Path, pattern: &str) -> PathBuf {
-    let mut path = PathBuf::new();
-    for component in directory.join(pattern).components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                path.pop();
-            }
-            other => path.push(other),
-        }
-    }
-    path
+    normalize(&directory.join(pattern))
 }
 
 /// Whether a path is one that a pattern stands for: `*` and `?` for parts of one name, `[abc]` for one character.

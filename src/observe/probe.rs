@@ -148,7 +148,7 @@ impl Checker {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
         let request = Request::get(path)
             .header("host", "localhost")
-            .header("user-agent", concat!("mooring/", env!("CARGO_PKG_VERSION")))
+            .header("user-agent", crate::USER_AGENT)
             .header("connection", "close")
             .body(Empty::<Bytes>::new())
             .map_err(|error| format!("GET {path}: {error}"))?;

@@ -17,15 +17,11 @@ use crate::{
 };
 
 pub(super) async fn mend(nginx: &Nginx, mending: &Mending, engine: &dyn Engine) -> Result<Effect, Error> {
-    let command = match nginx {
-        Nginx::Container(_) => words(&["nginx"]),
-        Nginx::Host { command, .. } => command.clone(),
-    };
     let directory = open(&mending.directory)?;
     let mark = unloaded_mark(directory.path(), &mending.proxy);
     let was_marked = mark.exists();
     mark_unloaded(directory.path(), &mending.proxy)?;
-    let asked = Asked { nginx, engine, command, answers: Answers::new(&mending.probes).await };
+    let asked = Asked { nginx, engine, answers: Answers::new(&mending.probes).await };
     let aside = asked.aside(directory.path(), mending).await?;
     let swap = |file: &crate::plan::proxy::action::Mended| Swap {
         path: file.path.clone(),
@@ -49,7 +45,6 @@ pub(super) async fn mend(nginx: &Nginx, mending: &Mending, engine: &dyn Engine) 
 struct Asked<'a> {
     nginx: &'a Nginx,
     engine: &'a dyn Engine,
-    command: Vec<String>,
     answers: Answers,
 }
 
@@ -69,7 +64,7 @@ impl Asked<'_> {
     }
 
     fn with(&self, arguments: &[&str]) -> Vec<String> {
-        self.command.iter().cloned().chain(words(arguments)).collect()
+        self.nginx.command().into_iter().chain(words(arguments)).collect()
     }
 
     async fn says(&self, command: &[String]) -> Result<(), String> {
@@ -89,10 +84,7 @@ impl repair::Nginx for Asked<'_> {
     }
 
     async fn reload(&self) -> Result<(), String> {
-        match self.nginx {
-            Nginx::Container(_) => self.says(&self.with(&["-s", "reload"])).await?,
-            Nginx::Host { reload, .. } => self.says(reload).await?,
-        }
+        self.says(&self.nginx.reload()).await?;
         self.answers.reloaded();
         Ok(())
     }

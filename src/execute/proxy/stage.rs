@@ -21,10 +21,7 @@ use crate::{
 const MAIN: &str = "nginx.conf";
 
 pub(super) async fn test(change: &Change, nginx: &Nginx, engine: &dyn Engine) -> Result<Effect, Error> {
-    let mut program = match nginx {
-        Nginx::Container(_) => words(&["nginx"]),
-        Nginx::Host { command, .. } => command.clone(),
-    };
+    let mut program = nginx.command();
     let mut dump = program.clone();
     dump.push("-T".to_owned());
     let dumped = run(nginx, engine, &dump).await?;

@@ -10,7 +10,8 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use tokio::{net::TcpStream, task::JoinHandle};
+use tokio::net::TcpStream;
+use tokio_util::task::AbortOnDropHandle;
 
 /// A server with a thousand models lists them in less than half of this.
 const LONGEST: usize = 4 << 20;
@@ -68,16 +69,7 @@ pub struct Client {
 /// An answer whose body is still to come. The connection ends with it.
 pub(crate) struct Streaming {
     pub(crate) body: Incoming,
-    _connection: Driver,
-}
-
-/// Drives a connection for as long as somebody wants its answer.
-struct Driver(JoinHandle<()>);
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    _connection: AbortOnDropHandle<()>,
 }
 
 impl Client {
@@ -121,7 +113,7 @@ impl Client {
         };
         let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = shaken.map_err(|error| silent(&error))?;
-        let connection = Driver(tokio::spawn(async move {
+        let connection = AbortOnDropHandle::new(tokio::spawn(async move {
             // Whatever goes wrong with it shows in the answer as well.
             let _ = connection.await;
         }));
@@ -130,7 +122,7 @@ impl Client {
             .method(method)
             .uri(format!("{}{path}", self.base))
             .header("host", &self.authority)
-            .header("user-agent", concat!("mooring/", env!("CARGO_PKG_VERSION")))
+            .header("user-agent", crate::USER_AGENT)
             .header("content-type", "application/json")
             .header("connection", "close")
             .body(Full::new(Bytes::from(body)))
