@@ -243,6 +243,13 @@ pub enum Note {
         /// Where the engine knows the backend to be.
         known: String,
     },
+    /// A host's certificate is away, and nginx is left with the one that it has loaded.
+    CertificateAway {
+        /// The host.
+        host: String,
+        /// Why it cannot be read.
+        reason: String,
+    },
     /// A host is served without TLS, although it should have it.
     NoCertificate {
         /// The host.
@@ -295,6 +302,7 @@ impl Note {
             Self::NameNotFound { .. } => "NameNotFound",
             Self::NameElsewhere { .. } => "NameElsewhere",
             Self::NoCertificate { .. } => "NoCertificate",
+            Self::CertificateAway { .. } => "CertificateAway",
             Self::HandEditKept { .. } => "HandEditKept",
             Self::SiteFinding { .. } | Self::MoreSiteFindings { .. } => "SiteFinding",
             Self::SiteUnread { .. } => "SiteUnread",
@@ -338,6 +346,9 @@ impl fmt::Display for Note {
                 "{hosts}: nginx finds somebody else by the name of {backend}: asked for {name}, {server} says {strange}; it runs at {known}"
             ),
             Self::NoCertificate { host, reason } => write!(f, "{host} is served without TLS: {reason}"),
+            Self::CertificateAway { host, reason } => {
+                write!(f, "nginx serves {host} with the certificate that it has loaded, and could not load it again: {reason}")
+            }
             Self::HandEditKept { file } => write!(f, "{file} has been edited by hand and is kept so; it is followed no more"),
             Self::SiteFinding { place, message, changes } => {
                 write!(f, "{place}: {message}")?;

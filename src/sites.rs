@@ -11,4 +11,5 @@ pub mod site;
 
 pub use config::Config;
 pub use render::{CertificateState, Surroundings, file_name, render};
+pub use server::literal;
 pub use site::{Site, Sites};

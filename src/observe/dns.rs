@@ -163,7 +163,7 @@ async fn refresh(key: Key, question: Question, state: Arc<Mutex<State>>, on_chan
             Err(error) => {
                 if !state.is_silent {
                     let (server, error) = (question.server, crate::error_chain(&error));
-                    tracing::debug!(object = %key, %server, error, "what names lead to cannot be seen");
+                    tracing::info!(object = %key, %server, error, "what names lead to cannot be seen; nothing is said about them");
                 }
                 None
             }

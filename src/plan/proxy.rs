@@ -27,7 +27,7 @@ use crate::{
     manifest::{Key, container::Healing, proxy::OnHandEdit},
     sites::{self, CertificateState, Config, Sites, Surroundings, config::Pair, site::Addresses},
 };
-use action::{Asked, Change, Proof};
+use action::{Asked, Behind, Change, Proof};
 pub use action::{Nginx, ProxyAction};
 use changes::{Changes, changes};
 pub use dns::Dns;
@@ -150,7 +150,7 @@ pub struct Backend {
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     let look = match Look::new(desired, observed) {
-        Ok(look) => look,
+        Ok(look) => look.holding_on_to_certificates(),
         Err(wait) => return Plan::waiting(wait),
     };
     let mut plan = Plan { notes: look.notes(), ..Plan::default() };
@@ -231,6 +231,7 @@ struct Look<'a> {
     mounts: Vec<(PathBuf, String)>,
     addresses: Addresses,
     names: BTreeMap<String, String>,
+    certificates: BTreeMap<String, CertificateState>,
     inside: String,
 }
 
@@ -249,7 +250,44 @@ impl<'a> Look<'a> {
         let addresses = observed.backends.iter().map(|(name, backend)| (name.clone(), backend.addresses.clone())).collect();
         let known = |(backend, seen): (&String, &Backend)| Some((backend.clone(), seen.name.clone()?));
         let names = observed.backends.iter().filter_map(known).collect();
-        Ok(Self { desired, observed, files, mounts, addresses, names, inside })
+        let certificates = observed.certificates.clone();
+        Ok(Self { desired, observed, files, mounts, addresses, names, certificates, inside })
+    }
+
+    /// A certificate that is away is one that nginx still serves by, until it has to read its files again. So where nothing
+    /// else is to change, nothing is taken from those who come over TLS: a renewal may be under way.
+    fn holding_on_to_certificates(mut self) -> Self {
+        let NginxState::Present { is_running, instance, .. } = &self.observed.nginx else { return self };
+        let is_loaded = self.memory().loaded.as_ref().is_some_and(|loaded| loaded.instance == *instance);
+        if !is_running || !is_loaded || self.observed.is_unloaded {
+            return self;
+        }
+        let mut held = self.certificates.clone();
+        for (host, state) in &mut held {
+            if let (CertificateState::Missing { .. }, Some(digest)) = (&*state, self.certificate_in_force(host)) {
+                *state = CertificateState::Present { digest };
+            }
+        }
+        let without = std::mem::replace(&mut self.certificates, held);
+        if !changes(self.desired, self.files, &self.render(&self.desired.config), self.memory()).is_empty() {
+            self.certificates = without;
+        }
+        self
+    }
+
+    /// The digest of the pair that a host's file was made for.
+    fn certificate_in_force(&self, host: &str) -> Option<String> {
+        match self.files.get(&sites::file_name(host))? {
+            FileState::Ours { seal, .. } if seal.proxy == self.desired.config.proxy => seal.certificate.clone(),
+            FileState::Ours { .. } | FileState::Foreign => None,
+        }
+    }
+
+    /// Whether a file asks for a pair that is not there: no nginx can start with it.
+    fn has_lost_a_certificate(&self) -> bool {
+        let is_missing = |state: &CertificateState| matches!(state, CertificateState::Missing { .. });
+        let mut missing = self.observed.certificates.iter().filter(|(_, state)| is_missing(state));
+        missing.any(|(host, _)| self.certificate_in_force(host).is_some())
     }
 
     fn memory(&self) -> &'a Memory {
@@ -262,12 +300,7 @@ impl<'a> Look<'a> {
         let seen = |path: &Path| seen(&self.mounts, path);
         sites::render(
             config,
-            &Surroundings {
-                addresses: &self.addresses,
-                names: &self.names,
-                certificates: &self.observed.certificates,
-                seen: &seen,
-            },
+            &Surroundings { addresses: &self.addresses, names: &self.names, certificates: &self.certificates, seen: &seen },
         )
     }
 
@@ -291,8 +324,10 @@ impl<'a> Look<'a> {
         let digest = sites::site::digest(sites);
         let change = self.change(config, sites, &digest, &changes);
         if !is_running {
-            // It may be down because of what somebody did to the files. What is known to work can be put back untested.
-            if !changes.is_empty() && self.memory().proven.as_ref() == Some(&digest) {
+            // It may be down because of what somebody did to the files. What is known to work can be put back untested, and
+            // so can anything where what is there is known not to work.
+            let may_be_put = self.memory().proven.as_ref() == Some(&digest) || self.has_lost_a_certificate();
+            if !changes.is_empty() && may_be_put {
                 plan.step(ProxyAction::SwapSites { change }, changes.why.clone());
             }
             plan.also_wait(desired.not_running());
@@ -330,7 +365,7 @@ impl<'a> Look<'a> {
             plan.step(reload, why.clone());
         }
         if let Some(address) = address {
-            let proof = self.proof(config, sites, &changes, (digest, address.clone()));
+            let proof = Box::new(self.proof(config, sites, &changes, (digest, address.clone())));
             plan.step(ProxyAction::ProveRoutes { nginx: nginx.clone(), proof }, why);
         }
     }
@@ -391,12 +426,28 @@ impl<'a> Look<'a> {
             let tls = config.hosts.get(host).and_then(|host| host.certificate.as_ref()).is_some_and(|pair| pair.redirect);
             !tls || !matches!(self.observed.certificates.get(host), Some(CertificateState::Present { .. }))
         };
-        let routes = config.routes().filter(|(host, route)| concerned(host) && is_plain(host) && is_up(&route.to.container));
+        let (routes, hidden): (Vec<_>, Vec<_>) = config
+            .routes()
+            .filter(|(host, route)| concerned(host) && is_up(&route.to.container))
+            .partition(|(host, _)| is_plain(host));
+        let behind = hidden.into_iter().map(|(host, route)| Behind {
+            host: host.to_owned(),
+            path: route.path.clone(),
+            places: self
+                .addresses
+                .get(&route.to.container)
+                .into_iter()
+                .flatten()
+                .map(|address| sites::literal(address, route.to.port))
+                .collect(),
+        });
         Proof {
             address,
             port: config.listen.http,
             versions: config.hosts.keys().filter(|host| concerned(host)).filter_map(version).collect(),
+            behind: behind.collect(),
             routes: routes
+                .into_iter()
                 .map(|(host, route)| Asked {
                     host: host.to_owned(),
                     path: route.probe.clone().unwrap_or_else(|| route.path.clone()),
@@ -413,7 +464,11 @@ impl<'a> Look<'a> {
         let apart = apart.map(|(name, _)| Note::NoSharedNetwork { container: name.clone() });
         let pair = |host: &str| self.desired.config.hosts.get(host).and_then(|host| host.certificate.as_ref());
         let certificates = self.observed.certificates.iter().filter_map(|(host, state)| match state {
-            CertificateState::Missing { reason } => Some(Note::NoCertificate { host: host.clone(), reason: reason.clone() }),
+            CertificateState::Missing { reason } => {
+                let (host, reason) = (host.clone(), reason.clone());
+                let is_held = matches!(self.certificates.get(&host), Some(CertificateState::Present { .. }));
+                Some(if is_held { Note::CertificateAway { host, reason } } else { Note::NoCertificate { host, reason } })
+            }
             CertificateState::Present { .. } => {
                 let Pair { certificate, key, .. } = pair(host)?;
                 let hidden = [certificate, key].into_iter().find(|path| seen(&self.mounts, path).is_none())?;

@@ -196,7 +196,8 @@ pub(super) fn group(proxy: &str, backend: &str, port: u16) -> String {
 }
 
 /// An address with a port, as nginx writes it.
-pub(super) fn literal(address: &str, port: u16) -> String {
+#[must_use]
+pub fn literal(address: &str, port: u16) -> String {
     if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
 }
 

@@ -21,7 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::Effect;
 use crate::{
-    plan::proxy::action::{Asked, Proof},
+    plan::proxy::action::{Asked, Behind, Proof},
     sites::server::{DOWN_HEADER, VERSION_PATH},
 };
 
@@ -50,7 +50,9 @@ pub(super) async fn prove(proof: &Proof) -> Result<Effect, String> {
         let proof = Arc::clone(&proof);
         async move { leads_there(&proof, &route).await }
     });
-    let answers: Vec<Result<(), String>> = routes.buffered(AT_ONCE).collect().await;
+    let behind = stream::iter(proof.behind.clone()).map(|route| async move { somebody_listens(&route).await });
+    let mut answers: Vec<Result<(), String>> = routes.buffered(AT_ONCE).collect().await;
+    answers.extend(behind.buffered(AT_ONCE).collect::<Vec<_>>().await);
     let failures: Vec<String> = answers.into_iter().filter_map(Result::err).collect();
     match failures.as_slice() {
         [] => Ok(Effect::Done),
@@ -61,13 +63,19 @@ pub(super) async fn prove(proof: &Proof) -> Result<Effect, String> {
 
 /// Asks until the workers that have read this version of the file answer.
 async fn is_loaded(proof: &Proof, host: &str, version: &str) -> Result<(), String> {
+    let ask = || async { has_version(&mut Connection::open(proof).await?, host, version).await };
+    let asked = again_for(LOADED, || async { timeout(ANSWER, ask()).await.unwrap_or_else(|_| Err(NO_ANSWER.to_owned())) });
+    asked.await.map_err(|problem| format!("nginx does not serve {host} by its file: {problem}"))
+}
+
+/// Asks, ever more rarely, until the answer is good or patience is over: then the last problem.
+async fn again_for<F: Future<Output = Result<(), String>>>(patience: Duration, ask: impl Fn() -> F) -> Result<(), String> {
     let begun = Instant::now();
     let mut pause = AGAIN;
     loop {
-        let asked = async { has_version(&mut Connection::open(proof).await?, host, version).await };
-        let Err(problem) = timeout(ANSWER, asked).await.unwrap_or_else(|_| Err(NO_ANSWER.to_owned())) else { return Ok(()) };
-        if begun.elapsed() > LOADED {
-            return Err(format!("nginx does not serve {host} by its file: {problem}"));
+        let Err(problem) = ask().await else { return Ok(()) };
+        if begun.elapsed() > patience {
+            return Err(problem);
         }
         sleep(pause).await;
         pause = (pause * 2).min(RARELY);
@@ -85,16 +93,23 @@ async fn has_version(connection: &mut Connection, host: &str, version: &str) -> 
 
 /// Asks for a route whose backend is up. Any answer but nginx's own word that the backend is down will do.
 async fn leads_there(proof: &Proof, route: &Asked) -> Result<(), String> {
-    let begun = Instant::now();
-    let mut pause = AGAIN;
-    loop {
-        let Err(problem) = leads_there_now(proof, route).await else { return Ok(()) };
-        if begun.elapsed() > UP {
-            return Err(format!("{}{} does not work: {problem}", route.host, route.path));
+    let asked = again_for(UP, || leads_there_now(proof, route));
+    asked.await.map_err(|problem| format!("{}{} does not work: {problem}", route.host, route.path))
+}
+
+/// Whether a route that can only be asked for over TLS leads to somebody. Only a refusal says that it does not: from where
+/// we are the network may not be reached at all.
+async fn somebody_listens(route: &Behind) -> Result<(), String> {
+    let asked = again_for(UP, || async {
+        for place in &route.places {
+            match timeout(ANSWER, TcpStream::connect(place)).await {
+                Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {}
+                Ok(_) | Err(_) => return Ok(()),
+            }
         }
-        sleep(pause).await;
-        pause = (pause * 2).min(RARELY);
-    }
+        if route.places.is_empty() { Ok(()) } else { Err(format!("nobody listens at {}", route.places.join(" or "))) }
+    });
+    asked.await.map_err(|problem| format!("{}{} does not work: {problem}", route.host, route.path))
 }
 
 async fn leads_there_now(proof: &Proof, route: &Asked) -> Result<(), String> {
@@ -154,7 +169,7 @@ impl Connection {
     async fn ask(&mut self, host: &str, path: &str) -> Result<Answer, String> {
         let request = Request::get(path)
             .header("host", host.replace('*', "mooring"))
-            .header("user-agent", concat!("mooring/", env!("CARGO_PKG_VERSION")))
+            .header("user-agent", crate::USER_AGENT)
             .body(Empty::<Bytes>::new())
             .map_err(|error| error.to_string())?;
         let response = self.sender.send_request(request).await.map_err(|error| format!("{}: {error}", self.address))?;

@@ -46,7 +46,7 @@ pub enum ProxyAction {
         /// The nginx.
         nginx: Nginx,
         /// What is asked.
-        proof: Proof,
+        proof: Box<Proof>,
     },
     /// Mends sites that another tool has written: tested aside, put in place, loaded and asked for, or all as it was.
     RepairSites {
@@ -148,6 +148,26 @@ pub enum Nginx {
     },
 }
 
+impl Nginx {
+    /// The command that runs it, to which what it is to do is added.
+    #[must_use]
+    pub fn command(&self) -> Vec<String> {
+        match self {
+            Self::Container(_) => vec!["nginx".to_owned()],
+            Self::Host { command, .. } => command.clone(),
+        }
+    }
+
+    /// The command that has it read its files.
+    #[must_use]
+    pub fn reload(&self) -> Vec<String> {
+        match self {
+            Self::Container(_) => ["nginx", "-s", "reload"].map(str::to_owned).into(),
+            Self::Host { reload, .. } => reload.clone(),
+        }
+    }
+}
+
 /// How it is proven that nginx does what its files say.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Proof {
@@ -159,6 +179,8 @@ pub struct Proof {
     pub versions: Vec<(String, String)>,
     /// The routes that have changed.
     pub routes: Vec<Asked>,
+    /// The routes that have changed and can only be asked for over TLS.
+    pub behind: Vec<Behind>,
     /// The digest of the files.
     #[serde(skip)]
     pub digest: String,
@@ -176,6 +198,17 @@ pub struct Asked {
     pub path: String,
     /// Where it leads.
     pub backend: String,
+}
+
+/// A route that cannot be asked for. Whether anybody listens where it leads can be seen all the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Behind {
+    /// The host.
+    pub host: String,
+    /// The path.
+    pub path: String,
+    /// Where it leads, as `172.18.0.2:8080`.
+    pub places: Vec<String>,
 }
 
 impl ProxyAction {

@@ -13,7 +13,7 @@ const WINDOW: SignedDuration = SignedDuration::from_mins(1);
 /// Reloads in [`WINDOW`] after which they are spaced out: each one leaves old workers behind for as long as their connections live.
 const BURST: usize = 10;
 /// Between two reloads in a storm: about thirty a minute.
-const SPACED: SignedDuration = SignedDuration::from_secs(2);
+const SPACED: SignedDuration = SignedDuration::from_millis(1500);
 
 /// The memory.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -82,7 +82,7 @@ fn a_storm_is_spaced_out_further() {
     let mut world = settled();
     for at in 1..12 {
         world.place("api", &[&format!("10.0.1.{at}")]);
-        world.advance(600);
+        world.advance(1500);
         world.pass();
     }
     world.place("api", &["10.0.0.8"]);
@@ -423,6 +423,72 @@ fn a_repair_asks_every_place_that_leads_to_a_backend_and_can_be_asked_without_tl
     let crate::plan::Action::Proxy(ProxyAction::RepairSites { mending, .. }) = &plan.steps[0].action else { panic!("{plan}") };
     let probes: Vec<String> = mending.probes.iter().map(|probe| format!("{probe} at {}", probe.to)).collect();
     assert_eq!(probes, ["http://a.test/x at 10.0.0.1:8080", "http://10.0.0.1/w at 10.0.0.1:80"]);
+}
+
+/// A world that serves `api` over TLS, until its certificate goes away.
+fn without_its_certificate() -> World {
+    let mut world = World::new();
+    world.certify();
+    world.settle();
+    world.lose_certificate();
+    world
+}
+
+#[test]
+fn a_certificate_that_is_away_takes_nothing_from_those_who_come_over_tls() {
+    let mut world = without_its_certificate();
+    plans(
+        &world,
+        &expect![[r#"
+        note: nginx serves api.test with the certificate that it has loaded, and could not load it again: api.key is not there
+    "#]],
+    );
+    world.certificates.insert("api.test".to_owned(), CertificateState::Present { digest: "c1".to_owned() });
+    plans(&world, &expect![[""]]);
+}
+
+#[test]
+fn a_certificate_that_is_away_does_not_keep_nginx_from_another_change() {
+    let mut world = without_its_certificate();
+    world.place("api", &["10.0.0.9"]);
+    plans(
+        &world,
+        &expect![[r#"
+        have nginx test the new files, because the files are not what the manifest gives
+        write api.test.conf, because the files are not what the manifest gives
+        reload nginx, because the files are not what the manifest gives
+        ask nginx for 1 route, because the files are not what the manifest gives
+        note: api.test is served without TLS: api.key is not there
+    "#]],
+    );
+}
+
+#[test]
+fn an_nginx_that_died_of_a_lost_certificate_is_given_files_without_it() {
+    let mut world = without_its_certificate();
+    world.running = false;
+    plans(
+        &world,
+        &expect![[r#"
+        write api.test.conf, because the files are not what the manifest gives
+        wait: Container/nginx is not running
+        note: api.test is served without TLS: api.key is not there
+    "#]],
+    );
+}
+
+#[test]
+fn a_route_that_can_only_be_asked_for_over_tls_is_looked_at_from_behind() {
+    let mut world = World::new();
+    world.certify();
+    let plan = plan(&world.desired, &world.observed());
+    let Some(crate::plan::Action::Proxy(ProxyAction::ProveRoutes { proof, .. })) = plan.steps.last().map(|step| &step.action)
+    else {
+        panic!("{plan}")
+    };
+    assert_eq!(proof.routes, []);
+    let behind = proof.behind.iter().map(|route| (route.host.as_str(), route.places.join(" "))).collect::<Vec<_>>();
+    assert_eq!(behind, [("api.test", "10.0.0.2:80".to_owned())]);
 }
 
 /// What can happen to a world.

@@ -30,6 +30,8 @@ pub(super) struct World {
     pub(super) dns: BTreeMap<String, dns::Answer>,
     /// What it really knows backends by.
     pub(super) names: BTreeMap<String, String>,
+    /// The certificate pairs.
+    pub(super) certificates: BTreeMap<String, CertificateState>,
     loaded: BTreeMap<String, String>,
     starts: u32,
     places: BTreeMap<String, BTreeSet<String>>,
@@ -69,6 +71,7 @@ impl World {
             is_absent: false,
             dns: BTreeMap::new(),
             names: BTreeMap::new(),
+            certificates: BTreeMap::new(),
             loaded: BTreeMap::new(),
             starts: 1,
             places: BTreeMap::new(),
@@ -99,6 +102,20 @@ impl World {
         let host_ = Host { certificate: None, routes: vec![serde_json::from_value(route).unwrap()] };
         self.desired.config.hosts.insert(host.to_owned(), host_);
         self.another_manifest();
+    }
+
+    /// The host of `api` has a certificate.
+    pub(super) fn certify(&mut self) {
+        let file = |name: &str| Path::new("/srv/certs").join(name);
+        let pair = Pair { certificate: file("api.crt"), key: file("api.key"), redirect: true };
+        self.desired.config.hosts.get_mut("api.test").unwrap().certificate = Some(pair);
+        self.certificates.insert("api.test".to_owned(), CertificateState::Present { digest: "c1".to_owned() });
+        self.another_manifest();
+    }
+
+    pub(super) fn lose_certificate(&mut self) {
+        let reason = "api.key is not there".to_owned();
+        self.certificates.insert("api.test".to_owned(), CertificateState::Missing { reason });
     }
 
     pub(super) fn remove_host(&mut self, host: &str) {
@@ -169,7 +186,7 @@ impl World {
             files: Ok(self.files.iter().map(|(name, text)| (name.clone(), file(text))).collect()),
             is_unloaded: self.is_unloaded,
             backends: self.places.iter().map(|(name, addresses)| (name.clone(), backend(name, addresses))).collect(),
-            certificates: BTreeMap::new(),
+            certificates: self.certificates.clone(),
             dns: Some(Dns { server: ([127, 0, 0, 11], 53).into(), answers: self.dns.clone() }),
             around: self.desired.repair.as_ref().map(|_| self.around()),
             history: self.history.clone(),

@@ -34,7 +34,14 @@ fn server(draft: &mut Draft<'_>) {
 
 fn resolver(draft: &mut Draft<'_>) {
     const ADDRESS: &str = "/spec/resolver/address";
-    let Some(address) = draft.value(ADDRESS).and_then(Value::as_str) else { return };
+    let given = draft.value(ADDRESS).and_then(Value::as_str);
+    let is_by_name = draft.value("/spec/upstreams").and_then(Value::as_str) != Some("address");
+    let is_on_host = has(draft, "/spec/host") && !has(draft, "/spec/container");
+    if is_on_host && is_by_name && given.is_none_or(|address| address.starts_with("127.0.0.11")) {
+        let help = "write `upstreams: address`, or a `resolver.address` that knows the containers";
+        wrong(draft, "/spec/host", "an nginx on the host cannot ask Docker's resolver, 127.0.0.11, for containers", Some(help));
+    }
+    let Some(address) = given else { return };
     let is_socket = address.parse::<std::net::SocketAddr>().is_ok();
     if !is_socket && address.parse::<IpAddr>().is_err() {
         wrong(
@@ -192,5 +199,17 @@ routes:
             edge.yaml:6:3: `spec.host` and `spec.container` exclude each other (one Proxy is one nginx)
         "#]],
         );
+    }
+
+    #[test]
+    fn an_nginx_on_the_host_needs_another_way_to_containers_than_dockers_resolver() {
+        check(
+            "host: {}\ndirectory: sites",
+            &expect![[r#"
+            edge.yaml:5:9: `spec.host`: an nginx on the host cannot ask Docker's resolver, 127.0.0.11, for containers (write `upstreams: address`, or a `resolver.address` that knows the containers)
+        "#]],
+        );
+        check("host: {}\ndirectory: sites\nupstreams: address", &expect![[""]]);
+        check("host: {}\ndirectory: sites\nresolver: {address: 10.0.0.53}", &expect![[""]]);
     }
 }
