@@ -27,3 +27,4 @@ mod proxy;
 mod repair;
 mod replacements;
 mod restarts;
+mod routes;
