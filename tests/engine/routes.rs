@@ -34,7 +34,7 @@ fn web(name: &str) -> (String, String) {
     container(name, &format!("image: web:1\nnetworks: ['@net']\nenvironment: {{GREETING: {name}}}"))
 }
 
-/// The whole answer of the server at this address to a request with these headers; nothing when it does not answer.
+/// The whole answer of the server at this address to a request with these headers, or why there is none.
 fn request(at: &str, head: &str) -> String {
     let ask = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect(at)?;
@@ -44,7 +44,7 @@ fn request(at: &str, head: &str) -> String {
         stream.read_to_end(&mut answer)?;
         Ok(String::from_utf8_lossy(&answer).into_owned())
     };
-    ask().unwrap_or_default()
+    ask().unwrap_or_else(|error| error.to_string())
 }
 
 fn get(at: &str, name: &str, path: &str) -> String {
@@ -60,7 +60,7 @@ routes:
   - host: a.test
     to: {container: echo, port: 8080}
     websocket: true
-    clientMaxBodySize: 1KiB
+    clientMaxBodySize: 1k
     timeouts: {connect: 2s, read: 5s, send: 5s}
     requestHeaders: {X-Tenant: shop}
     responseHeaders: {X-Served-By: 'mooring \"1\"'}
@@ -77,7 +77,7 @@ routes:
     assert!(plain.contains("\nHTTP_X_FORWARDED_FOR="), "{plain}");
     let upgrade = request(
         &at,
-        "GET /cgi-bin/echo HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13",
+        "GET /cgi-bin/echo HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13",
     );
     assert!(upgrade.contains("\nHTTP_UPGRADE=websocket\n") && upgrade.contains("\nHTTP_CONNECTION=upgrade\n"), "{upgrade}");
 
