@@ -25,12 +25,21 @@ use crate::{
     plan::container::Health,
 };
 
-/// Lists in [`BURST_WINDOW`] after which they are spaced out; a single fault needs two or three.
+/// Lists in [`BURST_WINDOW`] after which they are spaced out a little; a single fault needs two or three.
 const BURST: usize = 10;
 /// The window in which [`BURST`] is counted.
 const BURST_WINDOW: Duration = Duration::from_secs(2);
-/// The pause between lists in a burst: five each second still feel immediate, and cost little even with a thousand containers.
-const BURST_PAUSE: Duration = Duration::from_millis(200);
+/// The shortest pause between lists in a burst.
+const BURST_PAUSE: Duration = Duration::from_millis(20);
+/// In a burst the engine is left alone for so many times as long as the last list took: where there are few containers,
+/// lists cost next to nothing, and nobody has to wait for them.
+const BURST_SHARE: u32 = 9;
+/// Lists in [`STORM_WINDOW`] after which they are spaced out by [`STORM_PAUSE`]; a container that moves needs twenty.
+const STORM: usize = 30;
+/// The window in which [`STORM`] is counted.
+const STORM_WINDOW: Duration = Duration::from_secs(10);
+/// The longest pause between lists: five each second still feel immediate, and cost little even with a thousand containers.
+const STORM_PAUSE: Duration = Duration::from_millis(200);
 /// How long details are trusted without an event.
 const DETAILS_KEPT: Duration = Duration::from_mins(5);
 
@@ -110,6 +119,8 @@ struct Latest {
     snapshot: Option<(Instant, Arc<Snapshot>)>,
     /// When the last few lists were asked for.
     asked: VecDeque<Instant>,
+    /// How long the last one took.
+    took: Duration,
 }
 
 struct Details {
@@ -141,6 +152,7 @@ impl Snapshots {
         latest.pace().await;
         let (asked, at) = (Instant::now(), self.clock.now());
         let containers = self.engine.list().await?;
+        latest.took = asked.elapsed();
         let containers: BTreeMap<String, Listed> =
             containers.into_iter().map(|container| (container.id.clone(), container)).collect();
         self.details().retain(|id, details| containers.contains_key(id) && details.fetched.elapsed() < DETAILS_KEPT);
@@ -188,11 +200,13 @@ impl Latest {
     /// Waits as long as a burst demands.
     async fn pace(&mut self) {
         let now = Instant::now();
-        self.asked.retain(|asked| now.duration_since(*asked) < BURST_WINDOW);
-        if self.asked.len() >= BURST
-            && let Some(last) = self.asked.back()
-        {
-            tokio::time::sleep_until(*last + BURST_PAUSE).await;
+        self.asked.retain(|asked| now.duration_since(*asked) < STORM_WINDOW);
+        let is_burst =
+            self.asked.iter().rev().take(BURST).filter(|asked| now.duration_since(**asked) < BURST_WINDOW).count() == BURST;
+        let pause =
+            if self.asked.len() >= STORM { STORM_PAUSE } else { (self.took * BURST_SHARE).clamp(BURST_PAUSE, STORM_PAUSE) };
+        if let Some(last) = self.asked.back().filter(|_| is_burst) {
+            tokio::time::sleep_until(*last + pause).await;
         }
         self.asked.push_back(Instant::now());
     }
