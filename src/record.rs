@@ -11,6 +11,8 @@ mod pending;
 mod statements;
 mod writer;
 
+pub mod audit;
+pub mod chain;
 pub mod clock;
 pub mod events;
 pub mod history;
@@ -120,6 +122,7 @@ impl Record {
             metrics: Arc::new(Metrics::new()),
             writable,
             written: broadcast::Sender::new(WATCHED),
+            head: watch::Sender::new(loaded.head),
             statuses: Arc::new(Mutex::new(loaded.statuses)),
             histories: Arc::new(Mutex::new(loaded.histories)),
             retention: settings.event_retention,
@@ -131,9 +134,9 @@ impl Record {
     }
 
     fn over(shared: &Shared, submit: Submit, is_writable: watch::Receiver<bool>) -> Self {
-        let Shared { pending, readers, metrics, written, statuses, histories, .. } = shared;
+        let Shared { pending, readers, metrics, written, statuses, histories, head, .. } = shared;
         Self {
-            journal: Journal::new(submit.clone(), Arc::clone(readers), is_writable),
+            journal: Journal::new(submit.clone(), Arc::clone(readers), is_writable, head.subscribe()),
             events: Events::new(Arc::clone(pending), submit.clone(), Arc::clone(readers), written.clone(), Arc::clone(metrics)),
             status: Statuses::new(Arc::clone(statuses), Arc::clone(pending)),
             history: Histories::new(Arc::clone(histories), submit),

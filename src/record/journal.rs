@@ -4,7 +4,7 @@
 //! What is answered `Ok` here survives the power. Nothing here decides whether
 //! to act; who gets an error from [`Journal::intend`] must not.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,8 +13,13 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
-    Error, clock,
+    Error,
+    audit::{self, AuditLog, Cleared},
+    chain::Head,
+    clock,
     database::Readers,
+    events::Subject,
+    statements::ARCHIVABLE,
     writer::{Row, Submit, Write},
 };
 use crate::{manifest::Key, plan::Step};
@@ -222,11 +227,17 @@ pub struct Journal {
     submit: Submit,
     readers: Arc<Readers>,
     writable: watch::Receiver<bool>,
+    head: watch::Receiver<Head>,
 }
 
 impl Journal {
-    pub(super) fn new(submit: Submit, readers: Arc<Readers>, writable: watch::Receiver<bool>) -> Self {
-        Self { submit, readers, writable }
+    pub(super) fn new(
+        submit: Submit,
+        readers: Arc<Readers>,
+        writable: watch::Receiver<bool>,
+        head: watch::Receiver<Head>,
+    ) -> Self {
+        Self { submit, readers, writable, head }
     }
 
     /// Records that a step is about to be taken. On an error it must not be.
@@ -273,6 +284,42 @@ impl Journal {
         let mut query = log_query(filter);
         let rows: Vec<SqliteRow> = self.readers.read(async |pool: SqlitePool| query.build().fetch_all(&pool).await).await?;
         Ok(rows.iter().rev().map(entry).collect())
+    }
+
+    /// Archives all rows but those of acts that are under way, and takes them out of the log; none when there are none.
+    ///
+    /// The archive is durable, and a row of the log says where it is, before anything is taken out.
+    pub async fn clear(&self, actor: &Actor, archive: &Path) -> Result<Option<Cleared>, audit::ReadError> {
+        let read = async |pool: SqlitePool| sqlx::query_scalar(ARCHIVABLE).fetch_one(&pool).await;
+        let last: i64 = self.readers.read(read).await?;
+        let Some(cleared) = audit::archive(&self.rows(), archive, last).await? else { return Ok(None) };
+        let row = Row {
+            actor: actor.to_string(),
+            pass: None,
+            step: None,
+            object: Subject::Host.to_string(),
+            generation: None,
+            operation: audit::CLEAR.to_owned(),
+            target: archive.display().to_string(),
+            why_code: "Asked".to_owned(),
+            why: "mooring audit log --clear --confirm".to_owned(),
+            details: serde_json::to_string(&cleared).expect("it has string keys and no failing serializer"),
+        };
+        self.submit.write(Write::Note(Box::new(row), Outcome::Done)).await?;
+        while self.submit.write(Write::Discard(last)).await? > 0 {}
+        Ok(Some(cleared))
+    }
+
+    /// All rows, one by one.
+    #[must_use]
+    pub fn rows(&self) -> AuditLog {
+        AuditLog::over(Arc::clone(&self.readers))
+    }
+
+    /// The last row of the audit log that this process knows of, and news about it.
+    #[must_use]
+    pub fn head(&self) -> watch::Receiver<Head> {
+        self.head.clone()
     }
 
     /// Whether acts can be recorded, and news about it.

@@ -12,7 +12,9 @@ use sqlx::{
 };
 
 use super::{
-    Error, clock,
+    Error,
+    chain::{AuditRow, GENESIS, Head},
+    clock,
     error::is_refusal,
     events::{Event, EventKey},
     journal::{OPEN_INTENTS, Outcome},
@@ -35,78 +37,208 @@ const PRUNED: i64 = 1000;
 const EVENTS: i64 = 50_000;
 
 /// Makes these rows durable, all in one transaction.
-pub(super) async fn write(connection: &mut SqliteConnection, writes: &[Write]) -> Result<Vec<Answer>, sqlx::Error> {
+pub(super) async fn write(connection: &mut SqliteConnection, writes: &[Write]) -> Result<Written, sqlx::Error> {
     let mut transaction = connection.begin_with(BEGIN).await?;
+    let mut log = Log::open(&mut transaction).await?;
     let mut answers = Vec::with_capacity(writes.len());
     for write in writes {
-        answers.push(write_one(&mut transaction, write).await?);
+        answers.push(log.write(write).await?);
     }
+    let Log { head, .. } = log;
     transaction.commit().await?;
-    Ok(answers)
+    Ok(Written { answers, head })
 }
 
-async fn write_one(connection: &mut SqliteConnection, write: &Write) -> Result<Answer, sqlx::Error> {
-    match write {
-        Write::Intent(row) => insert_intent(connection, row).await,
-        Write::Outcomes(outcomes) => {
-            let mut answer = Ok(0);
-            for (intent, outcome) in outcomes {
-                answer = answer.and(insert_outcome(connection, *intent, outcome).await?);
+/// What a transaction came to.
+pub(super) struct Written {
+    /// The rows' numbers, or why they are not there.
+    pub(super) answers: Vec<Answer>,
+    /// The last row of the audit log now.
+    pub(super) head: Head,
+}
+
+/// The audit log, in a transaction: nobody else can add a row meanwhile, so that each row knows the one before.
+struct Log<'a> {
+    connection: &'a mut SqliteConnection,
+    head: Head,
+    /// The highest number ever given: higher than the head's in a file that was begun anew.
+    last_id: i64,
+}
+
+const HEAD: &str = "
+    SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0), coalesce((SELECT max(id) FROM audit), 0)),
+           coalesce((SELECT max(id) FROM audit), 0),
+           coalesce((SELECT hash FROM audit ORDER BY id DESC LIMIT 1), $1)";
+
+/// The last row of the audit log, and the highest number ever given.
+async fn head(connection: &mut SqliteConnection) -> Result<(i64, Head), sqlx::Error> {
+    let (last_id, id, hash) = sqlx::query_as(HEAD).bind(GENESIS).fetch_one(connection).await?;
+    Ok((last_id, Head { id, hash }))
+}
+
+impl<'a> Log<'a> {
+    async fn open(connection: &'a mut SqliteConnection) -> Result<Self, sqlx::Error> {
+        let (last_id, head) = head(connection).await?;
+        Ok(Self { connection, head, last_id })
+    }
+
+    async fn write(&mut self, write: &Write) -> Result<Answer, sqlx::Error> {
+        match write {
+            Write::Intent(row) => self.intent(row).await,
+            Write::Outcomes(outcomes) => {
+                let mut answer = Ok(0);
+                for (intent, outcome) in outcomes {
+                    answer = answer.and(self.outcome(*intent, outcome).await?);
+                }
+                Ok(answer)
             }
-            Ok(answer)
+            Write::Note(row, outcome) => match self.intent(row).await? {
+                Ok(intent) => Ok(self.outcome(intent, outcome).await?.and(Ok(intent))),
+                refused => Ok(refused),
+            },
+            Write::Discard(last) => discard(self.connection, *last).await,
+            Write::History(key, history) => save_history(self.connection, key, history.as_deref()).await.map(|()| Ok(0)),
+            // The writer has seen to it.
+            Write::Pending => Ok(Ok(0)),
         }
-        Write::Note(row, outcome) => match insert_intent(connection, row).await? {
-            Ok(intent) => Ok(insert_outcome(connection, intent, outcome).await?.and(Ok(intent))),
-            refused => Ok(refused),
-        },
-        Write::History(key, history) => save_history(connection, key, history.as_deref()).await.map(|()| Ok(0)),
-        // The writer has seen to it.
-        Write::Pending => Ok(Ok(0)),
+    }
+
+    async fn intent(&mut self, row: &Row) -> Result<Answer, sqlx::Error> {
+        let Row { actor, pass, step, object, generation, operation, target, why_code, why, details } = row.clone();
+        let row = AuditRow {
+            id: 0,
+            created_at: clock::text(clock::now()),
+            actor,
+            phase: "intent".to_owned(),
+            intent: None,
+            pass,
+            step,
+            object,
+            generation,
+            operation,
+            target,
+            why_code,
+            why,
+            outcome: None,
+            error: None,
+            details,
+            prev_hash: String::new(),
+            hash: String::new(),
+        };
+        self.append(row).await
+    }
+
+    /// The outcome's row repeats what the intent's says, so that each can be read, and sent on, alone.
+    async fn outcome(&mut self, intent: i64, outcome: &Outcome) -> Result<Answer, sqlx::Error> {
+        let found = sqlx::query(INTENT).bind(intent).fetch_optional(&mut *self.connection).await?;
+        let Some(row) = found else { return Ok(Err(Error::NoSuchIntent { id: intent })) };
+        let row = AuditRow {
+            created_at: clock::text(clock::now()),
+            phase: "outcome".to_owned(),
+            intent: Some(intent),
+            outcome: Some(outcome.as_str().to_owned()),
+            error: outcome.error().map(str::to_owned),
+            details: "{}".to_owned(),
+            ..audit_row(&row)
+        };
+        self.append(row).await
+    }
+
+    /// Adds a row after all others. One that breaks a rule is refused, and the next one takes its place.
+    async fn append(&mut self, row: AuditRow) -> Result<Answer, sqlx::Error> {
+        let row = AuditRow { id: self.last_id + 1, ..row }.sealed(&self.head.hash);
+        let inserted = insert(self.connection, &row).await;
+        Ok(answer(inserted)?.map(|_| {
+            self.last_id = row.id;
+            self.head = Head { id: row.id, hash: row.hash };
+            row.id
+        }))
     }
 }
 
-const INSERT_INTENT: &str = "
-    INSERT INTO audit (created_at, actor, phase, pass, step, object, generation, operation, target, why_code, why, details)
-    VALUES ($1, $2, 'intent', $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+/// As `0001_audit.sql` has it.
+const REFUSE_DELETE: &str = "
+    CREATE TRIGGER audit_refuses_delete BEFORE DELETE ON audit
+    BEGIN
+        SELECT RAISE (ABORT, 'the audit log is append-only');
+    END";
 
-async fn insert_intent(connection: &mut SqliteConnection, row: &Row) -> Result<Answer, sqlx::Error> {
-    let Row { actor, pass, step, object, generation, operation, target, why_code, why, details } = row;
-    let inserted = sqlx::query(INSERT_INTENT)
-        .bind(clock::text(clock::now()))
-        .bind(actor)
-        .bind(pass)
-        .bind(step)
-        .bind(object)
-        .bind(generation)
-        .bind(operation)
-        .bind(target)
-        .bind(why_code)
-        .bind(why)
-        .bind(details)
-        .execute(connection)
-        .await;
-    answer(inserted).map(|inserted| inserted.map(|done| done.last_insert_rowid()))
+/// Rows that are taken out in one transaction; acts wait for it.
+const DISCARDED: i64 = 5000;
+
+/// The only place where rows of the audit log are deleted: those that are in an archive, of which a later row tells.
+async fn discard(connection: &mut SqliteConnection, last: i64) -> Result<Answer, sqlx::Error> {
+    sqlx::query("DROP TRIGGER audit_refuses_delete").execute(&mut *connection).await?;
+    let oldest = "DELETE FROM audit WHERE id <= min($1, (SELECT min(id) FROM audit) + $2)";
+    let deleted = sqlx::query(oldest).bind(last).bind(DISCARDED).execute(&mut *connection).await;
+    sqlx::query(REFUSE_DELETE).execute(connection).await?;
+    Ok(answer(deleted)?.map(|done| i64::try_from(done.rows_affected()).unwrap_or(i64::MAX)))
 }
 
-/// The outcome's row repeats what the intent's says, so that each can be read, and sent on, alone.
-const INSERT_OUTCOME: &str = "
-    INSERT INTO audit (created_at, actor, phase, intent, pass, step, object, generation, operation, target,
-                       why_code, why, outcome, error, details)
-    SELECT $2, actor, 'outcome', id, pass, step, object, generation, operation, target, why_code, why, $3, $4, '{}'
-    FROM audit WHERE id = $1 AND phase = 'intent'";
+/// The last row that can be archived: every act up to it has ended before it, and none of its outcomes comes after it.
+pub(super) const ARCHIVABLE: &str = "
+    WITH RECURSIVE cut (id) AS (
+        SELECT coalesce((SELECT min(id) - 1 FROM open_intent), (SELECT max(id) FROM audit))
+        UNION
+        SELECT (SELECT min(intent) - 1 FROM audit WHERE phase = 'outcome' AND audit.id > cut.id AND intent <= cut.id)
+        FROM cut WHERE cut.id IS NOT NULL
+    )
+    SELECT coalesce(min(id), 0) FROM cut";
 
-async fn insert_outcome(connection: &mut SqliteConnection, intent: i64, outcome: &Outcome) -> Result<Answer, sqlx::Error> {
-    let inserted = sqlx::query(INSERT_OUTCOME)
-        .bind(intent)
-        .bind(clock::text(clock::now()))
-        .bind(outcome.as_str())
-        .bind(outcome.error())
+const INTENT: &str = "SELECT * FROM audit WHERE id = $1 AND phase = 'intent'";
+
+const INSERT: &str = "
+    INSERT INTO audit (id, created_at, actor, phase, intent, pass, step, object, generation, operation, target,
+                       why_code, why, outcome, error, details, prev_hash, hash)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+
+async fn insert(connection: &mut SqliteConnection, row: &AuditRow) -> Result<SqliteQueryResult, sqlx::Error> {
+    sqlx::query(INSERT)
+        .bind(row.id)
+        .bind(&row.created_at)
+        .bind(&row.actor)
+        .bind(&row.phase)
+        .bind(row.intent)
+        .bind(&row.pass)
+        .bind(row.step)
+        .bind(&row.object)
+        .bind(row.generation)
+        .bind(&row.operation)
+        .bind(&row.target)
+        .bind(&row.why_code)
+        .bind(&row.why)
+        .bind(&row.outcome)
+        .bind(&row.error)
+        .bind(&row.details)
+        .bind(&row.prev_hash)
+        .bind(&row.hash)
         .execute(connection)
-        .await;
-    Ok(answer(inserted)?.and_then(|done| match done.rows_affected() {
-        0 => Err(Error::NoSuchIntent { id: intent }),
-        _ => Ok(done.last_insert_rowid()),
-    }))
+        .await
+}
+
+/// A row as it is stored. Rows of the first version have no digests.
+pub(super) fn audit_row(row: &SqliteRow) -> AuditRow {
+    let digest = |column| row.get::<Option<String>, _>(column).unwrap_or_default();
+    AuditRow {
+        id: row.get("id"),
+        created_at: row.get("created_at"),
+        actor: row.get("actor"),
+        phase: row.get("phase"),
+        intent: row.get("intent"),
+        pass: row.get("pass"),
+        step: row.get("step"),
+        object: row.get("object"),
+        generation: row.get("generation"),
+        operation: row.get("operation"),
+        target: row.get("target"),
+        why_code: row.get("why_code"),
+        why: row.get("why"),
+        outcome: row.get("outcome"),
+        error: row.get("error"),
+        details: row.get("details"),
+        prev_hash: digest("prev_hash"),
+        hash: digest("hash"),
+    }
 }
 
 /// Tells a row that was refused from a database that does not work.
@@ -214,6 +346,8 @@ pub(super) async fn probe(connection: &mut SqliteConnection, last_id: i64) -> Re
 /// What was known about the objects when it was last written.
 #[derive(Debug)]
 pub(super) struct Loaded {
+    /// The last row of the audit log.
+    pub(super) head: Head,
     pub(super) statuses: BTreeMap<Key, Status>,
     pub(super) histories: BTreeMap<Key, History>,
 }
@@ -222,8 +356,10 @@ pub(super) struct Loaded {
 pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Loaded, sqlx::Error> {
     sqlx::query(OPEN_INTENTS).fetch_all(&mut *connection).await?;
     let statuses: Vec<(String, String)> = sqlx::query_as("SELECT object, status FROM status").fetch_all(&mut *connection).await?;
-    let histories: Vec<(String, String)> = sqlx::query_as("SELECT object, history FROM history").fetch_all(connection).await?;
-    Ok(Loaded { statuses: parsed(&statuses), histories: parsed(&histories) })
+    let histories: Vec<(String, String)> =
+        sqlx::query_as("SELECT object, history FROM history").fetch_all(&mut *connection).await?;
+    let (_, head) = head(connection).await?;
+    Ok(Loaded { head, statuses: parsed(&statuses), histories: parsed(&histories) })
 }
 
 /// Leaves out what cannot be read: an object starts afresh rather than not at all.

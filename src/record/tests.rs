@@ -1,5 +1,7 @@
 //! The record as a whole, on real files.
 
+mod audit;
+
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -135,14 +137,17 @@ async fn nobody_can_change_delete_or_replace_a_row_of_the_log() {
     record.journal.conclude(intent, Outcome::Done).await.unwrap();
     let before = acts(&record).await;
 
-    let columns = "id, created_at, actor, phase, intent, object, operation, target, why_code, why, outcome, details";
+    let columns =
+        "id, created_at, actor, phase, intent, object, operation, target, why_code, why, outcome, details, prev_hash, hash";
     let mut stranger = stranger(state.path()).await;
     for statement in [
         "UPDATE audit SET actor = 'nobody'".to_owned(),
         "UPDATE OR REPLACE audit SET id = 2 WHERE id = 1".to_owned(),
         "DELETE FROM audit".to_owned(),
-        format!("INSERT OR REPLACE INTO audit ({columns}) VALUES (1, '', '', 'intent', NULL, '', '', '', '', '', NULL, '')"),
-        format!("REPLACE INTO audit ({columns}) VALUES (9, '', '', 'outcome', 1, '', '', '', '', '', 'unknown', '')"),
+        format!(
+            "INSERT OR REPLACE INTO audit ({columns}) VALUES (1, '', '', 'intent', NULL, '', '', '', '', '', NULL, '', '', '')"
+        ),
+        format!("REPLACE INTO audit ({columns}) VALUES (9, '', '', 'outcome', 1, '', '', '', '', '', 'unknown', '', '', '')"),
     ] {
         let error = sqlx::query(AssertSqlSafe(statement.clone())).execute(&mut stranger).await.expect_err(&statement);
         assert!(error.to_string().contains("append-only"), "{statement}: {error}");

@@ -24,13 +24,15 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Error, clock,
+    Error,
+    chain::Head,
+    clock,
     database::{Database, LIMIT, Readers},
     events::{self, Event},
     journal::Outcome,
     metrics::Metrics,
     pending::Pending,
-    statements,
+    statements::{self, Written},
 };
 use crate::{
     manifest::{Key, status::Status},
@@ -69,6 +71,9 @@ pub(super) enum Write {
     Outcomes(Vec<(i64, Outcome)>),
     /// Something was done: intent and outcome.
     Note(Box<Row>, Outcome),
+    /// Takes the oldest rows out of the audit log, up to this number, as many as fit into one transaction. The answer is how
+    /// many that were.
+    Discard(i64),
     /// What is remembered about an object, as JSON; none to forget it.
     History(Key, Option<String>),
     /// Everything that is waiting in [`Pending`].
@@ -76,7 +81,7 @@ pub(super) enum Write {
 }
 
 /// The columns of an intent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) actor: String,
     pub(super) pass: Option<String>,
@@ -123,6 +128,8 @@ pub(super) struct Shared {
     pub(super) metrics: Arc<Metrics>,
     pub(super) writable: watch::Sender<bool>,
     pub(super) written: broadcast::Sender<Event>,
+    /// The last row of the audit log.
+    pub(super) head: watch::Sender<Head>,
     pub(super) statuses: Known<Status>,
     pub(super) histories: Known<History>,
     /// How long events are kept.
@@ -208,7 +215,13 @@ impl Writer {
         let started = std::time::Instant::now();
         let done = clock::within(LIMIT, statements::write(connection, writes)).await;
         self.shared.metrics.journal_write(started.elapsed());
-        self.settle(done)
+        let Written { answers, head } = self.settle(done)?;
+        self.shared.head.send_if_modified(|known| {
+            let is_news = *known != head;
+            *known = head;
+            is_news
+        });
+        Ok(answers)
     }
 
     /// Remembers the outcomes among what could not be written: what was done, was done.
