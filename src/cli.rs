@@ -111,6 +111,12 @@ impl Globals {
     }
 }
 
+/// Who types, for the audit log: by name, or by number without one.
+fn user() -> String {
+    let uid = nix::unistd::getuid();
+    nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+}
+
 fn absolute(path: &Path) -> PathBuf {
     // It fails only without a current directory, and then what was typed is the best there is.
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())

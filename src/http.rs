@@ -30,7 +30,7 @@ pub use socket::ControlSocket;
 
 use crate::{
     manifest::{Key, Kind, Manifest},
-    view::{AuditView, EventView, Health, ObjectView, PlanView},
+    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView},
 };
 
 /// What the servers ask. Answers are taken from memory or from the journal, never from hope: an `Err` says why there
@@ -58,8 +58,12 @@ pub trait Operator: Send + Sync + 'static {
     /// Objects from now on, each as it is after a change.
     fn follow_objects(&self) -> BoxStream<'static, ObjectView>;
 
-    /// The last `limit` entries of the audit log, newest last.
-    async fn audit(&self, object: Option<&Key>, limit: usize) -> Result<Vec<AuditView>, String>;
+    /// The newest entries of the audit log that are meant, newest last. That it was read is an entry as well: by the
+    /// account of this name, if it is known.
+    async fn audit(&self, query: &AuditQuery, reader: Option<&str>) -> Result<Vec<AuditView>, String>;
+
+    /// The acts that are meant and end from now on.
+    fn follow_audit(&self, query: &AuditQuery) -> BoxStream<'static, AuditView>;
 
     /// Lets Mooring try again with an object that it had given up or was told to leave alone. `actor` is the account of
     /// the person who asks, by name or, without one, by number.

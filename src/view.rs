@@ -1,6 +1,7 @@
 //! What people and programs are shown of an object: one value, printed as a
 //! table, as JSON, over HTTP and on the dashboard.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -182,6 +183,69 @@ impl StepView {
             because: step.why.to_string(),
             changes,
         }
+    }
+}
+
+/// Which entries of the audit log are wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditQuery {
+    /// About this object only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<Key>,
+    /// By this actor only: `reconciler`, `cli:root`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// Of this operation only: `StartContainer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// On this target only: `redis`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// With this outcome only: `done`, `already-so`, `failed`, `unknown`, or `open`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// Not older than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Not younger than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Before the entry of this number, to turn the page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<i64>,
+    /// At most so many, the newest.
+    pub limit: usize,
+}
+
+impl AuditQuery {
+    /// The newest entries, so many at most.
+    #[must_use]
+    pub fn newest(limit: usize) -> Self {
+        Self {
+            object: None,
+            actor: None,
+            operation: None,
+            target: None,
+            outcome: None,
+            since: None,
+            until: None,
+            before: None,
+            limit,
+        }
+    }
+}
+
+impl AuditQuery {
+    /// Whether an entry is one of these, whenever it was.
+    #[must_use]
+    pub fn means(&self, entry: &AuditView) -> bool {
+        let is = |wanted: &Option<String>, value: &String| wanted.as_ref().is_none_or(|wanted| wanted == value);
+        self.object.as_ref().is_none_or(|object| object.to_string() == entry.object)
+            && is(&self.actor, &entry.actor)
+            && is(&self.operation, &entry.operation)
+            && is(&self.target, &entry.target)
+            && is(&self.outcome, &entry.outcome)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     manifest::{Key, Kind},
     settings::Settings,
     source::parse::parse_file,
-    view::{AuditView, EventView, ObjectView, PlanView},
+    view::{AuditQuery, AuditView, EventView, ObjectView, PlanView},
 };
 
 /// As many problems of files are told beside an answer that is about something else.
@@ -135,10 +135,18 @@ impl Backend {
     }
 
     /// The last entries of the audit log, newest last.
-    pub async fn audit(&self, object: Option<&Key>, limit: usize) -> Result<Vec<AuditView>, Error> {
+    pub async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditView>, Error> {
         match self {
-            Self::Socket(client) => Ok(client.audit(object, limit).await?),
-            Self::Local(operator) => operator.audit(object, limit).await.map_err(Error::Operator),
+            Self::Socket(client) => Ok(client.audit(query).await?),
+            Self::Local(operator) => operator.audit(query, None).await.map_err(Error::Operator),
+        }
+    }
+
+    /// The last entries of the audit log, and then each act when it has ended.
+    pub async fn follow_audit(&self, query: &AuditQuery) -> Result<BoxStream<'static, Result<AuditView, Error>>, Error> {
+        match self {
+            Self::Socket(client) => Ok(client.follow_audit(query).await?.map(|entry| entry.map_err(Error::from)).boxed()),
+            Self::Local(operator) => Ok(operator.follow_audit(query).map(Ok).boxed()),
         }
     }
 

@@ -20,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     manifest::{Key, Kind},
-    view::{AuditView, EventView, Health, ObjectView, PlanView},
+    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView},
 };
 
 /// Longer than the operator's own limit of half a minute: whoever is late says so itself.
@@ -161,8 +161,15 @@ impl Client {
     }
 
     /// The last entries of the audit log, newest last.
-    pub async fn audit(&self, object: Option<&Key>, limit: usize) -> Result<Vec<AuditView>, Error> {
-        self.list("audit", &[("object", object.map(ToString::to_string)), ("limit", Some(limit.to_string()))]).await
+    pub async fn audit(&self, query: &AuditQuery) -> Result<Vec<AuditView>, Error> {
+        self.list("audit", &audit_parameters(query)).await
+    }
+
+    /// The last entries of the audit log, and then each act when it has ended.
+    pub async fn follow_audit(&self, query: &AuditQuery) -> Result<impl Stream<Item = Result<AuditView, Error>> + use<>, Error> {
+        let mut parameters = audit_parameters(query).to_vec();
+        parameters.push(("follow", Some("true".to_owned())));
+        self.send(Method::GET, &path("audit", &parameters)).await?.lines().await
     }
 
     /// Lets Mooring try again with an object.
@@ -229,6 +236,21 @@ impl Client {
             }
         })
     }
+}
+
+fn audit_parameters(query: &AuditQuery) -> [(&'static str, Option<String>); 9] {
+    let AuditQuery { object, actor, operation, target, outcome, since, until, before, limit } = query;
+    [
+        ("object", object.as_ref().map(ToString::to_string)),
+        ("actor", actor.clone()),
+        ("operation", operation.clone()),
+        ("target", target.clone()),
+        ("outcome", outcome.clone()),
+        ("since", since.map(|since| since.to_string())),
+        ("until", until.map(|until| until.to_string())),
+        ("before", before.map(|before| before.to_string())),
+        ("limit", Some(limit.to_string())),
+    ]
 }
 
 /// A reply whose head has come.
@@ -346,7 +368,7 @@ mod tests {
         assert_eq!(client.object(&web()).await.unwrap().unwrap().key, web());
         assert_eq!(client.plans(Some(&web())).await.unwrap(), [fake::plan()]);
         assert_eq!(client.events(None, 1).await.unwrap(), [fake::event("Created", 1)]);
-        assert_eq!(client.audit(None, 5).await.unwrap(), [fake::entry()]);
+        assert_eq!(client.audit(&AuditQuery::newest(5)).await.unwrap(), [fake::entry()]);
         client.release(&web()).await.unwrap();
         assert_eq!(operator.released.lock().unwrap().len(), 1);
     }
@@ -354,7 +376,7 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_comes_in_the_operators_words() {
         let served = served();
-        let error = served.client.audit(Some(&web()), 5).await.unwrap_err();
+        let error = served.client.audit(&AuditQuery { object: Some(web()), ..AuditQuery::newest(5) }).await.unwrap_err();
         assert_eq!(error.to_string(), "the journal cannot be read");
     }
 

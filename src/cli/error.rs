@@ -7,6 +7,7 @@ use crate::{
     controller::{OpenError, preview},
     execute::repair,
     manifest::Key,
+    record::audit::ReadError,
     source::{directory, problem::Problem, schema::UnknownField},
 };
 
@@ -66,6 +67,9 @@ pub enum Error {
     /// The answer could not be written.
     #[error("could not write the answer")]
     Output(#[source] io::Error),
+    /// The audit log, or a file that goes with it, cannot be read or written.
+    #[error(transparent)]
+    Audit(#[from] ReadError),
     /// The operator cannot start.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -108,6 +112,7 @@ impl Error {
             | Self::Io { .. }
             | Self::Output(_)
             | Self::Open(_)
+            | Self::Audit(_)
             | Self::Preview(_) => None,
         }
     }

@@ -1,5 +1,7 @@
 //! What people and programs ask of a running Mooring.
 
+use std::future::ready;
+
 use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
 use tokio::time::Instant;
@@ -15,7 +17,7 @@ use crate::{
     },
     resolve::SOURCE_ANNOTATION,
     store::Object,
-    view::{AuditView, EventView, Health, ObjectView, PlanView},
+    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView},
 };
 
 #[async_trait]
@@ -60,8 +62,27 @@ impl Operator for Context {
         views.boxed()
     }
 
-    async fn audit(&self, object: Option<&Key>, limit: usize) -> Result<Vec<AuditView>, String> {
-        list_audit(&self.record.journal, object, limit).await
+    async fn audit(&self, query: &AuditQuery, reader: Option<&str>) -> Result<Vec<AuditView>, String> {
+        let entries = list_audit(&self.record.journal, query).await?;
+        let command = Command {
+            actor: &reader.map_or(Actor::Api, |reader| Actor::Cli(reader.to_owned())),
+            operation: "ReadAuditLog",
+            object: &query.object.clone().map_or(Subject::Host, Subject::from),
+            target: "audit log",
+            why: "somebody asked for it",
+            details: &serde_json::json!({"query": query, "entries": entries.len()}),
+            outcome: &Outcome::Done,
+        };
+        // On a full disk nothing can be written, and then the log is what people need.
+        if let Err(error) = self.record.journal.note(&command).await {
+            tracing::warn!(error = crate::error_chain(&error), "that the audit log was read could not be written down");
+        }
+        Ok(entries)
+    }
+
+    fn follow_audit(&self, query: &AuditQuery) -> BoxStream<'static, AuditView> {
+        let query = query.clone();
+        self.record.journal.follow().map(audit_view).filter(move |entry| ready(query.means(entry))).boxed()
     }
 
     async fn release(&self, key: &Key, actor: &str) -> Result<(), String> {
@@ -73,7 +94,7 @@ impl Operator for Context {
         let command = Command {
             actor: &Actor::Cli(actor.to_owned()),
             operation: "Release",
-            object: key,
+            object: &key.clone().into(),
             target: &key.name,
             why: "a person asked for it",
             details: &serde_json::Value::Null,
@@ -166,9 +187,10 @@ pub async fn list_events(events: &events::Events, object: Option<&Key>, limit: u
 }
 
 /// The audit log as it is shown, oldest first.
-pub async fn list_audit(journal: &journal::Journal, object: Option<&Key>, limit: usize) -> Result<Vec<AuditView>, String> {
+pub async fn list_audit(journal: &journal::Journal, query: &AuditQuery) -> Result<Vec<AuditView>, String> {
+    let AuditQuery { object, actor, operation, target, outcome, since, until, before, limit } = query.clone();
     let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-    let filter = AuditFilter { limit, object: object.cloned(), ..AuditFilter::default() };
+    let filter = AuditFilter { limit, object, actor, operation, target, outcome, pass: None, since, until, before };
     let entries = journal.log(&filter).await.map_err(|error| crate::error_chain(&error))?;
     Ok(entries.into_iter().map(audit_view).collect())
 }

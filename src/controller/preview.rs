@@ -24,7 +24,7 @@ use crate::{
     settings::Settings,
     source::{catalogue::Catalogue, directory, plugin::Plugins},
     store,
-    view::{AuditView, EventView, Health, ObjectView, PlanView},
+    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView},
 };
 
 /// A look at the world, and at the record of whoever ran last.
@@ -126,11 +126,16 @@ impl Operator for Preview {
         stream::empty().boxed()
     }
 
-    async fn audit(&self, object: Option<&Key>, limit: usize) -> Result<Vec<AuditView>, String> {
+    /// Who has the file in his hands reads it without anybody knowing.
+    async fn audit(&self, query: &AuditQuery, _: Option<&str>) -> Result<Vec<AuditView>, String> {
         match &self.record {
-            Some(record) => list_audit(&record.journal, object, limit).await,
+            Some(record) => list_audit(&record.journal, query).await,
             None => Ok(Vec::new()),
         }
+    }
+
+    fn follow_audit(&self, _: &AuditQuery) -> BoxStream<'static, AuditView> {
+        stream::empty().boxed()
     }
 
     async fn release(&self, _: &Key, _: &str) -> Result<(), String> {

@@ -195,7 +195,7 @@ impl Recorded<'_> {
         let command = Command {
             actor: self.actor,
             operation: "RepairSite",
-            object: self.object,
+            object: &self.object.clone().into(),
             target: &swap.path.display().to_string(),
             why: "it names a backend that nginx would never look up again",
             details: &json!({"changes": swap.changes}),

@@ -1,23 +1,20 @@
 //! What happened: events for people, the audit log for the record.
 
-use std::sync::Arc;
-
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     response::{IntoResponse, Response},
 };
 use futures::{StreamExt, stream};
-use serde_json::Value;
 
 use super::{
-    Operator,
-    objects::items,
-    params::{AuditQuery, EventsQuery, Params},
+    connection::Peer,
+    objects::{account, items},
+    params::{AuditParams, EventsQuery, Params},
     refusal::Refusal,
     routes::Context,
 };
-use crate::view::EventView;
+use crate::view::{AuditQuery, EventView};
 
 /// The last events, once; or those and then every new one.
 pub(super) async fn events(State(ctx): State<Context>, Params(query): Params<EventsQuery>) -> Result<Response, Refusal> {
@@ -34,11 +31,23 @@ pub(super) async fn events(State(ctx): State<Context>, Params(query): Params<Eve
     ctx.streams.respond(stream::iter(past).chain(following))
 }
 
-/// The last entries of the audit log.
+/// The last entries of the audit log, once; or those and then every act when it has ended. Who reads it is on record.
 pub(super) async fn audit(
-    State(operator): State<Arc<dyn Operator>>,
-    Params(query): Params<AuditQuery>,
-) -> Result<Json<Value>, Refusal> {
-    let entries = operator.audit(query.object.as_ref(), query.limit.0).await.map_err(Refusal::unavailable)?;
-    Ok(Json(items(&entries)))
+    State(ctx): State<Context>,
+    Extension(peer): Extension<Peer>,
+    Params(params): Params<AuditParams>,
+) -> Result<Response, Refusal> {
+    let follow = params.follow;
+    let query = AuditQuery::from(params);
+    let following = follow.then(|| ctx.operator.follow_audit(&query));
+    let reader = account(peer).await;
+    let past = ctx.operator.audit(&query, reader.as_deref()).await.map_err(Refusal::unavailable)?;
+    match following {
+        None => Ok(Json(items(&past)).into_response()),
+        Some(following) => {
+            let told: Vec<i64> = past.iter().map(|entry| entry.id).collect();
+            let following = following.filter(move |entry| std::future::ready(!told.contains(&entry.id)));
+            ctx.streams.respond(stream::iter(past).chain(following))
+        }
+    }
 }

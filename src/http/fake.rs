@@ -14,7 +14,7 @@ use crate::{
         Key, Kind, Manifest,
         status::{Condition, ConditionStatus, ConditionType, Status},
     },
-    view::{AuditView, Change, EventView, Health, ObjectView, PlanView, StepView, WaitView},
+    view::{AuditQuery, AuditView, Change, EventView, Health, ObjectView, PlanView, StepView, WaitView},
 };
 
 /// An operator that answers from this value.
@@ -155,11 +155,15 @@ impl Operator for Fake {
         stream::iter(self.news.1.clone()).chain(stream::pending()).boxed()
     }
 
-    async fn audit(&self, object: Option<&Key>, _: usize) -> Result<Vec<AuditView>, String> {
-        match object {
+    async fn audit(&self, query: &AuditQuery, _: Option<&str>) -> Result<Vec<AuditView>, String> {
+        match &query.object {
             Some(_) => Err("the journal cannot be read".to_owned()),
             None => Ok(vec![entry()]),
         }
+    }
+
+    fn follow_audit(&self, _: &AuditQuery) -> BoxStream<'static, AuditView> {
+        stream::iter([entry(), AuditView { id: 8, ..entry() }]).chain(stream::pending()).boxed()
     }
 
     async fn release(&self, key: &Key, actor: &str) -> Result<(), String> {

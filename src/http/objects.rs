@@ -96,16 +96,16 @@ pub(super) async fn release(
         return Err(Refusal::no_object(&key));
     }
     let refused = |error| Refusal::new(StatusCode::CONFLICT, error);
-    ctx.operator.release(&key, &account(peer).await).await.map_err(refused)?;
+    ctx.operator.release(&key, account(peer).await.as_deref().unwrap_or("unknown")).await.map_err(refused)?;
     Ok(Json(json!({"released": key})))
 }
 
-/// Who asks, for the audit log: the user by name, or by number when it has none.
-async fn account(peer: Peer) -> String {
-    let Peer::User(uid) = peer else { return "unknown".to_owned() };
+/// Who asks, for the audit log: the user by name, or by number when it has none. Nobody knows who comes over TCP.
+pub(super) async fn account(peer: Peer) -> Option<String> {
+    let Peer::User(uid) = peer else { return None };
     // The user's name may come from a directory server, which takes its time.
     let named = tokio::task::spawn_blocking(move || User::from_uid(Uid::from_raw(uid)).ok().flatten()).await;
-    named.ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+    Some(named.ok().flatten().map_or_else(|| uid.to_string(), |user| user.name))
 }
 
 /// A list has a name, so that something can be said beside it one day.

@@ -4,10 +4,14 @@ use axum::{
     extract::{FromRequestParts, Path, Query},
     http::{StatusCode, request::Parts},
 };
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use super::refusal::Refusal;
-use crate::manifest::{Key, Kind, UnknownKind};
+use crate::{
+    manifest::{Key, Kind, UnknownKind},
+    view::AuditQuery,
+};
 
 /// Enough for a screen; who wants more says so.
 const DEFAULT_LIMIT: usize = 100;
@@ -73,11 +77,29 @@ pub(super) struct EventsQuery {
 /// Which entries of the audit log.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct AuditQuery {
+pub(super) struct AuditParams {
     #[serde(default, deserialize_with = "parsed")]
-    pub(super) object: Option<Key>,
+    object: Option<Key>,
+    actor: Option<String>,
+    operation: Option<String>,
+    target: Option<String>,
+    outcome: Option<String>,
+    #[serde(default, deserialize_with = "parsed")]
+    since: Option<Timestamp>,
+    #[serde(default, deserialize_with = "parsed")]
+    until: Option<Timestamp>,
+    before: Option<i64>,
     #[serde(default)]
-    pub(super) limit: Limit,
+    limit: Limit,
+    #[serde(default)]
+    pub(super) follow: bool,
+}
+
+impl From<AuditParams> for AuditQuery {
+    fn from(params: AuditParams) -> Self {
+        let AuditParams { object, actor, operation, target, outcome, since, until, before, limit, follow: _ } = params;
+        Self { object, actor, operation, target, outcome, since, until, before, limit: limit.0 }
+    }
 }
 
 /// How many entries.

@@ -30,7 +30,7 @@ const PATHS: [&str; 10] = [
     "GET /api/v1/objects/{kind}/{name}",
     "GET /api/v1/plans?object=",
     "GET /api/v1/events?object=&limit=&follow=",
-    "GET /api/v1/audit?object=&limit=",
+    "GET /api/v1/audit?object=&actor=&operation=&target=&outcome=&since=&until=&before=&limit=&follow=",
     "POST /api/v1/plans (on the control socket; YAML manifests that might be declared)",
     "POST /api/v1/objects/{kind}/{name}/release (on the control socket)",
 ];

@@ -170,6 +170,21 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// The first bad row.
+    #[must_use]
+    pub fn row(&self) -> i64 {
+        match self {
+            Self::Changed { id }
+            | Self::Unsealed { id }
+            | Self::Broken { id, .. }
+            | Self::Headless { id }
+            | Self::Cut { id, .. }
+            | Self::Rewritten { id, .. } => *id,
+        }
+    }
+}
+
 /// Walks along the rows, oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct Walk {

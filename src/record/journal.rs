@@ -6,6 +6,7 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
+use futures::{Stream, StreamExt as _, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqlitePool, sqlite::SqliteRow};
@@ -31,6 +32,8 @@ pub enum Actor {
     Reconciler,
     /// A person at the command line, by the name of the account.
     Cli(String),
+    /// Somebody who came over TCP, and of whom nothing is known.
+    Api,
 }
 
 impl fmt::Display for Actor {
@@ -38,6 +41,7 @@ impl fmt::Display for Actor {
         match self {
             Self::Reconciler => f.write_str("reconciler"),
             Self::Cli(user) => write!(f, "cli:{user}"),
+            Self::Api => f.write_str("api"),
         }
     }
 }
@@ -85,8 +89,8 @@ pub struct Command<'a> {
     pub actor: &'a Actor,
     /// What: `Apply`, `Delete`, `Release`.
     pub operation: &'a str,
-    /// The object it is about.
-    pub object: &'a Key,
+    /// What it is about.
+    pub object: &'a Subject,
     /// What was acted on, such as the manifest's file.
     pub target: &'a str,
     /// What was asked for, as a sentence.
@@ -168,10 +172,20 @@ pub struct AuditFilter {
     pub limit: u32,
     /// About this object only.
     pub object: Option<Key>,
+    /// By this actor only.
+    pub actor: Option<String>,
+    /// Of this operation only.
+    pub operation: Option<String>,
+    /// On this target only.
+    pub target: Option<String>,
+    /// With this outcome only; `open` for those that are under way.
+    pub outcome: Option<String>,
     /// Of this pass only.
     pub pass: Option<String>,
     /// Not older than this.
     pub since: Option<Timestamp>,
+    /// Not younger than this.
+    pub until: Option<Timestamp>,
     /// Before the entry of this number, to turn the page.
     pub before: Option<i64>,
 }
@@ -179,7 +193,18 @@ pub struct AuditFilter {
 impl Default for AuditFilter {
     fn default() -> Self {
         // A screen or two; more has to be asked for.
-        Self { limit: 100, object: None, pass: None, since: None, before: None }
+        Self {
+            limit: 100,
+            object: None,
+            actor: None,
+            operation: None,
+            target: None,
+            outcome: None,
+            pass: None,
+            since: None,
+            until: None,
+            before: None,
+        }
     }
 }
 
@@ -284,6 +309,30 @@ impl Journal {
         let mut query = log_query(filter);
         let rows: Vec<SqliteRow> = self.readers.read(async |pool: SqlitePool| query.build().fetch_all(&pool).await).await?;
         Ok(rows.iter().rev().map(entry).collect())
+    }
+
+    /// The acts that end from now on, and are known to this process: each once, in the order in which they end.
+    pub fn follow(&self) -> impl Stream<Item = AuditEntry> + Send + use<> {
+        let (readers, mut head) = (Arc::clone(&self.readers), self.head.clone());
+        let told = head.borrow_and_update().id;
+        let news = stream::unfold((head, told), move |(mut head, told)| {
+            let readers = Arc::clone(&readers);
+            async move {
+                // The sender is the writer's; when it is gone, nothing comes any more.
+                head.changed().await.ok()?;
+                let last = head.borrow_and_update().id;
+                let read = async |pool: SqlitePool| sqlx::query(ENDED).bind(told).bind(last).fetch_all(&pool).await;
+                match readers.read(read).await {
+                    Ok(rows) => Some((rows, (head, last))),
+                    // Who is behind sees them with the next one.
+                    Err(error) => {
+                        tracing::warn!(error = crate::error_chain(&error), "the audit log cannot be followed just now");
+                        Some((Vec::new(), (head, told)))
+                    }
+                }
+            }
+        });
+        news.flat_map(|rows: Vec<SqliteRow>| stream::iter(rows.iter().map(entry).collect::<Vec<_>>()))
     }
 
     /// Archives all rows but those of acts that are under way, and takes them out of the log; none when there are none.
@@ -391,18 +440,34 @@ const LOG: &str = "
     FROM audit AS intent LEFT JOIN audit AS outcome ON outcome.intent = intent.id
     WHERE intent.phase = 'intent'";
 
+const ENDED: &str = "
+    SELECT intent.*, outcome.created_at AS concluded_at, outcome.outcome AS result, outcome.error AS failure
+    FROM audit AS outcome JOIN audit AS intent ON intent.id = outcome.intent
+    WHERE outcome.id > $1 AND outcome.id <= $2 ORDER BY outcome.id";
+
 /// Written out condition by condition: with `$1 IS NULL OR …` SQLite would not use the index.
 fn log_query(filter: &AuditFilter) -> QueryBuilder<Sqlite> {
-    let AuditFilter { limit, object, pass, since, before } = filter;
+    let AuditFilter { limit, object, actor, operation, target, outcome, pass, since, until, before } = filter;
     let mut query = QueryBuilder::new(LOG);
-    if let Some(object) = object {
-        query.push(" AND intent.object = ").push_bind(object.to_string());
+    let object = object.as_ref().map(ToString::to_string);
+    let (since, until) = (since.map(clock::text), until.map(clock::text));
+    for (condition, value) in [
+        (" AND intent.object = ", &object),
+        (" AND intent.actor = ", actor),
+        (" AND intent.operation = ", operation),
+        (" AND intent.target = ", target),
+        (" AND intent.pass = ", pass),
+        (" AND intent.created_at >= ", &since),
+        (" AND intent.created_at <= ", &until),
+    ] {
+        if let Some(value) = value {
+            query.push(condition).push_bind(value.clone());
+        }
     }
-    if let Some(pass) = pass {
-        query.push(" AND intent.pass = ").push_bind(pass.clone());
-    }
-    if let Some(since) = since {
-        query.push(" AND intent.created_at >= ").push_bind(clock::text(*since));
+    match outcome.as_deref() {
+        None => {}
+        Some("open") => drop(query.push(" AND outcome.id IS NULL")),
+        Some(outcome) => drop(query.push(" AND outcome.outcome = ").push_bind(outcome.to_owned())),
     }
     if let Some(before) = before {
         query.push(" AND intent.id < ").push_bind(*before);

@@ -82,7 +82,7 @@ async fn what_a_person_did_is_in_the_log_as_done() {
     let command = Command {
         actor: &Actor::Cli("root".into()),
         operation: "Apply",
-        object: &redis(),
+        object: &redis().into(),
         target: "redis.yaml",
         why: "mooring apply -f redis.yaml",
         details: &details,
@@ -101,7 +101,7 @@ async fn a_row_that_was_written_without_words_is_told_by_its_operation() {
     let command = Command {
         actor: &Actor::Reconciler,
         operation: "StopContainer",
-        object: &redis(),
+        object: &redis().into(),
         target: "redis",
         why: "it is unhealthy",
         details: &serde_json::Value::Null,

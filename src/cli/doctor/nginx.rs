@@ -13,6 +13,7 @@ use super::{
     super::{
         Error, Exit,
         output::{self, BAD, FAINT, Format, GOOD, STRONG, printable},
+        user,
     },
     Checked, Verdict,
     reload::{self, Asked, Way},
@@ -374,11 +375,6 @@ async fn fix(settings: &Settings, args: &NginxArgs, seen: &Seen, repaired: &[Rep
         output::note("nginx took the mended files; name an address with --probe to have that proven by a request");
     }
     Ok(())
-}
-
-fn user() -> String {
-    let uid = nix::unistd::getuid();
-    nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 impl Found {

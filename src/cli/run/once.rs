@@ -10,10 +10,9 @@ use crate::{
         get::name,
         output::{self, Format, GOOD, WARN},
     },
-    controller::{self, Context},
-    http::Operator,
+    controller::{self, Context, operator::list_audit},
     manifest::Key,
-    view::AuditView,
+    view::{AuditQuery, AuditView},
 };
 
 /// All there can be of one run; what is older is not ours.
@@ -21,9 +20,13 @@ const STEPS: usize = 10_000;
 
 /// Converges, and says what was done and what is left.
 pub(super) async fn once(ctx: &Arc<Context>, limit: Duration, format: Format) -> Result<Exit, Error> {
-    let before = Operator::audit(&**ctx, None, 1).await.map_err(Error::Operator)?.last().map_or(0, |entry| entry.id);
+    let before = list_audit(&ctx.record.journal, &AuditQuery::newest(1))
+        .await
+        .map_err(Error::Operator)?
+        .last()
+        .map_or(0, |entry| entry.id);
     let outcome = output::patiently("converging", controller::once::once(ctx, limit)).await;
-    let mut steps = Operator::audit(&**ctx, None, STEPS).await.map_err(Error::Operator)?;
+    let mut steps = list_audit(&ctx.record.journal, &AuditQuery::newest(STEPS)).await.map_err(Error::Operator)?;
     steps.retain(|step| step.id > before);
     let (problems, trouble) = (ctx.desired.problems(), ctx.desired.trouble());
     ctx.close().await;
