@@ -7,6 +7,8 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
     os::unix::fs::MetadataExt,
     path::Path,
     process::Command,
@@ -72,6 +74,9 @@ struct Sidecar {
 
 const IMAGE: &str = "mooring:test";
 
+/// The host that the stack's nginx serves.
+const HOST: &str = "shop.test";
+
 /// The image, built once for all tests from the program that is tested. It takes the place of that of the last run.
 fn image() -> &'static str {
     static BUILT: OnceLock<()> = OnceLock::new();
@@ -99,19 +104,43 @@ fn docker(words: &[&str]) -> String {
 }
 
 impl Sidecar {
-    /// A desired state with a container and a secret, which belongs to this user.
-    fn new(name: &str) -> Self {
+    /// A desired state with a secret, a container that uses it, and an nginx in front of that, whose `Proxy` says this as well.
+    fn new(name: &str, proxy: &str) -> Self {
         let name = format!("msidecar-{}-{name}", std::process::id());
         let sidecar = Self { directory: tempfile::tempdir().unwrap(), name };
-        fs::create_dir_all(sidecar.desired()).unwrap();
-        let manifests = format!(
-            "apiVersion: mooring.dev/v1alpha1\nkind: Environment\nmetadata: {{name: shop}}\n\
-             spec: {{secrets: {{generate: [{{name: PLUGIN_INTERNAL_SECRET}}]}}}}\n---\n\
-             apiVersion: mooring.dev/v1alpha1\nkind: Container\nmetadata: {{name: web}}\n\
-             spec: {{containerName: {}-web, image: 'mooring-demo/web:1', envFrom: [{{environment: shop}}]}}\n",
-            sidecar.name
-        );
-        fs::write(format!("{}/stack.yaml", sidecar.desired()), manifests).unwrap();
+        fs::create_dir_all(sidecar.sites()).unwrap();
+        let name = &sidecar.name;
+        let manifests = [
+            ("Environment", "shop", "secrets: {generate: [{name: PLUGIN_INTERNAL_SECRET}]}".to_owned()),
+            (
+                "Container",
+                "web",
+                format!(
+                    "containerName: {name}-web, image: 'mooring-demo/web:1', networks: [{name}-net], \
+                     environment: {{GREETING: web}}, envFrom: [{{environment: shop}}]"
+                ),
+            ),
+            (
+                "Container",
+                "nginx",
+                format!(
+                    "containerName: {name}-nginx, image: 'mooring-demo/nginx:1', networks: [{name}-net], \
+                     volumes: ['./sites:/etc/nginx/sites']"
+                ),
+            ),
+            (
+                "Proxy",
+                "edge",
+                format!(
+                    "container: nginx, directory: ./sites, {proxy}, \
+                     routes: [{{host: {HOST}, to: {{container: web, port: 8080}}}}]"
+                ),
+            ),
+        ];
+        let manifests = manifests.map(|(kind, name, spec)| {
+            format!("apiVersion: mooring.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n")
+        });
+        fs::write(format!("{}/stack.yaml", sidecar.desired()), manifests.join("---\n")).unwrap();
         sidecar
     }
 
@@ -121,6 +150,15 @@ impl Sidecar {
 
     fn secrets(&self) -> String {
         format!("{}/.env.secrets", self.desired())
+    }
+
+    fn sites(&self) -> String {
+        format!("{}/sites", self.desired())
+    }
+
+    /// What the site's file says; nothing without one.
+    fn site(&self) -> String {
+        fs::read_to_string(format!("{}/{HOST}.conf", self.sites())).unwrap_or_default()
     }
 
     /// Starts it as the file says. `state` replaces the volume, and the owner is the test's own.
@@ -156,6 +194,41 @@ impl Sidecar {
         format!("{}-web", self.name)
     }
 
+    fn nginx(&self) -> String {
+        format!("{}-nginx", self.name)
+    }
+
+    fn wrong(&self) -> String {
+        format!("{}-wrong", self.name)
+    }
+
+    /// Where the engine says that a container is; nothing while it is nowhere.
+    fn address_of(container: &str) -> String {
+        let template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+        let output = Command::new("docker").args(["inspect", "--format", template, container]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Who answers on the route, asked from outside; the status when nobody does.
+    fn who(&self) -> Option<String> {
+        let address = format!("{}:80", Self::address_of(&self.nginx())).parse().ok()?;
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        write!(stream, "GET / HTTP/1.0\r\nHost: {HOST}\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let greeting = answer.lines().find_map(|line| line.strip_prefix("greeting "));
+        greeting.or_else(|| answer.split(' ').nth(1)).map(str::to_owned)
+    }
+
+    fn answers(&self) -> bool {
+        self.who().as_deref() == Some("web")
+    }
+
+    fn says_where_web_is(&self) -> bool {
+        self.site().contains(&format!("# web is at {}\n", Self::address_of(&self.web())))
+    }
+
     fn state_of(container: &str) -> String {
         let template = "{{.State.Status}}{{with .State.Health}} {{.Status}}{{end}}";
         let output = Command::new("docker").args(["inspect", "--format", template, container]).output().unwrap();
@@ -187,6 +260,31 @@ impl Sidecar {
         assert_eq!(ready, "alive and ready");
     }
 
+    /// The route leads to its backend, wherever that is and whatever somebody does to its file.
+    fn keeps_the_route(&self) {
+        self.eventually("the route answers", || self.answers() && self.says_where_web_is());
+        let before = Self::address_of(&self.web());
+        docker(&["stop", "--time", "1", &self.web()]);
+        // Its old address goes to somebody who answers wrongly: the engine gives out the lowest one that is free.
+        let (wrong, network) = (self.wrong(), format!("{}-net", self.name));
+        let words = ["run", "--detach", "--pull", "never", "--name", &wrong, "--network", &network];
+        docker(&[&words[..], &["--env", "GREETING=wrong", "mooring-demo/web:1"]].concat());
+        assert_eq!(Self::address_of(&wrong), before);
+        docker(&["start", &self.web()]);
+        assert_ne!(Self::address_of(&self.web()), before);
+        self.eventually("the route answers from the new address", || self.answers() && self.says_where_web_is());
+        assert!(!self.site().contains(&format!("{before}\n")), "{}", self.site());
+
+        let file = format!("{}/{HOST}.conf", self.sites());
+        let (text, owner) = (self.site(), fs::metadata(&file).unwrap().uid());
+        let edited = text.replace("proxy_pass", "return 418; #");
+        assert_ne!(edited, text);
+        fs::write(&file, &edited).unwrap();
+        self.eventually("the edited file is put back", || self.site() == text);
+        assert_eq!(fs::metadata(&file).unwrap().uid(), owner);
+        self.eventually("the route answers as it did", || self.answers());
+    }
+
     fn stops_in_order(&self) {
         docker(&["stop", &self.name]);
         assert_eq!(docker(&["inspect", "--format", "{{.State.ExitCode}}", &self.name]), "0");
@@ -195,7 +293,9 @@ impl Sidecar {
 
 impl Drop for Sidecar {
     fn drop(&mut self) {
-        let _ = Command::new("docker").args(["rm", "-fv", &self.name, &self.web()]).output();
+        let containers = [self.name.clone(), self.web(), self.nginx(), self.wrong()];
+        let _ = Command::new("docker").args(["rm", "-fv"]).args(containers).output();
+        let _ = Command::new("docker").args(["network", "rm", &format!("{}-net", self.name)]).output();
         let volumes = [format!("{}-state", self.name), format!("mooring-lease-{}", self.name)];
         let _ = Command::new("docker").args(["volume", "rm", "-f"]).args(volumes).output();
     }
@@ -203,28 +303,33 @@ impl Drop for Sidecar {
 
 #[test]
 fn the_sidecar_heals_from_inside_its_container() {
-    let sidecar = Sidecar::new("root");
+    // By itself nginx would look again after an hour.
+    let sidecar = Sidecar::new("root", "upstreams: resolver, resolver: {valid: 1h}");
     sidecar.start(None, None);
     sidecar.heals();
     sidecar.stops_in_order();
     // What it knew is in its volume.
     docker(&["start", &sidecar.name]);
     sidecar.heals();
+    sidecar.keeps_the_route();
 }
 
 #[test]
 fn the_sidecar_needs_no_root_where_the_group_of_the_socket_lets_it_in() {
     const USER: u32 = 65532;
-    let sidecar = Sidecar::new("user");
+    let sidecar = Sidecar::new("user", "upstreams: address");
     let group = fs::metadata("/run/docker.sock").unwrap().gid();
     let state = sidecar.directory.path().join("state");
     fs::create_dir(&state).unwrap();
     fs::set_permissions(sidecar.directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    for path in [state.clone(), sidecar.desired().into(), format!("{}/stack.yaml", sidecar.desired()).into()] {
+    for path in
+        [state.clone(), sidecar.desired().into(), sidecar.sites().into(), format!("{}/stack.yaml", sidecar.desired()).into()]
+    {
         std::os::unix::fs::chown(path, Some(USER), Some(USER)).unwrap();
     }
     sidecar.start(Some(format!("{USER}:{group}")), Some(&state));
     sidecar.heals();
+    sidecar.keeps_the_route();
     assert_eq!(fs::metadata(sidecar.secrets()).unwrap().uid(), USER);
     sidecar.stops_in_order();
 }
