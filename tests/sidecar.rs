@@ -55,9 +55,16 @@ struct File {
     services: BTreeMap<String, Service>,
 }
 
-/// The service, with `${NAME:-default}` filled in as Compose does.
-fn service(variables: &BTreeMap<&str, String>) -> Service {
+/// The line that waits in the file for the directory of a project.
+const PROJECT_LINE: &str = "\n      # - /srv/shop:/srv/shop\n";
+
+/// The service, with `${NAME:-default}` filled in as Compose does, and with the line for this directory if there is one.
+fn service(variables: &BTreeMap<&str, String>, project: Option<&str>) -> Service {
     let mut text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/compose.yaml")).unwrap();
+    if let Some(project) = project {
+        assert!(text.contains(PROJECT_LINE), "{text}");
+        text = text.replace(PROJECT_LINE, &format!("\n      - {project}:{project}\n"));
+    }
     while let Some((before, rest)) = text.split_once("${") {
         let (expression, after) = rest.split_once('}').unwrap();
         let (name, default) = expression.split_once(":-").unwrap();
@@ -70,6 +77,8 @@ fn service(variables: &BTreeMap<&str, String>) -> Service {
 struct Sidecar {
     name: String,
     directory: tempfile::TempDir,
+    /// The directory of the stack's own files, below the other one: that of the desired state, or one that is not in it.
+    project: &'static str,
 }
 
 const IMAGE: &str = "mooring:test";
@@ -105,13 +114,18 @@ fn docker(words: &[&str]) -> String {
 
 impl Sidecar {
     /// A desired state with a secret, a container that uses it, and an nginx in front of that, whose `Proxy` says this as well.
-    fn new(name: &str, proxy: &str) -> Self {
+    fn new(name: &str, project: &'static str, proxy: &str) -> Self {
         let name = format!("msidecar-{}-{name}", std::process::id());
-        let sidecar = Self { directory: tempfile::tempdir().unwrap(), name };
+        let sidecar = Self { directory: tempfile::tempdir().unwrap(), name, project };
+        fs::create_dir_all(sidecar.desired()).unwrap();
         fs::create_dir_all(sidecar.sites()).unwrap();
         let name = &sidecar.name;
         let manifests = [
-            ("Environment", "shop", "secrets: {generate: [{name: PLUGIN_INTERNAL_SECRET}]}".to_owned()),
+            (
+                "Environment",
+                "shop",
+                format!("directory: ../{project}, secrets: {{generate: [{{name: PLUGIN_INTERNAL_SECRET}}]}}"),
+            ),
             (
                 "Container",
                 "web",
@@ -125,14 +139,14 @@ impl Sidecar {
                 "nginx",
                 format!(
                     "containerName: {name}-nginx, image: 'mooring-demo/nginx:1', networks: [{name}-net], \
-                     volumes: ['./sites:/etc/nginx/sites']"
+                     volumes: ['../{project}/sites:/etc/nginx/sites']"
                 ),
             ),
             (
                 "Proxy",
                 "edge",
                 format!(
-                    "container: nginx, directory: ./sites, {proxy}, \
+                    "container: nginx, directory: ../{project}/sites, {proxy}, \
                      routes: [{{host: {HOST}, to: {{container: web, port: 8080}}}}]"
                 ),
             ),
@@ -148,12 +162,16 @@ impl Sidecar {
         format!("{}/desired", self.directory.path().display())
     }
 
+    fn project(&self) -> String {
+        format!("{}/{}", self.directory.path().display(), self.project)
+    }
+
     fn secrets(&self) -> String {
-        format!("{}/.env.secrets", self.desired())
+        format!("{}/.env.secrets", self.project())
     }
 
     fn sites(&self) -> String {
-        format!("{}/sites", self.desired())
+        format!("{}/sites", self.project())
     }
 
     /// What the site's file says; nothing without one.
@@ -165,7 +183,8 @@ impl Sidecar {
     fn start(&self, user: Option<String>, state: Option<&Path>) {
         let mut variables = BTreeMap::from([("MOORING_DESIRED", self.desired())]);
         variables.extend(user.map(|user| ("MOORING_USER", user)));
-        let service = service(&variables);
+        let project = self.project();
+        let service = service(&variables, Some(project.as_str()).filter(|project| *project != self.desired()));
         let volume = state.map_or_else(|| format!("{}-state", self.name), |state| state.display().to_string());
         let mut words: Vec<String> = ["run", "--detach", "--pull", "never", "--name", &self.name].map(str::to_owned).to_vec();
         let mut flag = |flag: &str, value: String| words.extend([flag.to_owned(), value]);
@@ -304,7 +323,7 @@ impl Drop for Sidecar {
 #[test]
 fn the_sidecar_heals_from_inside_its_container() {
     // By itself nginx would look again after an hour.
-    let sidecar = Sidecar::new("root", "upstreams: resolver, resolver: {valid: 1h}");
+    let sidecar = Sidecar::new("root", "desired", "upstreams: resolver, resolver: {valid: 1h}");
     sidecar.start(None, None);
     sidecar.heals();
     sidecar.stops_in_order();
@@ -317,14 +336,14 @@ fn the_sidecar_heals_from_inside_its_container() {
 #[test]
 fn the_sidecar_needs_no_root_where_the_group_of_the_socket_lets_it_in() {
     const USER: u32 = 65532;
-    let sidecar = Sidecar::new("user", "upstreams: address");
+    // What the stack has of its own is not in the desired state's directory.
+    let sidecar = Sidecar::new("user", "project", "upstreams: address");
     let group = fs::metadata("/run/docker.sock").unwrap().gid();
     let state = sidecar.directory.path().join("state");
     fs::create_dir(&state).unwrap();
     fs::set_permissions(sidecar.directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    for path in
-        [state.clone(), sidecar.desired().into(), sidecar.sites().into(), format!("{}/stack.yaml", sidecar.desired()).into()]
-    {
+    let owned = [sidecar.desired(), sidecar.project(), sidecar.sites(), format!("{}/stack.yaml", sidecar.desired())];
+    for path in owned.iter().map(Path::new).chain([state.as_path()]) {
         std::os::unix::fs::chown(path, Some(USER), Some(USER)).unwrap();
     }
     sidecar.start(Some(format!("{USER}:{group}")), Some(&state));
