@@ -283,6 +283,8 @@ pub enum Note {
         /// Why.
         reason: String,
     },
+    /// Nobody can tell from here whether a model fits onto the disk that it is pulled to.
+    FreeSpaceUnknown,
     /// A hold names something that is not there.
     HoldsNothing(hold::Unmatched),
     /// A plugin's files contradict each other, or something else is worth knowing of them.
@@ -306,6 +308,7 @@ impl Note {
             Self::HandEditKept { .. } => "HandEditKept",
             Self::SiteFinding { .. } | Self::MoreSiteFindings { .. } => "SiteFinding",
             Self::SiteUnread { .. } => "SiteUnread",
+            Self::FreeSpaceUnknown => "FreeSpaceUnknown",
             Self::HoldsNothing(_) => "HoldsNothing",
             Self::Plugin(finding) => finding.code(),
         }
@@ -359,6 +362,9 @@ impl fmt::Display for Note {
             }
             Self::MoreSiteFindings { more } => write!(f, "{more} more findings; `mooring doctor nginx` shows them all"),
             Self::SiteUnread { file, reason } => write!(f, "{file} is not repaired: {reason}"),
+            Self::FreeSpaceUnknown => {
+                f.write_str("free space for models cannot be seen from here, so a full disk is not foreseen")
+            }
             Self::HoldsNothing(hold::Unmatched { target, nearest }) => {
                 write!(f, "{target} means no object, so nothing is held by it")?;
                 nearest.iter().try_for_each(|nearest| write!(f, " (did you mean {nearest}?)"))

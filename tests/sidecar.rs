@@ -7,6 +7,8 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
     os::unix::fs::MetadataExt,
     path::Path,
     process::Command,
@@ -53,9 +55,16 @@ struct File {
     services: BTreeMap<String, Service>,
 }
 
-/// The service, with `${NAME:-default}` filled in as Compose does.
-fn service(variables: &BTreeMap<&str, String>) -> Service {
+/// The line that waits in the file for the directory of a project.
+const PROJECT_LINE: &str = "\n      # - /srv/shop:/srv/shop\n";
+
+/// The service, with `${NAME:-default}` filled in as Compose does, and with the line for this directory if there is one.
+fn service(variables: &BTreeMap<&str, String>, project: Option<&str>) -> Service {
     let mut text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/compose.yaml")).unwrap();
+    if let Some(project) = project {
+        assert!(text.contains(PROJECT_LINE), "{text}");
+        text = text.replace(PROJECT_LINE, &format!("\n      - {project}:{project}\n"));
+    }
     while let Some((before, rest)) = text.split_once("${") {
         let (expression, after) = rest.split_once('}').unwrap();
         let (name, default) = expression.split_once(":-").unwrap();
@@ -68,9 +77,14 @@ fn service(variables: &BTreeMap<&str, String>) -> Service {
 struct Sidecar {
     name: String,
     directory: tempfile::TempDir,
+    /// The directory of the stack's own files, below the other one: that of the desired state, or one that is not in it.
+    project: &'static str,
 }
 
 const IMAGE: &str = "mooring:test";
+
+/// The host that the stack's nginx serves.
+const HOST: &str = "shop.test";
 
 /// The image, built once for all tests from the program that is tested. It takes the place of that of the last run.
 fn image() -> &'static str {
@@ -99,19 +113,48 @@ fn docker(words: &[&str]) -> String {
 }
 
 impl Sidecar {
-    /// A desired state with a container and a secret, which belongs to this user.
-    fn new(name: &str) -> Self {
+    /// A desired state with a secret, a container that uses it, and an nginx in front of that, whose `Proxy` says this as well.
+    fn new(name: &str, project: &'static str, proxy: &str) -> Self {
         let name = format!("msidecar-{}-{name}", std::process::id());
-        let sidecar = Self { directory: tempfile::tempdir().unwrap(), name };
+        let sidecar = Self { directory: tempfile::tempdir().unwrap(), name, project };
         fs::create_dir_all(sidecar.desired()).unwrap();
-        let manifests = format!(
-            "apiVersion: mooring.dev/v1alpha1\nkind: Environment\nmetadata: {{name: shop}}\n\
-             spec: {{secrets: {{generate: [{{name: PLUGIN_INTERNAL_SECRET}}]}}}}\n---\n\
-             apiVersion: mooring.dev/v1alpha1\nkind: Container\nmetadata: {{name: web}}\n\
-             spec: {{containerName: {}-web, image: 'mooring-demo/web:1', envFrom: [{{environment: shop}}]}}\n",
-            sidecar.name
-        );
-        fs::write(format!("{}/stack.yaml", sidecar.desired()), manifests).unwrap();
+        fs::create_dir_all(sidecar.sites()).unwrap();
+        let name = &sidecar.name;
+        let manifests = [
+            (
+                "Environment",
+                "shop",
+                format!("directory: ../{project}, secrets: {{generate: [{{name: PLUGIN_INTERNAL_SECRET}}]}}"),
+            ),
+            (
+                "Container",
+                "web",
+                format!(
+                    "containerName: {name}-web, image: 'mooring-demo/web:1', networks: [{name}-net], \
+                     environment: {{GREETING: web}}, envFrom: [{{environment: shop}}]"
+                ),
+            ),
+            (
+                "Container",
+                "nginx",
+                format!(
+                    "containerName: {name}-nginx, image: 'mooring-demo/nginx:1', networks: [{name}-net], \
+                     volumes: ['../{project}/sites:/etc/nginx/sites']"
+                ),
+            ),
+            (
+                "Proxy",
+                "edge",
+                format!(
+                    "container: nginx, directory: ../{project}/sites, {proxy}, \
+                     routes: [{{host: {HOST}, to: {{container: web, port: 8080}}}}]"
+                ),
+            ),
+        ];
+        let manifests = manifests.map(|(kind, name, spec)| {
+            format!("apiVersion: mooring.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n")
+        });
+        fs::write(format!("{}/stack.yaml", sidecar.desired()), manifests.join("---\n")).unwrap();
         sidecar
     }
 
@@ -119,15 +162,29 @@ impl Sidecar {
         format!("{}/desired", self.directory.path().display())
     }
 
+    fn project(&self) -> String {
+        format!("{}/{}", self.directory.path().display(), self.project)
+    }
+
     fn secrets(&self) -> String {
-        format!("{}/.env.secrets", self.desired())
+        format!("{}/.env.secrets", self.project())
+    }
+
+    fn sites(&self) -> String {
+        format!("{}/sites", self.project())
+    }
+
+    /// What the site's file says; nothing without one.
+    fn site(&self) -> String {
+        fs::read_to_string(format!("{}/{HOST}.conf", self.sites())).unwrap_or_default()
     }
 
     /// Starts it as the file says. `state` replaces the volume, and the owner is the test's own.
     fn start(&self, user: Option<String>, state: Option<&Path>) {
         let mut variables = BTreeMap::from([("MOORING_DESIRED", self.desired())]);
         variables.extend(user.map(|user| ("MOORING_USER", user)));
-        let service = service(&variables);
+        let project = self.project();
+        let service = service(&variables, Some(project.as_str()).filter(|project| *project != self.desired()));
         let volume = state.map_or_else(|| format!("{}-state", self.name), |state| state.display().to_string());
         let mut words: Vec<String> = ["run", "--detach", "--pull", "never", "--name", &self.name].map(str::to_owned).to_vec();
         let mut flag = |flag: &str, value: String| words.extend([flag.to_owned(), value]);
@@ -154,6 +211,41 @@ impl Sidecar {
 
     fn web(&self) -> String {
         format!("{}-web", self.name)
+    }
+
+    fn nginx(&self) -> String {
+        format!("{}-nginx", self.name)
+    }
+
+    fn wrong(&self) -> String {
+        format!("{}-wrong", self.name)
+    }
+
+    /// Where the engine says that a container is; nothing while it is nowhere.
+    fn address_of(container: &str) -> String {
+        let template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+        let output = Command::new("docker").args(["inspect", "--format", template, container]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Who answers on the route, asked from outside; the status when nobody does.
+    fn who(&self) -> Option<String> {
+        let address = format!("{}:80", Self::address_of(&self.nginx())).parse().ok()?;
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        write!(stream, "GET / HTTP/1.0\r\nHost: {HOST}\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let greeting = answer.lines().find_map(|line| line.strip_prefix("greeting "));
+        greeting.or_else(|| answer.split(' ').nth(1)).map(str::to_owned)
+    }
+
+    fn answers(&self) -> bool {
+        self.who().as_deref() == Some("web")
+    }
+
+    fn says_where_web_is(&self) -> bool {
+        self.site().contains(&format!("# web is at {}\n", Self::address_of(&self.web())))
     }
 
     fn state_of(container: &str) -> String {
@@ -187,6 +279,31 @@ impl Sidecar {
         assert_eq!(ready, "alive and ready");
     }
 
+    /// The route leads to its backend, wherever that is and whatever somebody does to its file.
+    fn keeps_the_route(&self) {
+        self.eventually("the route answers", || self.answers() && self.says_where_web_is());
+        let before = Self::address_of(&self.web());
+        docker(&["stop", "--time", "1", &self.web()]);
+        // Its old address goes to somebody who answers wrongly: the engine gives out the lowest one that is free.
+        let (wrong, network) = (self.wrong(), format!("{}-net", self.name));
+        let words = ["run", "--detach", "--pull", "never", "--name", &wrong, "--network", &network];
+        docker(&[&words[..], &["--env", "GREETING=wrong", "mooring-demo/web:1"]].concat());
+        assert_eq!(Self::address_of(&wrong), before);
+        docker(&["start", &self.web()]);
+        assert_ne!(Self::address_of(&self.web()), before);
+        self.eventually("the route answers from the new address", || self.answers() && self.says_where_web_is());
+        assert!(!self.site().contains(&format!("{before}\n")), "{}", self.site());
+
+        let file = format!("{}/{HOST}.conf", self.sites());
+        let (text, owner) = (self.site(), fs::metadata(&file).unwrap().uid());
+        let edited = text.replace("proxy_pass", "return 418; #");
+        assert_ne!(edited, text);
+        fs::write(&file, &edited).unwrap();
+        self.eventually("the edited file is put back", || self.site() == text);
+        assert_eq!(fs::metadata(&file).unwrap().uid(), owner);
+        self.eventually("the route answers as it did", || self.answers());
+    }
+
     fn stops_in_order(&self) {
         docker(&["stop", &self.name]);
         assert_eq!(docker(&["inspect", "--format", "{{.State.ExitCode}}", &self.name]), "0");
@@ -195,7 +312,9 @@ impl Sidecar {
 
 impl Drop for Sidecar {
     fn drop(&mut self) {
-        let _ = Command::new("docker").args(["rm", "-fv", &self.name, &self.web()]).output();
+        let containers = [self.name.clone(), self.web(), self.nginx(), self.wrong()];
+        let _ = Command::new("docker").args(["rm", "-fv"]).args(containers).output();
+        let _ = Command::new("docker").args(["network", "rm", &format!("{}-net", self.name)]).output();
         let volumes = [format!("{}-state", self.name), format!("mooring-lease-{}", self.name)];
         let _ = Command::new("docker").args(["volume", "rm", "-f"]).args(volumes).output();
     }
@@ -203,28 +322,33 @@ impl Drop for Sidecar {
 
 #[test]
 fn the_sidecar_heals_from_inside_its_container() {
-    let sidecar = Sidecar::new("root");
+    // By itself nginx would look again after an hour.
+    let sidecar = Sidecar::new("root", "desired", "upstreams: resolver, resolver: {valid: 1h}");
     sidecar.start(None, None);
     sidecar.heals();
     sidecar.stops_in_order();
     // What it knew is in its volume.
     docker(&["start", &sidecar.name]);
     sidecar.heals();
+    sidecar.keeps_the_route();
 }
 
 #[test]
 fn the_sidecar_needs_no_root_where_the_group_of_the_socket_lets_it_in() {
     const USER: u32 = 65532;
-    let sidecar = Sidecar::new("user");
+    // What the stack has of its own is not in the desired state's directory.
+    let sidecar = Sidecar::new("user", "project", "upstreams: address");
     let group = fs::metadata("/run/docker.sock").unwrap().gid();
     let state = sidecar.directory.path().join("state");
     fs::create_dir(&state).unwrap();
     fs::set_permissions(sidecar.directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    for path in [state.clone(), sidecar.desired().into(), format!("{}/stack.yaml", sidecar.desired()).into()] {
+    let owned = [sidecar.desired(), sidecar.project(), sidecar.sites(), format!("{}/stack.yaml", sidecar.desired())];
+    for path in owned.iter().map(Path::new).chain([state.as_path()]) {
         std::os::unix::fs::chown(path, Some(USER), Some(USER)).unwrap();
     }
     sidecar.start(Some(format!("{USER}:{group}")), Some(&state));
     sidecar.heals();
+    sidecar.keeps_the_route();
     assert_eq!(fs::metadata(sidecar.secrets()).unwrap().uid(), USER);
     sidecar.stops_in_order();
 }

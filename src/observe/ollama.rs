@@ -75,7 +75,7 @@ pub(crate) async fn made_from(url: &str, model: &str) -> Result<Vec<String>, Err
 /// Bytes that are free for us on the disk of a directory; none when that cannot be seen from here.
 #[must_use]
 pub fn free(directory: &Path) -> Option<u64> {
-    // From inside a container of our own a path of the host leads elsewhere, or nowhere: then nobody knows.
+    // From inside a container of our own a path of the host leads nowhere: then nobody knows, and the plan says so.
     let disk = nix::sys::statvfs::statvfs(directory).ok()?;
     Some(disk.blocks_available().saturating_mul(disk.fragment_size()))
 }

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Plan, Wait, Why, container, history::History};
+use super::{Note, Plan, Wait, Why, container, history::History};
 use crate::manifest::{
     Key,
     container::Healing,
@@ -213,6 +213,10 @@ fn serve(plan: &mut Plan, desired: &Desired, observed: &Observed, (choice, serve
         let digest = model.digest.get(..12).unwrap_or(&model.digest);
         plan.state = Some(format!("{choice} answers ({}, {digest}), because {}", size(model.size), choice.reason()));
         return;
+    }
+    if server.disk.is_none() && desired.ollama.pull == ModelPull::IfMissing {
+        // Between two tries as well, so that it is told once and not with each of them.
+        plan.notes.push(Note::FreeSpaceUnknown);
     }
     match obstacle(desired, observed, &choice.model, (server, models)) {
         Some(wait) => plan.also_wait(Wait::Model(wait)),

@@ -270,6 +270,20 @@ fn a_model_that_does_not_fit_is_not_pulled() {
 }
 
 #[test]
+fn that_the_disk_of_the_models_is_not_seen_is_told_once() {
+    let fake = Fake::new(Script { refusal: Some((500, r#"{"error": "no space left on device"}"#)), ..Script::default() });
+    let host = mooring(&fake, ", directory: ./nowhere");
+    host.eventually("it is tried again and again", |_| fake.pulls() >= 3);
+    let told =
+        |host: &Host| host.events(MODEL).into_iter().filter(|(reason, _)| reason == "FreeSpaceUnknown").collect::<Vec<_>>();
+    assert_eq!(told(&host), [("FreeSpaceUnknown".to_owned(), 1)]);
+    let is_noted = |host: &Host| host.plans(MODEL).iter().any(|plan| !plan.notes.is_empty());
+    assert!(is_noted(&host));
+    host.put(provider("default", &format!("ollama: {{url: '{}', directory: .}}", fake.url)));
+    host.eventually("it is seen now", |host| !is_noted(host));
+}
+
+#[test]
 fn a_pull_ends_with_its_manifest() {
     let pull = vec![progress(10, 100), Act::Pause(Duration::from_mins(2))];
     let fake = Fake::new(Script { pull, ..Script::default() });

@@ -88,7 +88,8 @@ fn chosen(keys: &[(&str, &str)]) -> Observed {
 
 /// Ollama is the choice, and its server says this.
 fn served(answer: Answer) -> Observed {
-    let server = Server { url: "http://localhost:11434".to_owned(), answer, pulls_for: None, disk: None };
+    let disk = Some(Disk { directory: "/var/lib/models".into(), free: u64::MAX, needed: None });
+    let server = Server { url: "http://localhost:11434".to_owned(), answer, pulls_for: None, disk };
     Observed { server: Some(server), ..chosen(&[]) }
 }
 
@@ -388,6 +389,32 @@ fn a_model_that_would_not_fit_is_not_pulled_until_there_is_room() {
     for observed in [on_disk(4_000_000_000, Some(4_000_000_000)), on_disk(1, None)] {
         assert_eq!(plan(&desired(), &observed).steps.len(), 1, "{observed:?}");
     }
+}
+
+/// As in a container of our own, where the directories of the host are not.
+#[test]
+fn that_a_full_disk_would_come_as_a_surprise_is_noted_while_a_model_is_missing() {
+    let unseen = |answer: Answer| {
+        let mut observed = served(answer);
+        observed.server.as_mut().unwrap().disk = None;
+        observed
+    };
+    check(
+        &desired(),
+        &unseen(models(&[])),
+        &expect![[r#"
+        pull model gemma3:4b, because it is missing
+        note: free space for models cannot be seen from here, so a full disk is not foreseen
+    "#]],
+    );
+    let failed = Observed { history: failed(0, 1, "gemma3:4b", "no such host"), ..unseen(models(&[])) };
+    let plan_of = |observed: &Observed| plan(&desired(), observed);
+    assert_eq!(plan_of(&failed).notes, plan_of(&unseen(models(&[]))).notes, "it stays while nothing is tried");
+    assert!(plan_of(&failed).steps.is_empty());
+    assert_eq!(plan_of(&unseen(models(&["gemma3:4b"]))).notes, []);
+    let mut never = desired();
+    never.ollama.pull = ModelPull::Never;
+    assert_eq!(plan(&never, &unseen(models(&[]))).notes, []);
 }
 
 #[test]
