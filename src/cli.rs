@@ -107,6 +107,7 @@ impl Globals {
             resync: Settings::RESYNC,
             concurrency: Settings::CONCURRENCY,
             mode: Mode::Observe,
+            audit_anchor: None,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! on what an event says.
 
 mod absence;
+pub mod anchors;
 mod context;
 pub mod desired;
 pub mod events;
@@ -47,6 +48,7 @@ pub async fn run(ctx: Arc<Context>, queue: UnboundedReceiver<Key>) {
     tasks.spawn(events::listen(Arc::clone(&ctx)));
     tasks.spawn(resync::tick(Arc::clone(&ctx)));
     tasks.spawn(models::tell(Arc::clone(&ctx)));
+    tasks.spawn(anchors::keep(Arc::clone(&ctx)));
 
     let requests = UnboundedReceiverStream::new(queue).map(|key| Ok::<_, std::convert::Infallible>(store::reference(&key)));
     let config = Config::default().concurrency(ctx.world.settings.concurrency);

@@ -150,6 +150,7 @@ impl Record {
     #[must_use]
     pub fn render_metrics(&self) -> String {
         self.metrics.objects(&self.status.count());
+        self.metrics.audit_head(&self.journal.head().borrow());
         self.metrics.render()
     }
 

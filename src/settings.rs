@@ -21,6 +21,8 @@ pub struct Settings {
     pub concurrency: u16,
     /// Whether to plan and report only.
     pub mode: Mode,
+    /// The file that is told how far the audit log has come, best on another machine.
+    pub audit_anchor: Option<PathBuf>,
 }
 
 /// Whether steps are taken.

@@ -29,6 +29,7 @@ async fn preview(example: &Path) -> Preview {
         resync: Settings::RESYNC,
         concurrency: Settings::CONCURRENCY,
         mode: Mode::Observe,
+        audit_anchor: None,
     };
     let engines = Engines { observe: Arc::new(engine.clone()), execute: Arc::new(engine) };
     Preview::open(settings, engines).await.unwrap_or_else(|error| panic!("{}: {error}", example.display()))

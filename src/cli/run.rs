@@ -2,7 +2,7 @@
 
 mod once;
 
-use std::{net::SocketAddr, process, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, process, sync::Arc};
 
 use clap::Args;
 use tokio::{
@@ -52,6 +52,9 @@ pub(super) struct RunArgs {
     /// How often everything is looked at although nothing said so
     #[arg(long, value_name = "DURATION", default_value = "10s")]
     resync: quantity::Duration,
+    /// A file that is told how far the audit log has come, for `mooring audit verify --anchor`; best on another machine
+    #[arg(long, env = "MOORING_AUDIT_ANCHOR", value_name = "FILE")]
+    audit_anchor: Option<PathBuf>,
     /// How --once writes what it came to
     #[arg(short, long, value_enum, default_value_t, requires = "once")]
     output: Format,
@@ -81,7 +84,11 @@ fn settle(settings: Settings, args: &RunArgs) -> Result<Settings, Error> {
         let message = format!("--resync {} is too short", args.resync);
         return Err(Error::Usage { message, help: format!("{SHORTEST_RESYNC} is the shortest") });
     }
+    if let Some(file) = &args.audit_anchor {
+        controller::anchors::open(file).map_err(|source| Error::file("open --audit-anchor", file, source))?;
+    }
     Ok(Settings {
+        audit_anchor: args.audit_anchor.as_deref().map(super::absolute),
         http: (!args.no_http && !args.once).then_some(args.http),
         resync: args.resync.0,
         mode: if args.observe_only { Mode::Observe } else { Mode::Act },

@@ -236,6 +236,7 @@ impl Context {
     /// Gives everything back that was taken. Nothing may be under way any more.
     pub async fn close(&self) {
         lease::give_back(&self.world.settings.owner, &*self.hands.engine).await;
+        self.anchor_for_good().await;
         self.record.shutdown().await;
     }
 

@@ -12,6 +12,7 @@ use prometheus::{
 };
 
 use super::{
+    chain::Head,
     journal::Outcome,
     pass::{PassGuard, PassOutcome},
 };
@@ -29,6 +30,9 @@ const PASS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0,
 /// From a quick disk to the limit of one transaction.
 const JOURNAL_WRITE: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
 
+/// Digits of a digest in a label: enough to compare, and short enough to read.
+const DIGITS: usize = 16;
+
 /// Everything that is counted and measured.
 #[derive(Debug)]
 pub struct Metrics {
@@ -43,6 +47,7 @@ pub struct Metrics {
     objects: IntGaugeVec,
     journal_writable: IntGauge,
     journal_write: Histogram,
+    audit_head: IntGaugeVec,
     events_dropped: IntCounter,
     engine_reconnects: IntCounter,
     engine_calls: IntCounterVec,
@@ -83,6 +88,11 @@ impl Metrics {
                 "How long the journal's transactions took.",
                 JOURNAL_WRITE,
             ),
+            audit_head: register.int_gauges(
+                "audit_head",
+                "The number of the audit log's last row, with the beginning of its digest.",
+                &["hash"],
+            ),
             events_dropped: register.counter("events_dropped_total", "Events lost because too many waited to be written."),
             engine_reconnects: register.counter("engine_reconnects_total", "Times the engine's event stream was opened again."),
             engine_calls: register.counters("engine_calls_total", "Requests to the engine.", &["call"]),
@@ -114,6 +124,12 @@ impl Metrics {
         for (state, bytes) in [("completed", completed), ("total", total)] {
             self.pull_bytes.with_label_values(&[state]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
         }
+    }
+
+    /// The last row of the audit log: one series, as an earlier head says nothing.
+    pub fn audit_head(&self, head: &Head) {
+        self.audit_head.reset();
+        self.audit_head.with_label_values(&[head.hash.get(..DIGITS).unwrap_or_default()]).set(head.id);
     }
 
     /// A step has been taken.

@@ -39,6 +39,7 @@ pub(crate) async fn run(directory: &Path, socket: &Path) -> Result<()> {
         resync: Settings::RESYNC,
         concurrency: Settings::CONCURRENCY,
         mode: Mode::Act,
+        audit_anchor: None,
     };
     let connection = Connection::new(&settings.engine, Arc::new(|_| {}))?;
     let engines = Engines {

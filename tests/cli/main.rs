@@ -13,6 +13,7 @@ use expect_test::{Expect, expect};
 use serde_json::Value;
 use tempfile::TempDir;
 
+mod audit;
 mod changes;
 
 const WEB: &str = "\

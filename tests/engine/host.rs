@@ -465,6 +465,7 @@ async fn open(directory: &Path, name: &str, engine: &str) -> Result<Open, contro
         resync: RESYNC,
         concurrency: Settings::CONCURRENCY,
         mode: Mode::Act,
+        audit_anchor: None,
     };
     Context::open(settings, engines, Clock::system()).await
 }

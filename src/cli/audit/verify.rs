@@ -101,20 +101,29 @@ mod tests {
 
     #[test]
     fn it_says_how_far_the_log_is_good_and_what_that_rests_on() {
-        shows(&Verified::default(), &expect![[r#"
+        shows(
+            &Verified::default(),
+            &expect![[r#"
             good: the log is empty
-        "#]]);
+        "#]],
+        );
         let head = Some(Head { id: 532, hash: "c0ffee".into() });
         let whole = Verified { rows: 12, unsealed: 3, head, archive: Some("audit-1-520.jsonl".into()), anchors: 2, fault: None };
-        shows(&whole, &expect![[r#"
+        shows(
+            &whole,
+            &expect![[r#"
             good: 12 rows, the last one is 532 with the digest c0ffee
             2 anchored rows are as they were
             3 rows in front are of a version that wrote no digests; nobody can vouch for them
             it goes on from audit-1-520.jsonl; `--archive audit-1-520.jsonl` verifies that, too
-        "#]]);
-        shows(&Verified { rows: 6, fault: Some(Fault::Changed { id: 7 }), ..Verified::default() }, &expect![[r#"
+        "#]],
+        );
+        shows(
+            &Verified { rows: 6, fault: Some(Fault::Changed { id: 7 }), ..Verified::default() },
+            &expect![[r#"
             not good: row 7 was changed: its content does not have the digest that it carries
             6 rows before it are good
-        "#]]);
+        "#]],
+        );
     }
 }
