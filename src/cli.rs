@@ -34,6 +34,7 @@ mod table;
 mod validate;
 mod version;
 mod wait;
+mod why;
 
 use std::{
     path::{Path, PathBuf},
@@ -134,6 +135,7 @@ enum Command {
     Wait(wait::WaitArgs),
     Events(events::EventsArgs),
     Audit(audit::AuditArgs),
+    Why(why::WhyArgs),
     Hold(hold::HoldArgs),
     Release(release::ReleaseArgs),
     Health(health::HealthArgs),
@@ -201,6 +203,7 @@ impl Cli {
             Command::Wait(args) => wait::run(&settings, args).await,
             Command::Events(args) => events::run(&settings, args).await,
             Command::Audit(args) => audit::run(&settings, args).await,
+            Command::Why(args) => why::run(&settings, args).await,
             Command::Hold(args) => hold::run(&settings, args).await,
             Command::Release(args) => release::run(&settings, args).await,
             Command::Health(args) => health::run(&settings, args).await,

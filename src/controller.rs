@@ -24,6 +24,7 @@ mod resync;
 mod retries;
 pub mod triggers;
 mod what_if;
+mod why;
 pub mod world;
 
 use std::sync::Arc;

@@ -30,7 +30,7 @@ pub use socket::ControlSocket;
 
 use crate::{
     manifest::{Key, Kind, Manifest},
-    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView},
+    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, WhyView},
 };
 
 /// What the servers ask. Answers are taken from memory or from the journal, never from hope: an `Err` says why there
@@ -61,6 +61,9 @@ pub trait Operator: Send + Sync + 'static {
     /// The newest entries of the audit log that are meant, newest last. That it was read is an entry as well: by the
     /// account of this name, if it is known.
     async fn audit(&self, query: &AuditQuery, reader: Option<&str>) -> Result<Vec<AuditView>, String>;
+
+    /// Why something was done for an object: the last time, or in the act of this number. None if there was nothing.
+    async fn why(&self, key: &Key, act: Option<i64>) -> Result<Option<WhyView>, String>;
 
     /// The acts that are meant and end from now on.
     fn follow_audit(&self, query: &AuditQuery) -> BoxStream<'static, AuditView>;

@@ -13,6 +13,7 @@ pub mod hold;
 pub mod model_provider;
 pub mod plugin;
 pub mod proxy;
+pub mod rules;
 pub mod shape;
 pub mod wait;
 pub mod why;

@@ -280,6 +280,58 @@ pub struct AuditView {
     pub error: Option<String>,
 }
 
+/// Why something was done, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WhyView {
+    /// `Container/redis`.
+    pub object: String,
+    /// When it began, RFC 3339.
+    pub at: String,
+    /// Who acted.
+    pub actor: String,
+    /// The pass; none for a person's command.
+    pub pass: Option<String>,
+    /// What was seen, as a sentence.
+    pub seen: String,
+    /// What differed, field by field, if that was it.
+    pub fields: Vec<String>,
+    /// Of which generation of the manifest what was wanted is.
+    pub generation: Option<i64>,
+    /// The rule's code, as in `NotRunning`.
+    pub rule: String,
+    /// What the rule says.
+    pub rule_says: Option<String>,
+    /// The steps, in their order.
+    pub steps: Vec<WhyStep>,
+    /// What they came to, as a sentence.
+    pub outcome: String,
+    /// What shows it.
+    pub proof: Vec<String>,
+    /// How often the same was the reason within the hour before, this time included.
+    pub lately: usize,
+}
+
+/// A step that was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WhyStep {
+    /// The number of its entry in the audit log.
+    pub id: i64,
+    /// In words.
+    pub action: String,
+    /// Why.
+    pub because: String,
+    /// `done`, `already-so`, `failed`, `unknown`, or `open`.
+    pub outcome: String,
+    /// What went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How long it took, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub took_millis: Option<u64>,
+}
+
 /// One event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

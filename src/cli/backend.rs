@@ -18,7 +18,7 @@ use crate::{
     manifest::{Key, Kind},
     settings::Settings,
     source::parse::parse_file,
-    view::{AuditQuery, AuditView, EventView, ObjectView, PlanView},
+    view::{AuditQuery, AuditView, EventView, ObjectView, PlanView, WhyView},
 };
 
 /// As many problems of files are told beside an answer that is about something else.
@@ -123,6 +123,14 @@ impl Backend {
                 let manifests = parse_file(Path::new("manifests"), &manifests).map_err(Error::Refused)?;
                 operator.plans_if(manifests).await.map_err(Error::Operator)
             }
+        }
+    }
+
+    /// Why something was done for an object; none if nothing was.
+    pub async fn why(&self, key: &Key, act: Option<i64>) -> Result<Option<WhyView>, Error> {
+        match self {
+            Self::Socket(client) => Ok(client.why(key, act).await?),
+            Self::Local(operator) => operator.why(key, act).await.map_err(Error::Operator),
         }
     }
 

@@ -20,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     manifest::{Key, Kind},
-    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView},
+    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, WhyView},
 };
 
 /// Longer than the operator's own limit of half a minute: whoever is late says so itself.
@@ -153,6 +153,18 @@ impl Client {
     pub async fn plans_if(&self, manifests: Vec<u8>) -> Result<Vec<PlanView>, Error> {
         let answer = self.send_with(Method::POST, "/api/v1/plans", manifests.into()).await?;
         answer.whole().await.map(|Items { items }| items)
+    }
+
+    /// Why something was done for an object; none if nothing was.
+    pub async fn why(&self, key: &Key, act: Option<i64>) -> Result<Option<WhyView>, Error> {
+        let path = match act {
+            Some(act) => format!("{}/why?act={act}", object_path(key)),
+            None => format!("{}/why", object_path(key)),
+        };
+        match self.get(&path).await {
+            Err(Error::Refused { status: 404, .. }) => Ok(None),
+            answered => answered.map(Some),
+        }
     }
 
     /// The last events, oldest first.

@@ -7,7 +7,7 @@ use futures::{StreamExt, stream::BoxStream};
 use tokio::time::Instant;
 use tokio_stream::wrappers::BroadcastStream;
 
-use super::Context;
+use super::{Context, why::why};
 use crate::{
     http::Operator,
     manifest::{HoldSpec, Key, Kind, Manifest},
@@ -17,7 +17,7 @@ use crate::{
     },
     resolve::SOURCE_ANNOTATION,
     store::Object,
-    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView},
+    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, WhyView},
 };
 
 #[async_trait]
@@ -78,6 +78,10 @@ impl Operator for Context {
             tracing::warn!(error = crate::error_chain(&error), "that the audit log was read could not be written down");
         }
         Ok(entries)
+    }
+
+    async fn why(&self, key: &Key, act: Option<i64>) -> Result<Option<WhyView>, String> {
+        why(&self.record, key, act).await
     }
 
     fn follow_audit(&self, query: &AuditQuery) -> BoxStream<'static, AuditView> {

@@ -13,6 +13,7 @@ use super::{
     context::Engines,
     found,
     operator::{list_audit, list_events, view},
+    why::why,
     world::World,
 };
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
     settings::Settings,
     source::{catalogue::Catalogue, directory, plugin::Plugins},
     store,
-    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView},
+    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, WhyView},
 };
 
 /// A look at the world, and at the record of whoever ran last.
@@ -131,6 +132,13 @@ impl Operator for Preview {
         match &self.record {
             Some(record) => list_audit(&record.journal, query).await,
             None => Ok(Vec::new()),
+        }
+    }
+
+    async fn why(&self, key: &Key, act: Option<i64>) -> Result<Option<WhyView>, String> {
+        match &self.record {
+            Some(record) => why(record, key, act).await,
+            None => Ok(None),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{
         Key, Kind, Manifest,
         status::{Condition, ConditionStatus, ConditionType, Status},
     },
-    view::{AuditQuery, AuditView, Change, EventView, Health, ObjectView, PlanView, StepView, WaitView},
+    view::{AuditQuery, AuditView, Change, EventView, Health, ObjectView, PlanView, StepView, WaitView, WhyStep, WhyView},
 };
 
 /// An operator that answers from this value.
@@ -124,6 +124,32 @@ pub(crate) fn entry() -> AuditView {
     }
 }
 
+/// Why something was done.
+pub(crate) fn why() -> WhyView {
+    WhyView {
+        object: "Container/web".to_owned(),
+        at: "2026-01-02T03:04:05.100Z".to_owned(),
+        actor: "reconciler".to_owned(),
+        pass: Some("p1".to_owned()),
+        seen: "it exited with 137".to_owned(),
+        fields: Vec::new(),
+        generation: Some(3),
+        rule: "NotRunning".to_owned(),
+        rule_says: Some("what stands still is started".to_owned()),
+        steps: vec![WhyStep {
+            id: 7,
+            action: "start web".to_owned(),
+            because: "it exited with 137".to_owned(),
+            outcome: "done".to_owned(),
+            error: None,
+            took_millis: Some(212),
+        }],
+        outcome: "every step was done".to_owned(),
+        proof: vec!["Ready since 2026-01-02T03:04:05.600Z: it is as declared".to_owned()],
+        lately: 3,
+    }
+}
+
 #[async_trait]
 impl Operator for Fake {
     fn objects(&self, kind: Option<Kind>) -> Vec<ObjectView> {
@@ -160,6 +186,10 @@ impl Operator for Fake {
             Some(_) => Err("the journal cannot be read".to_owned()),
             None => Ok(vec![entry()]),
         }
+    }
+
+    async fn why(&self, key: &Key, act: Option<i64>) -> Result<Option<WhyView>, String> {
+        Ok((*key == web(ConditionStatus::True).key && act.is_none()).then(why))
     }
 
     fn follow_audit(&self, _: &AuditQuery) -> BoxStream<'static, AuditView> {

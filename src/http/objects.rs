@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::{
     Access, Operator,
     connection::Peer,
-    params::{ObjectPath, ObjectsQuery, Params, PlansQuery},
+    params::{ObjectPath, ObjectsQuery, Params, PlansQuery, WhyParams},
     refusal::Refusal,
     routes::Context,
 };
@@ -98,6 +98,20 @@ pub(super) async fn release(
     let refused = |error| Refusal::new(StatusCode::CONFLICT, error);
     ctx.operator.release(&key, account(peer).await.as_deref().unwrap_or("unknown")).await.map_err(refused)?;
     Ok(Json(json!({"released": key})))
+}
+
+/// Why something was done for an object.
+pub(super) async fn why(
+    State(operator): State<Arc<dyn Operator>>,
+    ObjectPath(key): ObjectPath,
+    Params(WhyParams { act }): Params<WhyParams>,
+) -> Result<Json<Value>, Refusal> {
+    let why = operator.why(&key, act).await.map_err(Refusal::unavailable)?;
+    let nothing = || match act {
+        Some(act) => Refusal::new(StatusCode::NOT_FOUND, format!("act {act} is not one for {key}")),
+        None => Refusal::new(StatusCode::NOT_FOUND, format!("nothing is on record for {key}")),
+    };
+    why.map(|why| Json(json!(why))).ok_or_else(nothing)
 }
 
 /// Who asks, for the audit log: the user by name, or by number when it has none. Nobody knows who comes over TCP.

@@ -62,6 +62,13 @@ pub(super) struct PlansQuery {
     pub(super) object: Option<Key>,
 }
 
+/// Which act.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhyParams {
+    pub(super) act: Option<i64>,
+}
+
 /// Which events.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -22,12 +22,13 @@ use crate::{
 const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// What there is, for those who ask for something else.
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 11] = [
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",
     "GET /api/v1/objects?kind=&watch=",
     "GET /api/v1/objects/{kind}/{name}",
+    "GET /api/v1/objects/{kind}/{name}/why?act=",
     "GET /api/v1/plans?object=",
     "GET /api/v1/events?object=&limit=&follow=",
     "GET /api/v1/audit?object=&actor=&operation=&target=&outcome=&since=&until=&before=&limit=&follow=",
@@ -71,6 +72,7 @@ pub(super) fn router(operator: Arc<dyn Operator>, access: Access, shutdown: Canc
         .route("/api/v1/objects", get(objects::list))
         .route("/api/v1/objects/{kind}/{name}", get(objects::one))
         .route("/api/v1/objects/{kind}/{name}/release", post(objects::release))
+        .route("/api/v1/objects/{kind}/{name}/why", get(objects::why))
         .route("/api/v1/plans", get(objects::plans).post(objects::plans_if).layer(DefaultBodyLimit::max(MAX_BYTES)))
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/audit", get(events::audit))

@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 #![expect(clippy::print_stderr, reason = "progress, apart from the table")]
 
+mod audit;
 mod backends;
 mod child;
 mod containers;
@@ -57,6 +58,8 @@ enum Item {
     Reloads,
     /// A model removed from ollama → pulled again
     Model,
+    /// A long audit log: verified
+    Audit,
     /// With 50 containers: a resync without drift, idling, starting
     Steady,
     /// With 300 containers: idling
@@ -170,6 +173,9 @@ async fn measure(options: &Options, engine: &Engine) -> Result<Vec<Row>> {
     }
     if options.wants(Item::Model) {
         rows.push(model::removed(engine, options.faults() / 5).await?);
+    }
+    if options.wants(Item::Audit) {
+        rows.push(audit::verified(options).await?);
     }
     if options.wants(Item::Steady) {
         rows.extend(steady::steady(engine, options).await?);
