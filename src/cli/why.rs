@@ -126,6 +126,7 @@ mod tests {
             Proof:    Ready since 2026-01-02T03:04:05.600Z: it is as declared
             Again:    the same was the reason 3 times within an hour, this time included
             Pass:     p1
-        "#]].assert_eq(&anstream::adapter::strip_str(&rendered(&why, now)).to_string());
+        "#]]
+        .assert_eq(&anstream::adapter::strip_str(&rendered(&why, now)).to_string());
     }
 }

@@ -105,7 +105,8 @@ pub enum ReadError {
 }
 
 impl AuditLog {
-    /// The log in this state directory; none where there never was one. Changes nothing, and needs nobody to run.
+    /// The log in this state directory; none where there never was one. Changes nothing, and needs no operator, but a Tokio
+    /// runtime.
     #[must_use]
     pub fn of(state: &Path) -> Option<Self> {
         let database = Database::in_directory(state);

@@ -26,6 +26,7 @@ use mooring::{
     observe,
     record::{
         self, Record,
+        audit::{AuditLog, read_anchors},
         events::EventFilter,
         journal::{AuditEntry, AuditFilter},
     },
@@ -119,6 +120,11 @@ impl Host {
     /// Opens what Mooring would run with.
     pub fn open(&self) -> Result<Open, controller::OpenError> {
         self.runtime.block_on(open(self.directory.path(), &self.name, &self.engine))
+    }
+
+    /// Waits for an answer.
+    pub fn wait_for<T>(&self, answer: impl Future<Output = T>) -> T {
+        self.runtime.block_on(answer)
     }
 
     /// Ends Mooring, as SIGTERM does.
@@ -444,6 +450,11 @@ impl Host {
         self.runtime.block_on(record.shutdown());
         let open: Vec<_> = entries.iter().filter(|entry| entry.outcome.is_none()).collect();
         assert!(open.is_empty(), "steps without an outcome: {open:?}");
+        if let Some(log) = self.wait_for(async { AuditLog::of(&state) }) {
+            let anchors = read_anchors(&self.directory.path().join("anchors")).unwrap_or_default();
+            let verified = self.wait_for(log.verify(&[], &anchors, |_| {})).unwrap();
+            assert_eq!(verified.fault, None, "the audit log does not verify");
+        }
         let unordered = entries.iter().find(|entry| entry.concluded_at.as_ref().is_some_and(|at| *at < entry.created_at));
         assert!(unordered.is_none(), "an outcome before its intent: {unordered:?}");
     }
@@ -465,7 +476,7 @@ async fn open(directory: &Path, name: &str, engine: &str) -> Result<Open, contro
         resync: RESYNC,
         concurrency: Settings::CONCURRENCY,
         mode: Mode::Act,
-        audit_anchor: None,
+        audit_anchor: Some(directory.join("anchors")),
     };
     Context::open(settings, engines, Clock::system()).await
 }

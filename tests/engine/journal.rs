@@ -1,6 +1,13 @@
 //! The disk on which the journal is kept in trouble: no record, no act.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path, process::Command, sync::Arc};
+
+use futures::StreamExt as _;
+use mooring::{
+    http::Operator as _,
+    record::audit::{AuditLog, read_anchors},
+    view::AuditQuery,
+};
 
 use crate::host::{Host, container};
 
@@ -71,4 +78,45 @@ fn while_the_disk_is_full_nothing_is_done_and_it_is_reported_and_then_all_is_mad
     host.run();
     host.converges();
     assert_eq!(host.steps("Container/web"), steps);
+}
+
+#[test]
+fn a_heal_is_chained_anchored_followed_and_explained_and_so_is_that_somebody_reads_it() {
+    let mut host = Host::new(&[container("web", "image: web:1")]);
+    host.run();
+    host.converges();
+    let all = AuditQuery::newest(100);
+    let ctx = Arc::clone(host.context());
+    let mut followed = ctx.follow_audit(&all);
+    host.docker("kill @web");
+    host.eventually("it runs again", |host| host.state("web") == "running healthy");
+    host.converges();
+
+    let next = host.wait_for(followed.next()).unwrap();
+    assert_eq!((next.operation.as_str(), next.outcome.as_str()), ("StartContainer", "done"));
+    let web = "Container/web".parse().unwrap();
+    let why = host.wait_for(ctx.why(&web, None)).unwrap().unwrap();
+    assert_eq!((why.seen.as_str(), why.rule.as_str()), ("it exited with 137", "NotRunning"));
+    assert_eq!((why.steps.len(), why.outcome.as_str()), (1, "every step was done"));
+    assert!(why.proof.iter().any(|proof| proof.starts_with("Ready since ")), "{:?}", why.proof);
+    let first = host.wait_for(ctx.why(&web, Some(host.audit()[0].id))).unwrap().unwrap();
+    assert_eq!(first.rule, "Missing");
+    assert_eq!(host.wait_for(ctx.why(&web, Some(4711))).unwrap(), None);
+
+    let read = host.wait_for(ctx.audit(&AuditQuery { outcome: Some("failed".into()), ..all }, Some("root"))).unwrap();
+    assert_eq!(read, []);
+    let last = host.audit().pop().unwrap();
+    assert_eq!((last.actor.as_str(), last.operation.as_str(), last.object.as_str()), ("cli:root", "ReadAuditLog", "Host"));
+
+    drop(followed);
+    let metrics = ctx.metrics();
+    let head = ctx.record.journal.head().borrow().clone();
+    assert!(metrics.contains(&format!("mooring_audit_head{{hash=\"{}\"}} {}\n", &head.hash[..16], head.id)), "{metrics}");
+    drop(ctx);
+    host.stop();
+    let log = host.wait_for(async { AuditLog::of(&host.path("../state")) }).unwrap();
+    let anchors = read_anchors(&host.path("../anchors")).unwrap();
+    let verified = host.wait_for(log.verify(&[], &anchors, |_| {})).unwrap();
+    assert_eq!((verified.fault, verified.anchors > 0), (None, true));
+    assert_eq!(anchors.last().unwrap().hash, verified.head.unwrap().hash, "the last word is the last row");
 }
