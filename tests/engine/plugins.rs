@@ -276,3 +276,47 @@ fn a_plugin_is_reached_through_nginx_as_long_as_it_is_enabled() {
     assert!(errors.iter().all(|error| error.ends_with("broken off: a backend has moved meanwhile")), "{errors:?}");
     assert_eq!(host.id("nginx"), id);
 }
+
+/// Every object with all that is wanted of it.
+fn wanted(host: &Host) -> Vec<String> {
+    let objects = host.context().world.reader.objects();
+    objects.iter().map(|(key, object)| format!("{key}: {:?}", object.manifest())).collect()
+}
+
+/// No file of the plugin names the container: while it is away only what is remembered tells that there is one, and its port.
+#[test]
+fn what_was_found_of_composes_containers_is_known_after_a_restart() {
+    let manifest = r#"{"name": "audit-log", "port": 3308, "health_endpoint": "/", "envVars": ["PLUGIN_INTERNAL_SECRET"]}"#;
+    let mut host = beside_an_nginx(&[("audit-log", manifest)]);
+    let compose = |host: &Host| {
+        let labels = "--label com.docker.compose.project=@shop --label com.docker.compose.service=nself-audit-log";
+        let network = "--network @net --network-alias nself-audit-log";
+        let variables = "--env PORT=8080 --env GREETING=audit";
+        host.docker(&format!("run --detach --name @shop_audit {network} {variables} {labels} --pull never mooring-demo/web:1"));
+    };
+    compose(&host);
+    host.put(plugin("audit-log", "  route: {proxy: edge, host: audit.test, path: /}\n"));
+    host.eventually("it is reached", |host| proxy::who(host, "audit.test") == "audit");
+    host.converges();
+    let says = "plugin.json says 3308, container shop_audit says 8080; Mooring goes by 8080";
+    assert!(host.holds("Plugin/audit-log").replace('@', "").contains(says), "{}", host.holds("Plugin/audit-log"));
+    // Without where the backend is, and the file's version, which that is a part of.
+    let is_lasting = |line: &&str| !line.starts_with('#') && !line.contains("return 200 ");
+    let site = |host: &Host| host.read("sites/audit.test.conf").lines().filter(is_lasting).collect::<String>();
+    let (before, served, steps) = (wanted(&host), site(&host), host.audit().len());
+    assert!(served.contains("http://nself-audit-log:8080;"), "{served}");
+
+    host.stop();
+    host.docker("rm --force @shop_audit");
+    host.run();
+    host.eventually("it is missed", |host| host.holds("Container/audit-log").contains("NotFound"));
+    host.stays(4, "all of it is wanted and served as before", |host| wanted(host) == before && site(host) == served);
+    assert!(host.holds("Plugin/audit-log").replace('@', "").contains(says), "{}", host.holds("Plugin/audit-log"));
+    // Where it is has been noted; of all else nothing was done, not even for a moment.
+    let done = host.audit().split_off(steps);
+    assert!(done.iter().all(|step| step.object == "Proxy/edge" && step.why == "audit-log is down"), "{done:?}");
+    compose(&host);
+    host.eventually("it is reached again", |host| proxy::who(host, "audit.test") == "audit");
+    host.converges();
+    assert!(wanted(&host) == before && site(&host) == served);
+}
