@@ -4,6 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+// A file beside this one would be taken for a test of its own.
+#[path = "nginx/container.rs"]
+mod container;
+
 use std::{
     collections::BTreeMap,
     fs,

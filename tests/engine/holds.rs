@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mooring::view::StepView;
 
-use crate::host::{Host, container, environment};
+use crate::{
+    host::{Host, container, environment},
+    proxy,
+};
 
 /// A hold on these targets with this end.
 fn hold(name: &str, targets: &str, until: Timestamp) -> (String, String) {
@@ -80,4 +84,42 @@ fn a_hold_on_everything_keeps_files_and_removals_back_until_it_is_taken_away() {
     assert_eq!(host.value("shop/.env.secrets", "TOKEN"), token);
     host.eventually("what is not wanted any more is gone", |host| host.state("gone") == "absent");
     assert!(has_event(&host, "Container/web", "HoldOver"));
+}
+
+#[test]
+fn the_sites_of_a_held_proxy_are_not_written_until_the_hold_is_over() {
+    let host = proxy::start(&proxy::stack("resolver", ""));
+    let before = host.read("sites/one.test.conf");
+    host.put(hold("edge-hold", "proxy/edge", Timestamp::now() + Duration::from_hours(1)));
+    host.eventually("it is said, and what is held and well is well", |host| {
+        let holds = host.holds("Proxy/edge");
+        holds.contains("Held: Held") && holds.contains("Ready: AsDeclared")
+    });
+    let steps = host.steps("Proxy/edge").len();
+
+    // As people do whose change cannot wait.
+    let edited = before.replace("proxy_pass $upstream", "return 418");
+    assert_ne!(edited, before);
+    std::fs::write(host.path("sites/one.test.conf"), &edited).unwrap();
+    host.docker("exec @nginx nginx -s reload");
+    host.eventually("the edit is in force", |host| proxy::who(host, "one.test") == "418");
+    host.eventually("the plan says what is withheld", |host| {
+        host.plans("Proxy/edge").iter().any(|plan| {
+            let is_swap = |step: &StepView| step.operation == "SwapSites" && step.because == "somebody has edited one.test.conf";
+            plan.steps.is_empty() && plan.withheld.iter().any(is_swap)
+        })
+    });
+    host.put(proxy::edge("resolver", "", "{host: new.test, to: {container: one, port: 8080}}"));
+    host.stays(4, "nothing is written", |host| {
+        host.read("sites/one.test.conf") == edited && host.read("sites/new.test.conf").is_empty()
+    });
+    assert_eq!(proxy::who(&host, "one.test"), "418");
+    assert_eq!(host.steps("Proxy/edge").len(), steps, "{:?}", host.steps("Proxy/edge"));
+
+    host.put(proxy::stack("resolver", "").remove(3));
+    host.delete("edge-hold.yaml");
+    host.eventually("the file is as it was", |host| host.read("sites/one.test.conf") == before);
+    host.converges();
+    host.eventually("one answers again", |host| proxy::who(host, "one.test") == "one");
+    assert!(has_event(&host, "Proxy/edge", "HoldOver"));
 }

@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use crate::host::{Host, environment};
+use crate::{
+    host::{Host, environment},
+    proxy,
+};
 
 /// A file with a `Plugin` of this name.
 fn plugin(name: &str, more: &str) -> (String, String) {
@@ -205,4 +208,115 @@ fn a_hold_on_a_plugin_holds_what_it_expands_into() {
     host.stays(4, "it is not removed", |host| host.state("shop_claw").starts_with("exited"));
     host.delete("hold.yaml");
     host.eventually("its container is gone", |host| host.state("shop_claw") == "absent");
+}
+
+/// An nginx with two backends and a `Proxy`, an environment, and these plugins' files; converged.
+fn beside_an_nginx(manifests: &[(&str, &str)]) -> Host {
+    let mut host = host(manifests);
+    for manifest in proxy::stack("resolver", "") {
+        host.put(manifest);
+    }
+    for directory in ["sites", "certs"] {
+        fs::create_dir(host.path(directory)).unwrap();
+    }
+    host.run();
+    host.converges();
+    host
+}
+
+/// Gives a backend a page at this path besides the one at its root.
+fn has_page(host: &Host, container: &str, path: &str) {
+    host.docker(&format!("exec @{container} mkdir -p /tmp/www{path}"));
+    host.docker(&format!("exec @{container} cp /tmp/www/index.html /tmp/www{path}"));
+}
+
+#[test]
+fn a_plugin_is_reached_through_nginx_as_long_as_it_is_enabled() {
+    let hooked = CLAW.replace("\"port\"", "\"webhooks\": {\"endpoint\": \"/webhooks/claw\"}, \"port\"");
+    let notes = CLAW.replace("claw", "notes");
+    let host = beside_an_nginx(&[("claw", &hooked), ("notes", &notes)]);
+    let has_route = |host: &Host| host.read("sites/one.test.conf").contains("location /claw/ {");
+    // Whom the plugin's path belongs to without it.
+    has_page(&host, "one", "/claw/");
+    assert_eq!(proxy::who_at(&host, "one.test", "/claw/"), "one");
+    let id = host.id("nginx");
+
+    // One on a path of a host that there is, one on a host of its own.
+    let with_route = |name: &str, route: &str| {
+        let own = "image: mooring-demo/web:1\n  network: '@net'";
+        plugin(name, &format!("  {own}\n  variables: {{GREETING: {name}}}\n  route: {{proxy: edge, {route}}}\n"))
+    };
+    host.put(with_route("claw", "host: one.test"));
+    host.put(with_route("notes", "host: notes.test, path: /"));
+    host.eventually("nginx leads there", |host| has_route(host) && proxy::who(host, "notes.test") == "notes");
+    host.converges();
+    has_page(&host, "shop_claw", "/claw/");
+    has_page(&host, "shop_claw", "/webhooks/claw/");
+    assert_eq!(proxy::who_at(&host, "one.test", "/claw/"), "claw");
+    assert_eq!(proxy::who_at(&host, "one.test", "/webhooks/claw/"), "claw");
+    assert_eq!((proxy::who(&host, "one.test").as_str(), proxy::who(&host, "two.test").as_str()), ("one", "two"));
+
+    for name in ["claw", "notes"] {
+        fs::write(host.path("plugins").join(name).join(".disabled"), "").unwrap();
+    }
+    host.eventually("its path is as it was", |host| proxy::who_at(host, "one.test", "/claw/") == "one");
+    host.eventually("its host is gone", |host| !host.path("sites/notes.test.conf").exists());
+    host.converges();
+    assert!(!has_route(&host) && !host.read("sites/one.test.conf").contains("webhooks"));
+    assert_ne!(proxy::who(&host, "notes.test"), "notes");
+    host.eventually("nothing runs for it", |host| host.state("shop_claw") == "absent" && host.state("shop_notes") == "absent");
+
+    fs::remove_file(host.path("plugins/claw/.disabled")).unwrap();
+    host.eventually("it is back", |host| has_route(host) && host.state("shop_claw") == "running healthy");
+    host.converges();
+    has_page(&host, "shop_claw", "/claw/");
+    assert_eq!(proxy::who_at(&host, "one.test", "/claw/"), "claw");
+    // A proof may be broken off when its backend comes up meanwhile; nothing was refused or taken back.
+    let errors: Vec<_> = host.audit().into_iter().filter_map(|entry| entry.error).collect();
+    assert!(errors.iter().all(|error| error.ends_with("broken off: a backend has moved meanwhile")), "{errors:?}");
+    assert_eq!(host.id("nginx"), id);
+}
+
+/// Every object with all that is wanted of it.
+fn wanted(host: &Host) -> Vec<String> {
+    let objects = host.context().world.reader.objects();
+    objects.iter().map(|(key, object)| format!("{key}: {:?}", object.manifest())).collect()
+}
+
+/// No file of the plugin names the container: while it is away only what is remembered tells that there is one, and its port.
+#[test]
+fn what_was_found_of_composes_containers_is_known_after_a_restart() {
+    let manifest = r#"{"name": "audit-log", "port": 3308, "health_endpoint": "/", "envVars": ["PLUGIN_INTERNAL_SECRET"]}"#;
+    let mut host = beside_an_nginx(&[("audit-log", manifest)]);
+    let compose = |host: &Host| {
+        let labels = "--label com.docker.compose.project=@shop --label com.docker.compose.service=nself-audit-log";
+        let network = "--network @net --network-alias nself-audit-log";
+        let variables = "--env PORT=8080 --env GREETING=audit";
+        host.docker(&format!("run --detach --name @shop_audit {network} {variables} {labels} --pull never mooring-demo/web:1"));
+    };
+    compose(&host);
+    host.put(plugin("audit-log", "  route: {proxy: edge, host: audit.test, path: /}\n"));
+    host.eventually("it is reached", |host| proxy::who(host, "audit.test") == "audit");
+    host.converges();
+    let says = "plugin.json says 3308, container shop_audit says 8080; Mooring goes by 8080";
+    assert!(host.holds("Plugin/audit-log").replace('@', "").contains(says), "{}", host.holds("Plugin/audit-log"));
+    // Without where the backend is, and the file's version, which that is a part of.
+    let is_lasting = |line: &&str| !line.starts_with('#') && !line.contains("return 200 ");
+    let site = |host: &Host| host.read("sites/audit.test.conf").lines().filter(is_lasting).collect::<String>();
+    let (before, served, steps) = (wanted(&host), site(&host), host.audit().len());
+    assert!(served.contains("http://nself-audit-log:8080;"), "{served}");
+
+    host.stop();
+    host.docker("rm --force @shop_audit");
+    host.run();
+    host.eventually("it is missed", |host| host.holds("Container/audit-log").contains("NotFound"));
+    host.stays(4, "all of it is wanted and served as before", |host| wanted(host) == before && site(host) == served);
+    assert!(host.holds("Plugin/audit-log").replace('@', "").contains(says), "{}", host.holds("Plugin/audit-log"));
+    // Where it is has been noted; of all else nothing was done, not even for a moment.
+    let done = host.audit().split_off(steps);
+    assert!(done.iter().all(|step| step.object == "Proxy/edge" && step.why == "audit-log is down"), "{done:?}");
+    compose(&host);
+    host.eventually("it is reached again", |host| proxy::who(host, "audit.test") == "audit");
+    host.converges();
+    assert!(wanted(&host) == before && site(&host) == served);
 }

@@ -54,7 +54,12 @@ fn ask(host: &Host, name: &str, path: &str) -> Option<(u16, String)> {
 
 /// Who answers for a host, or the status when nobody does.
 pub fn who(host: &Host, name: &str) -> String {
-    match ask(host, name, "/") {
+    who_at(host, name, "/")
+}
+
+/// The same at a path.
+pub fn who_at(host: &Host, name: &str, path: &str) -> String {
+    match ask(host, name, path) {
         Some((200, body)) => body.lines().find_map(|line| line.strip_prefix("greeting ")).unwrap_or("?").to_owned(),
         Some((status, _)) => status.to_string(),
         None => "nothing".to_owned(),

@@ -3,8 +3,8 @@
 use crate::{
     host::{Host, container},
     stack::{
-        MODEL, WEIGHTS, ask, asked_for_manifest, digest, is_listed, operations, provider, pulled, start, transfers,
-        with_own_server,
+        MODEL, WEIGHTS, ask, asked_for_manifest, digest, host, is_listed, operations, provider, pulled, start, start_registry,
+        transfers, with_own_server,
     },
 };
 
@@ -124,4 +124,44 @@ fn a_container_is_not_replaced_while_a_model_is_pulled_through_it() {
     host.converges();
     assert_eq!(transfers(&host), [(0, WEIGHTS)], "it was pulled without a break");
     assert_eq!(host.count(MODEL, "PullModel"), 1);
+}
+
+/// Mooring neither makes nor removes it: whoever did may bring it back without its volume.
+#[test]
+fn a_server_of_somebody_else_is_kept_alive_and_its_model_comes_back() {
+    let heal = "management: heal\nselector: {labels: {com.docker.compose.service: '@ollama'}}\nonManualStop: heal";
+    let probe = "probe: {http: {port: 11434, path: /api/version}, interval: 1s}";
+    let mut host =
+        host(&[container("ollama", &format!("{heal}\n{probe}")), provider("default", "ollama: {container: ollama}")], "");
+    start_registry(&host, "0");
+    let compose = |host: &Host| {
+        let label = "--label com.docker.compose.service=@ollama";
+        host.docker(&format!("run --detach --name @ollama --network @net {label} --pull never mooring-demo/ollama:1"));
+        host.id("ollama")
+    };
+    let first = compose(&host);
+    host.run();
+    host.converges();
+    assert!(is_listed(&host));
+    host.docker("exec @ollama /bin/ollama rm gemma3:4b");
+    host.eventually("it is there again", is_listed);
+    host.converges();
+    assert_eq!((host.id("ollama"), host.count(MODEL, "PullModel")), (first.clone(), 2));
+
+    host.docker("kill @ollama");
+    host.eventually("it is missed", |host| !is_ready(host));
+    host.converges();
+    assert!(is_listed(&host));
+    assert_eq!((host.id("ollama"), host.count(MODEL, "PullModel")), (first.clone(), 2), "it has kept its model");
+
+    host.docker("rm --force --volumes @ollama");
+    host.eventually("it is missed", |host| !is_ready(host));
+    host.stays(2, "it is not Mooring's to make", |host| host.state("ollama") == "absent");
+    let second = compose(&host);
+    host.eventually("the new one has the model", is_listed);
+    host.converges();
+    assert_eq!((host.id("ollama"), host.count(MODEL, "PullModel")), (second.clone(), 3));
+    assert_ne!(first, second);
+    let steps = operations(&host, "Container/ollama");
+    assert!(steps.iter().all(|step| step.starts_with("StartContainer @ollama")), "{steps:?}");
 }

@@ -204,3 +204,32 @@ fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
 fn some_map(map: &BTreeMap<String, String>) -> Option<HashMap<String, String>> {
     (!map.is_empty()).then(|| map.clone().into_iter().collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::manifest::{Key, Kind};
+
+    /// What the engine is asked for, as it goes over the wire.
+    fn asked(gpus: Option<&str>) -> Value {
+        let shape = Shape { image: "ollama:1".to_owned(), gpus: gpus.map(|gpus| gpus.parse().unwrap()), ..Shape::default() };
+        let new = NewContainer {
+            name: "ollama".to_owned(),
+            object: Key::new(Kind::Container, "ollama"),
+            shape,
+            variables: BTreeMap::new(),
+            allow_remove: false,
+        };
+        let body = serde_json::to_value(container(&new, &BTreeMap::new(), "mooring")).unwrap();
+        body["HostConfig"]["DeviceRequests"].clone()
+    }
+
+    #[test]
+    fn gpus_are_asked_for_as_docker_run_does() {
+        assert_eq!(asked(Some("all")), json!([{"Count": -1, "Capabilities": [["gpu"]]}]));
+        assert_eq!(asked(Some("2")), json!([{"Count": 2, "Capabilities": [["gpu"]]}]));
+        assert_eq!(asked(None), Value::Null, "an engine that has none would refuse");
+    }
+}
