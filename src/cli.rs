@@ -109,6 +109,7 @@ impl Globals {
             concurrency: Settings::CONCURRENCY,
             mode: Mode::Observe,
             audit_anchor: None,
+            database: None,
         }
     }
 }
@@ -126,7 +127,7 @@ fn absolute(path: &Path) -> PathBuf {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     Apply(apply::ApplyArgs),
     Delete(delete::DeleteArgs),
     Get(get::GetArgs),
@@ -194,7 +195,7 @@ impl Cli {
         logging::start(globals.log_format, globals.verbose, matches!(&command, Command::Run(args) if !args.ends_by_itself()));
         let settings = globals.settings();
         match command {
-            Command::Run(args) => run::run(settings, args).await,
+            Command::Run(args) => run::run(settings, *args).await,
             Command::Apply(args) => apply::run(&settings, args).await,
             Command::Delete(args) => delete::run(&settings, &args),
             Command::Get(args) => get::run(&settings, args).await,

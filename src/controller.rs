@@ -22,6 +22,7 @@ pub mod plugins;
 pub mod preview;
 mod resync;
 mod retries;
+mod shipping;
 pub mod triggers;
 mod what_if;
 mod why;
@@ -50,6 +51,7 @@ pub async fn run(ctx: Arc<Context>, queue: UnboundedReceiver<Key>) {
     tasks.spawn(resync::tick(Arc::clone(&ctx)));
     tasks.spawn(models::tell(Arc::clone(&ctx)));
     tasks.spawn(anchors::keep(Arc::clone(&ctx)));
+    tasks.spawn(shipping::ship(Arc::clone(&ctx)));
 
     let requests = UnboundedReceiverStream::new(queue).map(|key| Ok::<_, std::convert::Infallible>(store::reference(&key)));
     let config = Config::default().concurrency(ctx.world.settings.concurrency);

@@ -19,6 +19,7 @@ pub mod history;
 pub mod journal;
 pub mod metrics;
 pub mod pass;
+pub mod ship;
 pub mod status;
 
 #[cfg(test)]
@@ -152,6 +153,13 @@ impl Record {
         self.metrics.objects(&self.status.count());
         self.metrics.audit_head(&self.journal.head().borrow());
         self.metrics.render()
+    }
+
+    /// What ships the audit log there, and news of it.
+    #[must_use]
+    pub fn shipper(&self, target: ship::Target) -> (ship::Shipper, watch::Receiver<ship::Progress>) {
+        let (progress, told) = watch::channel(ship::Progress::default());
+        (ship::Shipper { target, log: self.journal.rows(), head: self.journal.head(), progress }, told)
     }
 
     /// Writes what is waiting and closes the database. What comes later is refused.

@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use crate::record::ship::Target;
+
 /// How this Mooring runs.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -23,6 +25,8 @@ pub struct Settings {
     pub mode: Mode,
     /// The file that is told how far the audit log has come, best on another machine.
     pub audit_anchor: Option<PathBuf>,
+    /// The database that the audit log is shipped to.
+    pub database: Option<Target>,
 }
 
 /// Whether steps are taken.

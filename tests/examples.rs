@@ -30,6 +30,7 @@ async fn preview(example: &Path) -> Preview {
         concurrency: Settings::CONCURRENCY,
         mode: Mode::Observe,
         audit_anchor: None,
+        database: None,
     };
     let engines = Engines { observe: Arc::new(engine.clone()), execute: Arc::new(engine) };
     Preview::open(settings, engines).await.unwrap_or_else(|error| panic!("{}: {error}", example.display()))

@@ -111,7 +111,7 @@ impl Names {
     }
 
     fn resolver(&self, valid: &str) -> Resolver {
-        Resolver { address: format!("127.0.0.1:{}", self.port), valid: valid.to_owned() }
+        Resolver { address: format!("127.0.0.1:{}", self.port), valid: valid.to_owned(), ..Resolver::default() }
     }
 }
 

@@ -149,6 +149,9 @@ build_postgres() {
   printf 'postgres:x:999:999::/var/lib/postgresql:/bin/sh\n' >>"$root/etc/passwd"
   printf 'postgres:x:999:\n' >>"$root/etc/group"
   mkdir -p "$root/var/lib/postgresql/data" "$root/usr/share/zoneinfo"
+  # Clients ask for UTC when they connect, and are refused where it is not known.
+  [[ -e /usr/share/zoneinfo/Etc/UTC ]] || apt_install tzdata
+  cp /usr/share/zoneinfo/Etc/UTC "$root/usr/share/zoneinfo/UTC"
   chmod 700 "$root/var/lib/postgresql/data"
   closure "$packages" "$root" $home/bin/{postgres,initdb,psql,pg_isready,pg_ctl,pg_dump} $home/lib/{plpgsql,dict_snowball,libpqwalreceiver}.so
   mkdir -p "$root/usr/share/postgresql"

@@ -25,14 +25,14 @@ pub(super) struct AuditArgs {
 #[derive(Debug, Subcommand)]
 enum AuditCommand {
     Log(Box<log::LogArgs>),
-    Verify(verify::VerifyArgs),
+    Verify(Box<verify::VerifyArgs>),
     Export(export::ExportArgs),
 }
 
 pub(super) async fn run(settings: &Settings, args: AuditArgs) -> Result<Exit, Error> {
     match args.command {
         AuditCommand::Log(args) => log::run(settings, *args).await,
-        AuditCommand::Verify(args) => verify::run(settings, args).await,
+        AuditCommand::Verify(args) => verify::run(settings, *args).await,
         AuditCommand::Export(args) => export::run(settings, args).await,
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     controller::{OpenError, preview},
     execute::repair,
     manifest::Key,
-    record::audit::ReadError,
+    record::{audit::ReadError, ship::ShipError},
     source::{directory, problem::Problem, schema::UnknownField},
 };
 
@@ -70,6 +70,9 @@ pub enum Error {
     /// The audit log, or a file that goes with it, cannot be read or written.
     #[error(transparent)]
     Audit(#[from] ReadError),
+    /// The database that the audit log is shipped to cannot be used.
+    #[error(transparent)]
+    Shipped(#[from] ShipError),
     /// The operator cannot start.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -113,6 +116,7 @@ impl Error {
             | Self::Output(_)
             | Self::Open(_)
             | Self::Audit(_)
+            | Self::Shipped(_)
             | Self::Preview(_) => None,
         }
     }

@@ -18,6 +18,7 @@ use crate::{
     controller::{self, Context, Open},
     http::{self, Access, ControlSocket},
     manifest::quantity,
+    record::ship::Target,
     settings::{Mode, Settings},
 };
 
@@ -55,6 +56,9 @@ pub(super) struct RunArgs {
     /// A file that is told how far the audit log has come, for `mooring audit verify --anchor`; best on another machine
     #[arg(long, env = "MOORING_AUDIT_ANCHOR", value_name = "FILE")]
     audit_anchor: Option<PathBuf>,
+    /// A PostgreSQL that the audit log is shipped to as well, into the table `claw_audit_log`
+    #[arg(long, env = "MOORING_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    database_url: Option<Target>,
     /// How --once writes what it came to
     #[arg(short, long, value_enum, default_value_t, requires = "once")]
     output: Format,
@@ -88,6 +92,7 @@ fn settle(settings: Settings, args: &RunArgs) -> Result<Settings, Error> {
         controller::anchors::open(file).map_err(|source| Error::file("open --audit-anchor", file, source))?;
     }
     Ok(Settings {
+        database: args.database_url.clone(),
         audit_anchor: args.audit_anchor.as_deref().map(super::absolute),
         http: (!args.no_http && !args.once).then_some(args.http),
         resync: args.resync.0,

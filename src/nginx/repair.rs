@@ -30,12 +30,14 @@ pub struct Resolver {
     pub address: String,
     /// How long an answer is believed, as nginx writes times.
     pub valid: String,
+    /// How long an answer is waited for: nginx's own 30 s are more patience than a visitor has.
+    pub timeout: String,
 }
 
 impl Default for Resolver {
     fn default() -> Self {
         // Docker's own in every network but the default one; half a minute is what a visitor may wait for a moved container.
-        Self { address: "127.0.0.11".to_owned(), valid: "30s".to_owned() }
+        Self { address: "127.0.0.11".to_owned(), valid: "30s".to_owned(), timeout: "5s".to_owned() }
     }
 }
 

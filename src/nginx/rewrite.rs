@@ -107,7 +107,13 @@ impl<'c, 's, 'a> Rewriter<'c, 's, 'a> {
             Some(own) if own.path == self.path => vec![forget(own.directive, self.resolver)],
             // A second one in the same block would be an error; whoever reads the other file is told about it there.
             Some(_) => Vec::new(),
-            None => vec![self.at_home(place, &self.resolver.to_string())],
+            None => {
+                let mut edits = vec![self.at_home(place, &self.resolver.to_string())];
+                if self.site.in_scope(place, "resolver_timeout").is_empty() {
+                    edits.push(self.at_home(place, &format!("resolver_timeout {};", self.resolver.timeout)));
+                }
+                edits
+            }
         }
     }
 

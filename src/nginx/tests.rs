@@ -207,11 +207,13 @@ fn a_pattern_stands_for_what_nginx_takes_it_for() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is one text, to be read as a whole")]
 fn a_generated_stack_is_looked_through() {
     expect![[r#"
         /etc/nginx/conf.d/shop.conf:7 FixedBackend
           shop:3000 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address
             3: + resolver 127.0.0.11 valid=30s;
+            3: + resolver_timeout 5s;
             3: + set $mooring_upstream_1 http://shop:3000;
             7: + proxy_redirect http://shop:3000/ /;
             7: - proxy_pass http://shop:3000;   # not generated
@@ -219,6 +221,7 @@ fn a_generated_stack_is_looked_through() {
         /etc/nginx/conf.d/shop.conf:10 FixedBackend
           hasura:8080 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address
             3: + resolver 127.0.0.11 valid=30s;
+            3: + resolver_timeout 5s;
             3: + set $mooring_upstream_2 http://hasura:8080;
             10: + proxy_redirect http://hasura:8080/v1/graphql /graphql;
             10: + rewrite "(?s)^/graphql(.*)$" /v1/graphql$1 break;
@@ -227,6 +230,7 @@ fn a_generated_stack_is_looked_through() {
         /etc/nginx/sites/auth.conf:9 FixedBackend (repairable)
           auth:4000 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address
             3: + resolver 127.0.0.11 valid=30s;
+            3: + resolver_timeout 5s;
             3: + set $mooring_upstream_1 http://auth:4000;
             9: + proxy_redirect http://auth:4000/healthz /healthz;
             9: + rewrite ^ /healthz break;
@@ -235,6 +239,7 @@ fn a_generated_stack_is_looked_through() {
         /etc/nginx/sites/auth.conf:12 FixedBackend (repairable)
           auth:4000 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address
             3: + resolver 127.0.0.11 valid=30s;
+            3: + resolver_timeout 5s;
             3: + set $mooring_upstream_1 http://auth:4000;
             12: - proxy_pass http://auth:4000;
             12: + proxy_pass $mooring_upstream_1;
@@ -243,12 +248,14 @@ fn a_generated_stack_is_looked_through() {
         /etc/nginx/sites/auth.conf:17 FixedBackend (repairable)
           auth:4000 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address
             3: + resolver 127.0.0.11 valid=30s;
+            3: + resolver_timeout 5s;
             3: + set $mooring_upstream_1 http://auth:4000;
             17: - proxy_pass http://auth:4000;
             17: + proxy_pass $mooring_upstream_1;
         /etc/nginx/sites/auth.conf:19 FixedBackend (repairable)
           auth:4000 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address
             3: + resolver 127.0.0.11 valid=30s;
+            3: + resolver_timeout 5s;
             3: + set $mooring_upstream_1 http://auth:4000;
             19: + proxy_redirect http://auth:4000/ /;
             19: - proxy_pass http://auth:4000;
@@ -256,6 +263,7 @@ fn a_generated_stack_is_looked_through() {
         /etc/nginx/sites/hasura.conf:10 FixedBackend (repairable)
           hasura:8080 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address
             5: + resolver 127.0.0.11 valid=30s;
+            5: + resolver_timeout 5s;
             5: + set $mooring_upstream_1 http://hasura:8080;
             10: + proxy_redirect http://hasura:8080/ /;
             10: - proxy_pass http://hasura:8080;
@@ -263,13 +271,14 @@ fn a_generated_stack_is_looked_through() {
         /etc/nginx/sites/hasura.conf:18 FixedBackend (repairable)
           hasura:8080 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address
             5: + resolver 127.0.0.11 valid=30s;
+            5: + resolver_timeout 5s;
             5: + set $mooring_upstream_1 http://hasura:8080;
             18: - location /console/ { proxy_pass http://hasura:8080/; }
             18: + location /console/ { proxy_redirect http://hasura:8080/ /console/; rewrite "(?s)^/console/(.*)$" /$1 break; proxy_pass $mooring_upstream_1; }
         /etc/nginx/sites/storage.conf:2 FixedBackend (repairable)
           minio:9000 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address
             2: - server { listen 80; server_name storage.example.test; location / { proxy_pass http://minio:9000; } }
-            2: + server { resolver 127.0.0.11 valid=30s; set $mooring_upstream_1 http://minio:9000; listen 80; server_name storage.example.test; location / { proxy_redirect http://minio:9000/ /; proxy_pass $mooring_upstream_1; } }
+            2: + server { resolver 127.0.0.11 valid=30s; resolver_timeout 5s; set $mooring_upstream_1 http://minio:9000; listen 80; server_name storage.example.test; location / { proxy_redirect http://minio:9000/ /; proxy_pass $mooring_upstream_1; } }
         /etc/nginx/sites/storage.conf:6 LongMemory (repairable)
           this resolver believes an answer for as long as the DNS server says, with Docker's 600 seconds: a moved container is not found until then
             6: - resolver 127.0.0.11;
@@ -297,6 +306,7 @@ fn a_generated_stack_is_repaired() {
         # Generated by nself build
         server {
         	resolver 127.0.0.11 valid=30s;
+        	resolver_timeout 5s;
         	set $mooring_upstream_1 http://auth:4000;
         	listen 80;
         	server_name auth.example.test;
@@ -327,6 +337,7 @@ fn a_generated_stack_is_repaired() {
 
         server {
             resolver 127.0.0.11 valid=30s;
+            resolver_timeout 5s;
             set $mooring_upstream_1 http://hasura:8080;
             listen 80;
             server_name api.example.test;
@@ -347,7 +358,7 @@ fn a_generated_stack_is_repaired() {
         ## /etc/nginx/sites/storage.conf
         ## minio:9000 is still fixed in /etc/nginx/sites/storage.conf:13, and as long as it is, nginx does not look it up anywhere
         # Generated by nself build
-        server { resolver 127.0.0.11 valid=30s; set $mooring_upstream_1 http://minio:9000; listen 80; server_name storage.example.test; location / { proxy_redirect http://minio:9000/ /; proxy_pass $mooring_upstream_1; } }
+        server { resolver 127.0.0.11 valid=30s; resolver_timeout 5s; set $mooring_upstream_1 http://minio:9000; listen 80; server_name storage.example.test; location / { proxy_redirect http://minio:9000/ /; proxy_pass $mooring_upstream_1; } }
         server {
             listen 80;
             server_name storage-console.example.test;
@@ -367,6 +378,7 @@ fn a_generated_stack_is_repaired() {
         /etc/nginx/conf.d/shop.conf:7 FixedBackend
           shop:3000 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address
             3: + resolver 127.0.0.11 valid=30s;
+            3: + resolver_timeout 5s;
             3: + set $mooring_upstream_1 http://shop:3000;
             7: + proxy_redirect http://shop:3000/ /;
             7: - proxy_pass http://shop:3000;   # not generated
@@ -374,14 +386,15 @@ fn a_generated_stack_is_repaired() {
         /etc/nginx/conf.d/shop.conf:10 FixedBackend
           hasura:8080 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address
             3: + resolver 127.0.0.11 valid=30s;
+            3: + resolver_timeout 5s;
             3: + set $mooring_upstream_2 http://hasura:8080;
             10: + proxy_redirect http://hasura:8080/v1/graphql /graphql;
             10: + rewrite "(?s)^/graphql(.*)$" /v1/graphql$1 break;
             10: - proxy_pass http://hasura:8080/v1/graphql;
             10: + proxy_pass $mooring_upstream_2;
-        /etc/nginx/sites/hasura.conf:13 FollowedInVain
+        /etc/nginx/sites/hasura.conf:14 FollowedInVain
           hasura:8080 is not looked up here although it should be: /etc/nginx/conf.d/shop.conf:10 fixes the same name and port, and nginx finds that first; change that one
-        /etc/nginx/sites/hasura.conf:21 FollowedInVain
+        /etc/nginx/sites/hasura.conf:22 FollowedInVain
           hasura:8080 is not looked up here although it should be: /etc/nginx/conf.d/shop.conf:10 fixes the same name and port, and nginx finds that first; change that one
         /etc/nginx/sites/storage.conf:2 FollowedInVain
           minio:9000 is not looked up here although it should be: /etc/nginx/sites/storage.conf:13 fixes the same name and port, and nginx finds that first; change that one
@@ -398,6 +411,7 @@ fn a_path_that_takes_the_place_of_the_locations_becomes_a_rewrite() {
     expect![[r#"
         server {
           resolver 127.0.0.11 valid=30s;
+          resolver_timeout 5s;
           set $mooring_upstream_1 http://api:80;
           set $mooring_upstream_2 https://api;
           location /api/v1.0/ {
@@ -543,12 +557,14 @@ fn a_file_that_is_included_in_a_server_is_repaired_by_itself() {
         # Generated by nself build
         location /a/ {
             resolver 127.0.0.11 valid=30s;
+            resolver_timeout 5s;
             set $mooring_upstream_1 http://a:1;
             rewrite "(?s)^/a/(.*)$" /$1 break;
             proxy_pass $mooring_upstream_1;
         }
         # Generated by nself build
         resolver 127.0.0.11 valid=30s;
+        resolver_timeout 5s;
         set $mooring_upstream_1 http://b:1;
         proxy_redirect http://b:1/ /;
         proxy_pass $mooring_upstream_1;

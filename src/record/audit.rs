@@ -125,6 +125,13 @@ impl AuditLog {
         Ok(rows.iter().map(statements::audit_row).collect())
     }
 
+    /// The name by which these rows are told from those of another file.
+    pub async fn journal(&self) -> Result<String, Error> {
+        let read =
+            async |pool: SqlitePool| sqlx::query_scalar("SELECT value FROM meta WHERE name = 'journal'").fetch_one(&pool).await;
+        self.readers.read(read).await
+    }
+
     /// The number of the last row; zero if there is none.
     pub async fn last_id(&self) -> Result<i64, Error> {
         let read = async |pool: SqlitePool| sqlx::query_scalar("SELECT coalesce(max(id), 0) FROM audit").fetch_one(&pool).await;
@@ -147,29 +154,29 @@ impl AuditLog {
                 }
             }
         }
-        let mut after = 0;
-        loop {
-            let rows = self.rows(after, PAGE).await?;
-            let Some(last) = rows.last() else { break };
-            after = last.id;
-            // Digests take as long as reading, and others want their turn.
+        let mut rows = self.rows(0, PAGE).await?;
+        while let Some(last) = rows.last() {
+            let reached = last.id;
+            // Digests take about as long as reading: the next page comes meanwhile.
             let looked = tokio::task::spawn_blocking(move || {
                 let goes_on = rows.iter().all(|row| look.at(row));
                 (look, goes_on)
             });
-            let (now, goes_on) = looked.await.unwrap_or_else(|lost| std::panic::resume_unwind(lost.into_panic()));
+            let (looked, next) = tokio::join!(looked, self.rows(reached, PAGE));
+            let (now, goes_on) = looked.unwrap_or_else(|lost| std::panic::resume_unwind(lost.into_panic()));
             look = now;
             if !goes_on {
                 break;
             }
-            progress(after);
+            rows = next?;
+            progress(reached);
         }
         Ok(look.ended())
     }
 }
 
 /// A walk, and what is to be compared on the way.
-struct Look {
+pub(super) struct Look {
     walk: Walk,
     anchors: Vec<Anchor>,
     cleared: Vec<Cleared>,
@@ -179,7 +186,7 @@ struct Look {
 }
 
 impl Look {
-    fn new(anchors: &[Anchor]) -> Self {
+    pub(super) fn new(anchors: &[Anchor]) -> Self {
         let mut anchors = anchors.to_vec();
         // The next one to come is the last of the list.
         anchors.sort_by_key(|anchor| std::cmp::Reverse(anchor.id));
@@ -187,7 +194,7 @@ impl Look {
     }
 
     /// Whether everything is right so far.
-    fn at(&mut self, row: &AuditRow) -> bool {
+    pub(super) fn at(&mut self, row: &AuditRow) -> bool {
         self.fault = self.walk.step(row).err();
         if self.fault.is_some() {
             return false;
@@ -211,7 +218,7 @@ impl Look {
     }
 
     /// The end: whether it began where it should, and goes as far as it should.
-    fn ended(self) -> Verified {
+    pub(super) fn ended(self) -> Verified {
         let Self { walk, anchors, cleared, fault, right, .. } = self;
         let before = walk.follows.as_ref();
         // Whoever died while rows were taken out has left some that are in the archive as well.

@@ -186,6 +186,7 @@ fn migrations() -> Vec<Migration> {
         migration(2, "event", include_str!("migrations/0002_event.sql")),
         migration(3, "object", include_str!("migrations/0003_object.sql")),
         migration(4, "chain", include_str!("migrations/0004_chain.sql")),
+        migration(5, "meta", include_str!("migrations/0005_meta.sql")),
     ]
 }
 

@@ -359,6 +359,12 @@ impl Journal {
         Ok(Some(cleared))
     }
 
+    /// Remembers the last row that is known to be in another database, so that none is archived before; none where the log is
+    /// not shipped.
+    pub async fn shipped(&self, last: Option<i64>) -> Result<(), Error> {
+        self.submit.write(Write::Shipped(last)).await.map(drop)
+    }
+
     /// All rows, one by one.
     #[must_use]
     pub fn rows(&self) -> AuditLog {

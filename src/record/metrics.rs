@@ -48,6 +48,7 @@ pub struct Metrics {
     journal_writable: IntGauge,
     journal_write: Histogram,
     audit_head: IntGaugeVec,
+    audit_unshipped: IntGauge,
     events_dropped: IntCounter,
     engine_reconnects: IntCounter,
     engine_calls: IntCounterVec,
@@ -93,6 +94,7 @@ impl Metrics {
                 "The number of the audit log's last row, with the beginning of its digest.",
                 &["hash"],
             ),
+            audit_unshipped: register.int_gauge("audit_unshipped_rows", "Rows of the audit log that are not in PostgreSQL yet."),
             events_dropped: register.counter("events_dropped_total", "Events lost because too many waited to be written."),
             engine_reconnects: register.counter("engine_reconnects_total", "Times the engine's event stream was opened again."),
             engine_calls: register.counters("engine_calls_total", "Requests to the engine.", &["call"]),
@@ -130,6 +132,11 @@ impl Metrics {
     pub fn audit_head(&self, head: &Head) {
         self.audit_head.reset();
         self.audit_head.with_label_values(&[head.hash.get(..DIGITS).unwrap_or_default()]).set(head.id);
+    }
+
+    /// So many rows of the audit log are still to be shipped.
+    pub fn audit_unshipped(&self, rows: i64) {
+        self.audit_unshipped.set(rows.max(0));
     }
 
     /// A step has been taken.

@@ -97,6 +97,7 @@ impl<'a> Log<'a> {
                 refused => Ok(refused),
             },
             Write::Discard(last) => discard(self.connection, *last).await,
+            Write::Shipped(last) => save_shipped(self.connection, *last).await.map(|()| Ok(0)),
             Write::History(key, history) => save_history(self.connection, key, history.as_deref()).await.map(|()| Ok(0)),
             // The writer has seen to it.
             Write::Pending => Ok(Ok(0)),
@@ -105,6 +106,8 @@ impl<'a> Log<'a> {
 
     async fn intent(&mut self, row: &Row) -> Result<Answer, sqlx::Error> {
         let Row { actor, pass, step, object, generation, operation, target, why_code, why, details } = row.clone();
+        // PostgreSQL takes no text with this in it, and a row that cannot be shipped would keep all after it from being.
+        let [operation, target, why] = [operation, target, why].map(|text| text.replace('\0', "\u{fffd}"));
         let row = AuditRow {
             id: 0,
             created_at: clock::text(clock::now()),
@@ -137,7 +140,7 @@ impl<'a> Log<'a> {
             phase: "outcome".to_owned(),
             intent: Some(intent),
             outcome: Some(outcome.as_str().to_owned()),
-            error: outcome.error().map(str::to_owned),
+            error: outcome.error().map(|error| error.replace('\0', "\u{fffd}")),
             details: "{}".to_owned(),
             ..audit_row(&row)
         };
@@ -175,10 +178,20 @@ async fn discard(connection: &mut SqliteConnection, last: i64) -> Result<Answer,
     Ok(answer(deleted)?.map(|done| i64::try_from(done.rows_affected()).unwrap_or(i64::MAX)))
 }
 
-/// The last row that can be archived: every act up to it has ended before it, and none of its outcomes comes after it.
+async fn save_shipped(connection: &mut SqliteConnection, last: Option<i64>) -> Result<(), sqlx::Error> {
+    let query = match last {
+        Some(last) => sqlx::query("INSERT OR REPLACE INTO meta (name, value) VALUES ('shipped', $1)").bind(last.to_string()),
+        None => sqlx::query("DELETE FROM meta WHERE name = 'shipped'"),
+    };
+    query.execute(connection).await.map(drop)
+}
+
+/// The last row that can be archived: every act up to it has ended before it, none of its outcomes comes after it, and it
+/// has been shipped, where the log is shipped.
 pub(super) const ARCHIVABLE: &str = "
     WITH RECURSIVE cut (id) AS (
-        SELECT coalesce((SELECT min(id) - 1 FROM open_intent), (SELECT max(id) FROM audit))
+        SELECT min(coalesce((SELECT min(id) - 1 FROM open_intent), last), coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'shipped'), last))
+        FROM (SELECT max(id) AS last FROM audit)
         UNION
         SELECT (SELECT min(intent) - 1 FROM audit WHERE phase = 'outcome' AND audit.id > cut.id AND intent <= cut.id)
         FROM cut WHERE cut.id IS NOT NULL

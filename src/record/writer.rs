@@ -74,6 +74,8 @@ pub(super) enum Write {
     /// Takes the oldest rows out of the audit log, up to this number, as many as fit into one transaction. The answer is how
     /// many that were.
     Discard(i64),
+    /// The last row that was shipped, where the log is shipped.
+    Shipped(Option<i64>),
     /// What is remembered about an object, as JSON; none to forget it.
     History(Key, Option<String>),
     /// Everything that is waiting in [`Pending`].

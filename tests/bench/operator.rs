@@ -40,6 +40,7 @@ pub(crate) async fn run(directory: &Path, socket: &Path) -> Result<()> {
         concurrency: Settings::CONCURRENCY,
         mode: Mode::Act,
         audit_anchor: None,
+        database: None,
     };
     let connection = Connection::new(&settings.engine, Arc::new(|_| {}))?;
     let engines = Engines {

@@ -29,6 +29,7 @@ use mooring::{
         audit::{AuditLog, read_anchors},
         events::EventFilter,
         journal::{AuditEntry, AuditFilter},
+        ship::Target,
     },
     settings::{Mode, Settings},
     source::parse::parse_file,
@@ -51,6 +52,8 @@ pub struct Host {
     pub engine: String,
     /// Where everybody else finds the engine.
     pub outside: String,
+    /// Where it ships the audit log.
+    pub database: Option<Target>,
     directory: tempfile::TempDir,
     runtime: Runtime,
     running: Option<(Arc<Context>, JoinHandle<()>)>,
@@ -92,7 +95,7 @@ impl Host {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let (engine, outside) = (Settings::ENGINE.to_owned(), Settings::ENGINE.to_owned());
-        let host = Self { name, engine, outside, directory, runtime, running: None };
+        let host = Self { name, engine, outside, database: None, directory, runtime, running: None };
         fs::create_dir_all(host.path("")).unwrap();
         for (file, text) in manifests {
             host.write(file, text);
@@ -119,7 +122,7 @@ impl Host {
 
     /// Opens what Mooring would run with.
     pub fn open(&self) -> Result<Open, controller::OpenError> {
-        self.runtime.block_on(open(self.directory.path(), &self.name, &self.engine))
+        self.runtime.block_on(open(self.directory.path(), &self.name, &self.engine, self.database.clone()))
     }
 
     /// Waits for an answer.
@@ -163,6 +166,16 @@ impl Host {
         let begun = Instant::now();
         while !is_so(self) {
             assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}\n{}", self.story());
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Waits until this is so, before there is a Mooring.
+    #[track_caller]
+    pub fn eventually_without_mooring(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let begun = Instant::now();
+        while !is_so(self) {
+            assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
             thread::sleep(LOOK);
         }
     }
@@ -402,7 +415,7 @@ impl Host {
         let [name, engine, directory] = handle.split(' ').collect::<Vec<_>>().try_into().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
-            let Open { ctx, .. } = open(Path::new(directory), name, engine).await.unwrap();
+            let Open { ctx, .. } = open(Path::new(directory), name, engine, None).await.unwrap();
             let outcome = controller::once::once(&ctx, PATIENCE).await;
             ctx.record.shutdown().await;
             outcome
@@ -461,7 +474,7 @@ impl Host {
 }
 
 /// Opens a Mooring of this name in a directory.
-async fn open(directory: &Path, name: &str, engine: &str) -> Result<Open, controller::OpenError> {
+async fn open(directory: &Path, name: &str, engine: &str, database: Option<Target>) -> Result<Open, controller::OpenError> {
     let connection = observe::docker::Connection::new(engine, Arc::new(|_| {})).unwrap();
     let engines = Engines {
         observe: Arc::new(observe::docker::Docker::new(connection.clone())),
@@ -477,6 +490,7 @@ async fn open(directory: &Path, name: &str, engine: &str) -> Result<Open, contro
         concurrency: Settings::CONCURRENCY,
         mode: Mode::Act,
         audit_anchor: Some(directory.join("anchors")),
+        database,
     };
     Context::open(settings, engines, Clock::system()).await
 }

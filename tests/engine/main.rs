@@ -28,3 +28,4 @@ mod repair;
 mod replacements;
 mod restarts;
 mod routes;
+mod shipping;

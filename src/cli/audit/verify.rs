@@ -14,6 +14,7 @@ use crate::{
     record::{
         audit::{Verified, read_anchors},
         chain::Fault,
+        ship::Target,
     },
     settings::Settings,
 };
@@ -35,12 +36,18 @@ pub(super) struct VerifyArgs {
     /// An archive that the log goes on from; several, oldest first
     #[arg(long, value_name = "FILE")]
     archive: Vec<PathBuf>,
+    /// Verify what was shipped to this PostgreSQL instead
+    #[arg(long, value_name = "URL", conflicts_with_all = ["anchor", "archive"])]
+    database_url: Option<Target>,
     /// How to write the answer
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
 }
 
 pub(super) async fn run(settings: &Settings, args: VerifyArgs) -> Result<Exit, Error> {
+    if let Some(target) = &args.database_url {
+        return shipped(target, args.output).await;
+    }
     let log = log_in(settings)?;
     let anchors = args.anchor.as_deref().map(read_anchors).transpose()?.unwrap_or_default();
     let bar = output::spinner("verifying");
@@ -60,6 +67,32 @@ pub(super) async fn run(settings: &Settings, args: VerifyArgs) -> Result<Exit, E
             "row": verified.fault.as_ref().map(Fault::row),
         }))?,
         Format::Text => output::print(&rendered(&verified))?,
+    }
+    Ok(if is_good { Exit::Good } else { Exit::Differs })
+}
+
+/// Each log that was shipped to a database.
+async fn shipped(target: &Target, format: Format) -> Result<Exit, Error> {
+    let logs = output::patiently("verifying", target.verify()).await?;
+    let is_good = logs.iter().all(|(_, verified)| verified.fault.is_none());
+    match format {
+        Format::Json => {
+            let logs = logs.iter().map(|(journal, Verified { rows, head, fault, .. })| {
+                json!({
+                    "journal": journal, "good": fault.is_none(), "rows": rows, "head": head,
+                    "fault": fault.as_ref().map(ToString::to_string), "row": fault.as_ref().map(Fault::row),
+                })
+            });
+            output::json(&json!({"good": is_good, "journals": logs.collect::<Vec<_>>()}))?;
+        }
+        Format::Text => {
+            let (good, bad) = (output::GOOD, output::BAD);
+            let lines = logs.iter().map(|(journal, Verified { rows, fault, .. })| match fault {
+                None => format!("{good}good:{good:#} {rows} rows of journal {journal}"),
+                Some(fault) => format!("{bad}not good:{bad:#} in journal {journal}, {fault}"),
+            });
+            output::print(&output::lines(lines))?;
+        }
     }
     Ok(if is_good { Exit::Good } else { Exit::Differs })
 }

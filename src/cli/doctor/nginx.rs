@@ -127,7 +127,7 @@ pub(super) async fn run(settings: &Settings, args: NginxArgs) -> Result<Exit, Er
         Some(container) => of_container(settings, container, &args.config).await?,
         None => of_host(&args.paths)?,
     };
-    let resolver = Resolver { address: args.resolver.clone(), valid: args.valid.clone() };
+    let resolver = Resolver { address: args.resolver.clone(), valid: args.valid.clone(), ..Resolver::default() };
     let files = seen.files(&args.marker, &resolver);
     let mut found = seen.found(findings::find(files));
     if args.fix {

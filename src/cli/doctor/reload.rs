@@ -75,6 +75,7 @@ impl Nginx for Asked {
     }
 
     async fn reload(&self) -> Result<(), String> {
+        self.answers.before_reload().await;
         self.run(&["-s", "reload"]).await?;
         self.answers.reloaded();
         Ok(())

@@ -84,6 +84,7 @@ impl repair::Nginx for Asked<'_> {
     }
 
     async fn reload(&self) -> Result<(), String> {
+        self.answers.before_reload().await;
         self.says(&self.nginx.reload()).await?;
         self.answers.reloaded();
         Ok(())

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::ErrorKind,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -21,6 +21,10 @@ const QUIET: Duration = Duration::from_millis(200);
 /// A reload is done by then, if it cannot be told otherwise.
 const SETTLE: Duration = Duration::from_secs(3);
 
+/// The last old worker goes so long after the first one at most: all of them are told at once, and a busy machine lets some
+/// of them wait.
+const TOGETHER: Duration = Duration::from_millis(300);
+
 /// For one answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -35,12 +39,15 @@ pub struct Answers {
 /// How to tell that the new workers are there: a reload returns before it is done, and until then the old ones answer.
 #[derive(Debug)]
 struct Loaded {
-    /// Idle connections to the old workers, which close them when they go. They go when the new ones have come, and
-    /// stay if the master refuses the configuration after all.
-    held: Vec<TcpStream>,
+    /// Idle connections to the old workers, by where they lead, which close them when they go. They go when the new ones
+    /// have come, and stay if the master refuses the configuration after all.
+    held: BTreeMap<String, TcpStream>,
     /// Where nginx keeps no idle connection open, time has to do.
     by_time: bool,
-    reloaded: Instant,
+    /// When nginx was told to reload.
+    reloaded: Option<Instant>,
+    /// Since when none of the old workers is known to be there.
+    gone: Option<Instant>,
 }
 
 impl Answers {
@@ -56,21 +63,49 @@ impl Answers {
             }
         }
         let by_time = held.values().any(Option::is_none);
-        let held = held.into_values().flatten().collect();
-        Self { before, loaded: Mutex::new(Loaded { held, by_time, reloaded: Instant::now() }) }
+        let held = held.into_iter().filter_map(|(to, stream)| Some((to, stream?))).collect();
+        Self { before, loaded: Mutex::new(Loaded { held, by_time, reloaded: None, gone: None }) }
+    }
+
+    /// nginx is about to be told to read its files. A connection that has been closed by now was one to a worker that an
+    /// earlier reload had sent away, and would say nothing about this one.
+    pub async fn before_reload(&self) {
+        let closed: BTreeMap<&String, &Probe> = {
+            let mut loaded = self.lock();
+            if loaded.reloaded.is_some() {
+                // It goes back to the old files, and nothing is worth waiting for.
+                return;
+            }
+            loaded.held.retain(|_, stream| is_open(stream));
+            self.before.keys().filter(|probe| !loaded.held.contains_key(&probe.to)).map(|probe| (&probe.to, probe)).collect()
+        };
+        for (to, probe) in closed {
+            let held = hold(probe).await;
+            let mut loaded = self.lock();
+            match held {
+                Some(stream) => drop(loaded.held.insert(to.clone(), stream)),
+                None => loaded.by_time = true,
+            }
+        }
     }
 
     /// nginx has been told to read its files.
     pub fn reloaded(&self) {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).reloaded = Instant::now();
+        let mut loaded = self.lock();
+        (loaded.reloaded, loaded.gone) = (Some(Instant::now()), None);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Loaded> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the old workers have gone.
     fn loaded(&self) -> Result<(), String> {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        loaded.held.retain(|stream| matches!(stream.try_read(&mut [0; 64]), Err(error) if error.kind() == ErrorKind::WouldBlock));
-        let waited = !loaded.by_time || loaded.reloaded.elapsed() >= SETTLE;
-        if loaded.held.is_empty() && waited { Ok(()) } else { Err("its old workers still answer".to_owned()) }
+        let mut loaded = self.lock();
+        loaded.held.retain(|_, stream| is_open(stream));
+        let waited = !loaded.by_time || loaded.reloaded.is_some_and(|told| told.elapsed() >= SETTLE);
+        let is_gone = loaded.held.is_empty() && waited && loaded.gone.get_or_insert_with(Instant::now).elapsed() >= TOGETHER;
+        if is_gone { Ok(()) } else { Err("its old workers still answer".to_owned()) }
     }
 
     /// Whether all that was answered before is answered now; if not, what is.
@@ -92,6 +127,11 @@ impl Answers {
         }
         Ok(())
     }
+}
+
+/// Whether an idle connection has not been closed by the other end.
+fn is_open(stream: &TcpStream) -> bool {
+    matches!(stream.try_read(&mut [0; 64]), Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
 /// The status of an answer.

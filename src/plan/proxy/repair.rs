@@ -57,7 +57,11 @@ pub(super) fn repair(look: &Look<'_>, plan: &mut Plan) {
     let (Some(wanted), Some(around)) = (&desired.repair, &observed.around) else { return };
     let only: BTreeSet<PathBuf> = around.named.keys().cloned().collect();
     let resolver = &desired.config.resolver;
-    let resolver = Resolver { address: resolver.address.clone(), valid: server::time(resolver.valid.0) };
+    let resolver = Resolver {
+        address: resolver.address.clone(),
+        valid: server::time(resolver.valid.0),
+        timeout: server::time(resolver.timeout.0),
+    };
     let (texts, main) = (&around.texts, around.main.as_deref());
     let found = repair::plan(Files { texts, main, marker: &wanted.marker, only: Some(&only), resolver: &resolver });
     tell(plan, around, &found);

@@ -353,15 +353,15 @@ fn a_site_of_another_tool_is_repaired_and_one_by_hand_is_told() {
     plans(
         &world,
         &expect![[r#"
-        repair /srv/sites/tool.conf, because nginx would never look up again the backends that it names
-        note: /srv/sites/hand.conf:4: other:80 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address; before line 2, write `resolver 127.0.0.11 valid=30s;`; before line 2, write `set $mooring_upstream_1 http://other:80;`; before line 4, write `proxy_redirect http://other:80/ /;`; in line 4, write `proxy_pass $mooring_upstream_1;` for `proxy_pass http://other:80;`
-    "#]],
+            repair /srv/sites/tool.conf, because nginx would never look up again the backends that it names
+            note: /srv/sites/hand.conf:4: other:80 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address; before line 2, write `resolver 127.0.0.11 valid=30s;`; before line 2, write `resolver_timeout 5s;`; before line 2, write `set $mooring_upstream_1 http://other:80;`; before line 4, write `proxy_redirect http://other:80/ /;`; in line 4, write `proxy_pass $mooring_upstream_1;` for `proxy_pass http://other:80;`
+        "#]],
     );
     world.pass();
     let told = plan(&world.desired, &world.observed());
     assert_eq!(told.steps, [], "a second plan has nothing to do");
     expect![[r#"
-        note: /srv/sites/hand.conf:4: other:80 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address; before line 2, write `resolver 127.0.0.11 valid=30s;`; before line 2, write `set $mooring_upstream_1 http://other:80;`; before line 4, write `proxy_redirect http://other:80/ /;`; in line 4, write `proxy_pass $mooring_upstream_1;` for `proxy_pass http://other:80;`
+        note: /srv/sites/hand.conf:4: other:80 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address; before line 2, write `resolver 127.0.0.11 valid=30s;`; before line 2, write `resolver_timeout 5s;`; before line 2, write `set $mooring_upstream_1 http://other:80;`; before line 4, write `proxy_redirect http://other:80/ /;`; in line 4, write `proxy_pass $mooring_upstream_1;` for `proxy_pass http://other:80;`
     "#]].assert_eq(&told.to_string());
     world.generate("");
     let again = plan(&world.desired, &world.observed());
@@ -390,10 +390,10 @@ fn a_repair_that_is_refused_is_tried_again_later_and_at_once_when_the_site_is_an
     plans(
         &world,
         &expect![[r#"
-        repair /srv/sites/tool.conf, because nginx would never look up again the backends that it names
-        wait: the change was refused, and what worked before stays: nginx says no
-        note: /srv/sites/hand.conf:4: other:80 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address; before line 2, write `resolver 127.0.0.11 valid=30s;`; before line 2, write `set $mooring_upstream_1 http://other:80;`; before line 4, write `proxy_redirect http://other:80/ /;`; in line 4, write `proxy_pass $mooring_upstream_1;` for `proxy_pass http://other:80;`
-    "#]],
+            repair /srv/sites/tool.conf, because nginx would never look up again the backends that it names
+            wait: the change was refused, and what worked before stays: nginx says no
+            note: /srv/sites/hand.conf:4: other:80 is looked up once, when nginx starts: it does not start without it, and does not find it again at another address; before line 2, write `resolver 127.0.0.11 valid=30s;`; before line 2, write `resolver_timeout 5s;`; before line 2, write `set $mooring_upstream_1 http://other:80;`; before line 4, write `proxy_redirect http://other:80/ /;`; in line 4, write `proxy_pass $mooring_upstream_1;` for `proxy_pass http://other:80;`
+        "#]],
     );
     world.pass();
     world.generate("");

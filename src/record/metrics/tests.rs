@@ -22,6 +22,7 @@ fn these_are_the_metrics_and_each_has_a_help() {
     assert!(families.iter().all(|family| !family.help().is_empty()));
     let names: BTreeSet<_> = families.iter().map(|family| format!("{}\n", family.name())).collect();
     expect![[r#"
+        mooring_audit_unshipped_rows
         mooring_build_info
         mooring_correction_seconds
         mooring_crash_loops_total
