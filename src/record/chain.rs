@@ -1,7 +1,7 @@
 //! The hash chain over the audit log: each row carries the digest of itself and of the row before.
 //!
 //! Whoever changes, removes, swaps or inserts a row has to change every digest after it, and the last one is also
-//! elsewhere (see [`super::anchor`]). `docs/audit.md` says how the digest is made, so that anybody can check it with
+//! elsewhere (see [`super::audit::Anchor`]). `docs/audit.md` says how the digest is made, so that anybody can check it with
 //! tools of their own; `manifests/verify-audit.py` is such a tool.
 
 use std::fmt::Write as _;
