@@ -178,8 +178,13 @@ impl Lens<'_> {
             name: listed.name.clone(),
             // The list is the younger of the two, but only the details know exit codes.
             state: inspected.state.clone(),
-            // The same goes for whether a check has failed at all.
-            health: if listed.health == Health::Unhealthy { inspected.health } else { listed.health },
+            // The same goes for whether a check has failed at all, and whether it could be run.
+            health: match listed.health {
+                Health::Unhealthy if inspected.broken_check.is_some() => Health::None,
+                Health::Unhealthy => inspected.health,
+                listed => listed,
+            },
+            broken_check: inspected.broken_check.clone().filter(|_| listed.health == Health::Unhealthy),
             probe: (self.probes)(listed),
             started_at: inspected.started_at,
             restarts: inspected.restarts,

@@ -122,6 +122,8 @@ pub struct Inspected {
     pub state: State,
     /// What the health check says.
     pub health: Health,
+    /// Why the health check cannot be run, so that it says nothing.
+    pub broken_check: Option<String>,
     /// When its main process was last started.
     pub started_at: Option<Timestamp>,
     /// How often the engine has restarted it by its own policy since somebody last started it.

@@ -158,6 +158,8 @@ pub struct Container {
     pub state: State,
     /// What the engine's health check says.
     pub health: Health,
+    /// Why the health check cannot be run, if it cannot. What it says is not to be believed then, and is not in `health`.
+    pub broken_check: Option<String>,
     /// What our own probe says; none when there is no probe.
     pub probe: Option<ProbeState>,
     /// When its main process was last started. Known of everything that runs.
@@ -286,7 +288,9 @@ pub fn readiness(state: &State, health: Health, probe: Option<&ProbeState>) -> R
     if *state != State::Running {
         return Readiness::Down;
     }
-    let healthy = matches!(health, Health::None | Health::Healthy);
+    // Our own probe asks what the owner has said; the image's check may ask something else.
+    let is_contradicted = health == Health::Unhealthy && probe == Some(&ProbeState::Passing);
+    let healthy = matches!(health, Health::None | Health::Healthy) || is_contradicted;
     let probed = matches!(probe, None | Some(ProbeState::Passing));
     if healthy && probed { Readiness::Healthy } else { Readiness::Started }
 }

@@ -80,6 +80,11 @@ pub enum Wait {
     },
     /// A container with data would have to be removed, and nobody has permitted that.
     RemoveForbidden,
+    /// It runs, and its health check cannot be believed; a restart would change nothing about that.
+    HealthUntrusted {
+        /// Why not.
+        reason: String,
+    },
     /// The image is not there and may not, or cannot, be pulled.
     ImageUnavailable {
         /// The image.
@@ -203,6 +208,7 @@ impl Wait {
             Self::CrashLoop { .. } => "CrashLoop",
             Self::RecreateForbidden { .. } => "RecreateForbidden",
             Self::RemoveForbidden => "RemoveForbidden",
+            Self::HealthUntrusted { .. } => "HealthUntrusted",
             Self::ImageUnavailable { .. } => "ImageUnavailable",
             Self::OnLastGoodImage { .. } => "OnLastGoodImage",
             Self::ReplacementFailed { .. } => "ReplacementFailed",
@@ -242,6 +248,7 @@ impl Wait {
             Self::MissingVariable { .. }
             | Self::RecreateForbidden { .. }
             | Self::RemoveForbidden
+            | Self::HealthUntrusted { .. }
             | Self::ImageUnavailable { .. }
             | Self::OnLastGoodImage { .. }
             | Self::ReplacementFailed { .. }
@@ -313,6 +320,9 @@ impl fmt::Display for Wait {
                     "forbidden: would recreate a container with data, because it differs in {}; set allowRecreate",
                     fields.join("; ")
                 )
+            }
+            Self::HealthUntrusted { reason } => {
+                write!(f, "its health check is not to be believed, and it is not restarted for that: {reason}")
             }
             Self::RemoveForbidden => f.write_str(
                 "forbidden: would remove a container with data; it was made without allowRemove, so remove it by hand",

@@ -84,3 +84,36 @@ fn a_page_that_is_not_served_has_its_container_restarted() {
 fn a_command_that_fails_inside_has_its_container_restarted() {
     is_restarted_when_its_probe_fails("exec: {command: [sh, -c, '[ ! -e /tmp/sick ]']}");
 }
+
+/// Somebody else's container with a check that cannot be run, or that asks for something else.
+fn with_check(check: &str, more: &str) -> Host {
+    let mut host = Host::new(&[container("app", &format!("management: heal\nselector: {{name: '@app'}}\n{more}"))]);
+    let name = format!("{}-app", host.name);
+    let run = ["run", "--detach", "--name", &name, "--health-interval", "1s", "--health-retries", "1", "--health-cmd", check];
+    let made = std::process::Command::new("docker").args(run).args(["--pull", "never", "mooring-demo/web:1"]).status();
+    assert!(made.unwrap().success());
+    host.run();
+    host
+}
+
+#[test]
+fn a_check_whose_program_is_not_in_the_image_is_told_and_restarts_nothing() {
+    let host = with_check("curl --fail http://127.0.0.1:8080/", "");
+    let started = host.started("app");
+    host.eventually("it is told", |host| host.holds("Container/app").contains("Degraded: HealthUntrusted"));
+    assert!(host.holds("Container/app").contains("curl"), "{}", host.holds("Container/app"));
+    host.stays(4, "it is left alone", |host| host.started("app") == started && host.state("app") == "running unhealthy");
+    assert_eq!(host.steps("Container/app"), [""; 0]);
+    host.docker("kill @app");
+    host.eventually("it is kept alive all the same", |host| host.state("app").starts_with("running"));
+}
+
+#[test]
+fn a_check_that_our_own_probe_contradicts_is_told_and_restarts_nothing() {
+    let probe = "probe: {http: {port: 8080, path: /}, interval: 1s}";
+    let host = with_check("wget -q -O /dev/null http://127.0.0.1:9999/", probe);
+    let started = host.started("app");
+    host.eventually("it is told", |host| host.holds("Container/app").contains("Degraded: HealthUntrusted"));
+    assert!(host.holds("Container/app").contains("the probe of the manifest succeeds"), "{}", host.holds("Container/app"));
+    host.stays(4, "it is left alone", |host| host.started("app") == started);
+}

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bollard::models::{
     ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryHealth,
     ContainerSummaryHealthStatusEnum, ContainerSummaryStateEnum, EndpointSettings, EventMessage, EventMessageTypeEnum,
-    HealthStatusEnum, HostConfig, Network, RestartPolicy, RestartPolicyNameEnum,
+    HealthStatusEnum, HealthcheckResult, HostConfig, Network, RestartPolicy, RestartPolicyNameEnum,
 };
 use jiff::Timestamp;
 
@@ -114,6 +114,7 @@ pub(super) fn inspected(response: ContainerInspectResponse) -> Inspected {
     let state = response.state.unwrap_or_default();
     let config = response.config.unwrap_or_default();
     Inspected {
+        broken_check: broken_check(&state),
         health: health(&state, config.healthcheck.as_ref().and_then(|check| check.retries)),
         restarts: response.restart_count.and_then(|count| u32::try_from(count).ok()).unwrap_or_default(),
         started_at: instant(state.started_at.as_deref()),
@@ -168,6 +169,26 @@ fn health(state: &ContainerState, retries: Option<i64>) -> Health {
         Some(HealthStatusEnum::UNHEALTHY) => Health::Unhealthy,
         Some(HealthStatusEnum::NONE | HealthStatusEnum::EMPTY) | None => Health::None,
     }
+}
+
+/// What is shown of a check's complaint.
+const COMPLAINT: usize = 160;
+
+/// Why a health check cannot be run. Then every failure in the streak is of this sort: the engine did not find the
+/// program (its code is -1, which it also has for a check that takes too long), or a shell did not (126 and 127).
+fn broken_check(state: &ContainerState) -> Option<String> {
+    let health = state.health.as_ref()?;
+    let streak = usize::try_from(health.failing_streak?).ok().filter(|streak| *streak > 0)?;
+    let failures = || health.log.iter().flatten().rev().take(streak);
+    let output = |result: &HealthcheckResult| result.output.clone().unwrap_or_default();
+    let is_broken = |result: &HealthcheckResult| match result.exit_code {
+        Some(126 | 127) => true,
+        Some(-1) => output(result).contains("exec failed") || output(result).contains("executable file not found"),
+        _ => false,
+    };
+    let complaint = failures().next().map(output)?;
+    let line = complaint.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it does not say why").trim();
+    failures().all(is_broken).then(|| line.chars().take(COMPLAINT).collect())
 }
 
 fn instant(text: Option<&str>) -> Option<Timestamp> {
@@ -241,4 +262,39 @@ fn action(action: &str, signal: Option<&str>) -> EventAction {
 /// Docker says the number; others that speak its language say the name.
 fn is_kill(signal: &str) -> bool {
     matches!(signal, "9" | "KILL" | "SIGKILL")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(results: &[(i64, &str)]) -> ContainerState {
+        let result = |(code, output): &(i64, &str)| HealthcheckResult {
+            exit_code: Some(*code),
+            output: Some((*output).to_owned()),
+            ..HealthcheckResult::default()
+        };
+        let health = bollard::models::Health {
+            failing_streak: Some(i64::try_from(results.len()).unwrap()),
+            log: Some(results.iter().map(result).collect()),
+            ..bollard::models::Health::default()
+        };
+        ContainerState { health: Some(health), ..ContainerState::default() }
+    }
+
+    #[test]
+    fn a_check_is_broken_when_its_program_was_never_found() {
+        let missing = "OCI runtime exec failed: exec failed: unable to start container process: exec: \"curl\": executable file not found in $PATH: unknown";
+        assert_eq!(broken_check(&state(&[(-1, missing), (-1, missing)])).as_deref(), Some(&missing[..160.min(missing.len())]));
+        assert_eq!(broken_check(&state(&[(127, "/bin/sh: curl: not found\n")])).as_deref(), Some("/bin/sh: curl: not found"));
+        assert_eq!(broken_check(&state(&[(126, "")])).as_deref(), Some("it does not say why"));
+    }
+
+    #[test]
+    fn a_check_that_failed_once_or_took_too_long_is_not_broken() {
+        assert_eq!(broken_check(&state(&[(127, "sh: curl: not found"), (1, "refused")])), None);
+        assert_eq!(broken_check(&state(&[(-1, "Health check exceeded timeout (2s)")])), None);
+        assert_eq!(broken_check(&state(&[])), None);
+        assert_eq!(broken_check(&ContainerState::default()), None);
+    }
 }

@@ -22,6 +22,9 @@ use crate::{
 /// later pauses of up to a minute.
 const ENGINE_RESTARTS: u32 = 5;
 
+/// Why a check is not believed that our own probe contradicts.
+const CONTRADICTED: &str = "it fails while the probe of the manifest succeeds";
+
 /// What to do about a container that needs no replacement.
 pub(super) fn own(desired: &Desired, observed: &Observed, container: &Container) -> Plan {
     // Well or not, under another name nobody finds it.
@@ -37,6 +40,11 @@ pub(super) fn own(desired: &Desired, observed: &Observed, container: &Container)
     }
     match ailment(&desired.policy, observed, container) {
         Ailment::None => in_place(desired, observed, container),
+        Ailment::Untrusted(reason) => {
+            let mut plan = in_place(desired, observed, container);
+            plan.also_wait(Wait::HealthUntrusted { reason });
+            plan
+        }
         Ailment::Wait(wait) => Plan::waiting(wait),
         Ailment::HalfRemoved => {
             let mut plan = Plan::default();
@@ -69,6 +77,10 @@ pub(super) fn gently(
     let mut plan = Plan::default();
     match ailment(policy, observed, container) {
         Ailment::None => reconnect(&mut plan, networks, observed, container),
+        Ailment::Untrusted(reason) => {
+            reconnect(&mut plan, networks, observed, container);
+            plan.also_wait(Wait::HealthUntrusted { reason });
+        }
         Ailment::Wait(wait) => plan.wait = Some(wait),
         Ailment::HalfRemoved => plan.wait = Some(Wait::HalfRemoved),
         Ailment::Needs(cure, why) => {
@@ -86,6 +98,8 @@ pub(super) fn gently(
 enum Ailment {
     /// Nothing.
     None,
+    /// Nothing that is known: its health check says something that is not to be believed, for this reason.
+    Untrusted(String),
     /// Something that is not ours to correct now.
     Wait(Wait),
     /// The engine could not remove it entirely.
@@ -130,9 +144,12 @@ fn ailment(policy: &Policy, observed: &Observed, container: &Container) -> Ailme
         },
         State::Running => match (&container.probe, container.health) {
             (Some(ProbeState::Failing { error }), _) => Ailment::Needs(Cure::Restart, Why::ProbeFailing { error: error.clone() }),
+            (Some(ProbeState::Passing), Health::Unhealthy) => Ailment::Untrusted(CONTRADICTED.to_owned()),
             (_, Health::Unhealthy) => Ailment::Needs(Cure::Restart, Why::Unhealthy),
             (Some(ProbeState::Pending), _) | (_, Health::Starting) => Ailment::Wait(Wait::Starting),
-            (None | Some(ProbeState::Passing), Health::None | Health::Healthy) => Ailment::None,
+            (None | Some(ProbeState::Passing), Health::None | Health::Healthy) => {
+                container.broken_check.clone().map_or(Ailment::None, Ailment::Untrusted)
+            }
         },
     }
 }

@@ -166,6 +166,7 @@ fn container(id: &str, name: &str) -> Seen {
         name: name.to_owned(),
         state: State::Running,
         health: Health::None,
+        broken_check: None,
         probe: None,
         started_at: Some(seconds_ago(3600)),
         restarts: 0,

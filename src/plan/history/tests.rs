@@ -72,6 +72,7 @@ fn container(state: State, started: i64) -> Container {
         name: "web".into(),
         state,
         health: Health::None,
+        broken_check: None,
         probe: None,
         started_at: Some(seconds_ago(started)),
         restarts: 0,

@@ -123,6 +123,7 @@ fn ollama_in(state: State) -> Container {
         name: "ollama".to_owned(),
         state,
         health: Health::None,
+        broken_check: None,
         probe: None,
         started_at: Some(now() - SignedDuration::from_hours(1)),
         restarts: 0,

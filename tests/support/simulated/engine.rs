@@ -35,6 +35,7 @@ impl Engine for Simulated {
         Ok(self.world().containers.get(id).map(|container| Inspected {
             state: container.listed.state.clone(),
             health: container.listed.health,
+            broken_check: None,
             started_at: container.started_at,
             restarts: 0,
             finished_at: None,

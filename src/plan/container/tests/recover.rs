@@ -133,6 +133,32 @@ fn an_unhealthy_container_is_restarted() {
 }
 
 #[test]
+fn an_unhealthy_container_that_our_own_probe_finds_well_is_left_alone() {
+    let contradicted = container("c1", "web").made_from(&desired("web")).health(Health::Unhealthy).probe(ProbeState::Passing);
+    assert_eq!(contradicted.0.readiness(), Readiness::Healthy);
+    check(
+        &desired("web"),
+        &world().with(contradicted),
+        expect![[r#"
+        wait: its health check is not to be believed, and it is not restarted for that: it fails while the probe of the manifest succeeds
+    "#]],
+    );
+}
+
+#[test]
+fn a_check_that_cannot_be_run_says_nothing_about_its_container() {
+    let mut broken = container("c1", "web").made_from(&desired("web"));
+    broken.0.broken_check = Some("curl: not found".to_owned());
+    check(
+        &desired("web"),
+        &world().with(broken),
+        expect![[r#"
+        wait: its health check is not to be believed, and it is not restarted for that: curl: not found
+    "#]],
+    );
+}
+
+#[test]
 fn a_container_whose_probe_fails_is_restarted() {
     let failing = ProbeState::Failing { error: "connection refused".into() };
     let world = world().with(container("c1", "web").made_from(&desired("web")).probe(failing));
