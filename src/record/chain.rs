@@ -57,6 +57,60 @@ pub struct AuditRow {
     pub hash: String,
 }
 
+/// A row of a query with all columns, be it SQLite's or PostgreSQL's: what both have in common cannot be said in types
+/// without a page of bounds. Rows of the first version have no digests.
+macro_rules! row_from {
+    ($row:expr) => {
+        $crate::record::chain::AuditRow {
+            id: $row.get("id"),
+            created_at: $row.get("created_at"),
+            actor: $row.get("actor"),
+            phase: $row.get("phase"),
+            intent: $row.get("intent"),
+            pass: $row.get("pass"),
+            step: $row.get("step"),
+            object: $row.get("object"),
+            generation: $row.get("generation"),
+            operation: $row.get("operation"),
+            target: $row.get("target"),
+            why_code: $row.get("why_code"),
+            why: $row.get("why"),
+            outcome: $row.get("outcome"),
+            error: $row.get("error"),
+            details: $row.get("details"),
+            prev_hash: $row.get::<Option<String>, _>("prev_hash").unwrap_or_default(),
+            hash: $row.get::<Option<String>, _>("hash").unwrap_or_default(),
+        }
+    };
+}
+
+/// Binds all columns of a row to a query, in their order.
+macro_rules! bind_row {
+    ($query:expr, $row:expr) => {
+        $query
+            .bind($row.id)
+            .bind(&$row.created_at)
+            .bind(&$row.actor)
+            .bind(&$row.phase)
+            .bind($row.intent)
+            .bind(&$row.pass)
+            .bind($row.step)
+            .bind(&$row.object)
+            .bind($row.generation)
+            .bind(&$row.operation)
+            .bind(&$row.target)
+            .bind(&$row.why_code)
+            .bind(&$row.why)
+            .bind(&$row.outcome)
+            .bind(&$row.error)
+            .bind(&$row.details)
+            .bind(&$row.prev_hash)
+            .bind(&$row.hash)
+    };
+}
+
+pub(super) use {bind_row, row_from};
+
 impl AuditRow {
     /// The digest that this row should have.
     #[must_use]

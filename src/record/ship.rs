@@ -18,7 +18,7 @@ use tokio::{sync::watch, time::timeout};
 use super::{
     Error,
     audit::{AuditLog, Look, Verified},
-    chain::{AuditRow, Head},
+    chain::{AuditRow, Head, bind_row, row_from},
 };
 
 /// Rows in one transaction.
@@ -232,28 +232,7 @@ const INSERT: &str = "
 async fn insert(connection: &mut PgConnection, journal: &str, rows: &[AuditRow]) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin().await?;
     for row in rows {
-        sqlx::query(INSERT)
-            .bind(journal)
-            .bind(row.id)
-            .bind(&row.created_at)
-            .bind(&row.actor)
-            .bind(&row.phase)
-            .bind(row.intent)
-            .bind(&row.pass)
-            .bind(row.step)
-            .bind(&row.object)
-            .bind(row.generation)
-            .bind(&row.operation)
-            .bind(&row.target)
-            .bind(&row.why_code)
-            .bind(&row.why)
-            .bind(&row.outcome)
-            .bind(&row.error)
-            .bind(&row.details)
-            .bind(&row.prev_hash)
-            .bind(&row.hash)
-            .execute(&mut *transaction)
-            .await?;
+        bind_row!(sqlx::query(INSERT).bind(journal), row).execute(&mut *transaction).await?;
     }
     transaction.commit().await
 }
@@ -265,28 +244,5 @@ const PAGE: &str = "
 
 async fn page(connection: &mut PgConnection, journal: &str, after: i64) -> Result<Vec<AuditRow>, sqlx::Error> {
     let rows = sqlx::query(PAGE).bind(journal).bind(after).bind(i64::from(BATCH)).fetch_all(connection).await?;
-    Ok(rows.iter().map(audit_row).collect())
-}
-
-fn audit_row(row: &PgRow) -> AuditRow {
-    AuditRow {
-        id: row.get("id"),
-        created_at: row.get("created_at"),
-        actor: row.get("actor"),
-        phase: row.get("phase"),
-        intent: row.get("intent"),
-        pass: row.get("pass"),
-        step: row.get("step"),
-        object: row.get("object"),
-        generation: row.get("generation"),
-        operation: row.get("operation"),
-        target: row.get("target"),
-        why_code: row.get("why_code"),
-        why: row.get("why"),
-        outcome: row.get("outcome"),
-        error: row.get("error"),
-        details: row.get("details"),
-        prev_hash: row.get("prev_hash"),
-        hash: row.get("hash"),
-    }
+    Ok(rows.iter().map(|row: &PgRow| row_from!(row)).collect())
 }

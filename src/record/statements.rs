@@ -13,7 +13,7 @@ use sqlx::{
 
 use super::{
     Error,
-    chain::{AuditRow, GENESIS, Head},
+    chain::{AuditRow, GENESIS, Head, bind_row, row_from},
     clock,
     error::is_refusal,
     events::{Event, EventKey},
@@ -206,52 +206,12 @@ const INSERT: &str = "
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
 
 async fn insert(connection: &mut SqliteConnection, row: &AuditRow) -> Result<SqliteQueryResult, sqlx::Error> {
-    sqlx::query(INSERT)
-        .bind(row.id)
-        .bind(&row.created_at)
-        .bind(&row.actor)
-        .bind(&row.phase)
-        .bind(row.intent)
-        .bind(&row.pass)
-        .bind(row.step)
-        .bind(&row.object)
-        .bind(row.generation)
-        .bind(&row.operation)
-        .bind(&row.target)
-        .bind(&row.why_code)
-        .bind(&row.why)
-        .bind(&row.outcome)
-        .bind(&row.error)
-        .bind(&row.details)
-        .bind(&row.prev_hash)
-        .bind(&row.hash)
-        .execute(connection)
-        .await
+    bind_row!(sqlx::query(INSERT), row).execute(connection).await
 }
 
-/// A row as it is stored. Rows of the first version have no digests.
+/// A row as it is stored.
 pub(super) fn audit_row(row: &SqliteRow) -> AuditRow {
-    let digest = |column| row.get::<Option<String>, _>(column).unwrap_or_default();
-    AuditRow {
-        id: row.get("id"),
-        created_at: row.get("created_at"),
-        actor: row.get("actor"),
-        phase: row.get("phase"),
-        intent: row.get("intent"),
-        pass: row.get("pass"),
-        step: row.get("step"),
-        object: row.get("object"),
-        generation: row.get("generation"),
-        operation: row.get("operation"),
-        target: row.get("target"),
-        why_code: row.get("why_code"),
-        why: row.get("why"),
-        outcome: row.get("outcome"),
-        error: row.get("error"),
-        details: row.get("details"),
-        prev_hash: digest("prev_hash"),
-        hash: digest("hash"),
-    }
+    row_from!(row)
 }
 
 /// Tells a row that was refused from a database that does not work.
