@@ -81,7 +81,7 @@ stop_mooring() {
 }
 
 # The lines of the audit log that were not there before.
-audit() { ask audit log --limit 500 2>/dev/null || true; }
+audit() { ask audit log --actor reconciler --limit 500 2>/dev/null || true; }
 remember() { audit >"$scratch/audit.before"; }
 show_record() {
   sleep 0.3 # the last outcome follows its effect

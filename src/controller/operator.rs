@@ -70,7 +70,7 @@ impl Operator for Context {
             object: &query.object.clone().map_or(Subject::Host, Subject::from),
             target: "audit log",
             why: "somebody asked for it",
-            details: &serde_json::json!({"query": query, "entries": entries.len()}),
+            details: &serde_json::json!({"words": "read the audit log", "query": query, "entries": entries.len()}),
             outcome: &Outcome::Done,
         };
         // On a full disk nothing can be written, and then the log is what people need.
