@@ -262,12 +262,12 @@ impl<'a> Look<'a> {
         if !is_running || !is_loaded || self.observed.is_unloaded {
             return self;
         }
-        let mut held = self.certificates.clone();
-        for (host, state) in &mut held {
-            if let (CertificateState::Missing { .. }, Some(digest)) = (&*state, self.certificate_in_force(host)) {
-                *state = CertificateState::Present { digest };
-            }
+        let lost: Vec<_> = self.lost_certificates().collect();
+        if lost.is_empty() {
+            return self;
         }
+        let mut held = self.certificates.clone();
+        held.extend(lost.into_iter().map(|(host, digest)| (host.clone(), CertificateState::Present { digest })));
         let without = std::mem::replace(&mut self.certificates, held);
         if !changes(self.desired, self.files, &self.render(&self.desired.config), self.memory()).is_empty() {
             self.certificates = without;
@@ -283,11 +283,12 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Whether a file asks for a pair that is not there: no nginx can start with it.
-    fn has_lost_a_certificate(&self) -> bool {
+    /// The hosts whose files ask for a pair that is not there, with the digest of the one that they ask for: no nginx can
+    /// start with these files.
+    fn lost_certificates(&self) -> impl Iterator<Item = (&'a String, String)> {
         let is_missing = |state: &CertificateState| matches!(state, CertificateState::Missing { .. });
-        let mut missing = self.observed.certificates.iter().filter(|(_, state)| is_missing(state));
-        missing.any(|(host, _)| self.certificate_in_force(host).is_some())
+        let missing = self.observed.certificates.iter().filter(move |(_, state)| is_missing(state));
+        missing.filter_map(|(host, _)| Some((host, self.certificate_in_force(host)?)))
     }
 
     fn memory(&self) -> &'a Memory {
@@ -326,7 +327,7 @@ impl<'a> Look<'a> {
         if !is_running {
             // It may be down because of what somebody did to the files. What is known to work can be put back untested, and
             // so can anything where what is there is known not to work.
-            let may_be_put = self.memory().proven.as_ref() == Some(&digest) || self.has_lost_a_certificate();
+            let may_be_put = self.memory().proven.as_ref() == Some(&digest) || self.lost_certificates().next().is_some();
             if !changes.is_empty() && may_be_put {
                 plan.step(ProxyAction::SwapSites { change }, changes.why.clone());
             }

@@ -107,7 +107,7 @@ async fn somebody_listens(route: &Behind) -> Result<(), String> {
                 Ok(_) | Err(_) => return Ok(()),
             }
         }
-        if route.places.is_empty() { Ok(()) } else { Err(format!("nobody listens at {}", route.places.join(" or "))) }
+        Err(format!("nobody listens at {}", route.places.join(" or ")))
     });
     asked.await.map_err(|problem| format!("{}{} does not work: {problem}", route.host, route.path))
 }
