@@ -5,9 +5,11 @@ use std::{
     io::{self, BufRead as _},
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    pin::pin,
     sync::Arc,
 };
 
+use futures::{Stream, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use sqlx::{SqlitePool, sqlite::SqliteRow};
 
@@ -20,7 +22,7 @@ use super::{
 
 /// The operation of the row that says where the rows before it are.
 pub const CLEAR: &str = "ClearAuditLog";
-/// Rows that are read at once: each page in bounded time, and none of them long in memory.
+/// Rows that are read at once.
 const PAGE: u32 = 5000;
 
 /// The audit log, to be read: beside the operator that writes it, or without one.
@@ -132,10 +134,13 @@ impl AuditLog {
         self.readers.read(read).await
     }
 
-    /// The number of the last row; zero if there is none.
-    pub async fn last_id(&self) -> Result<i64, Error> {
-        let read = async |pool: SqlitePool| sqlx::query_scalar("SELECT coalesce(max(id), 0) FROM audit").fetch_one(&pool).await;
-        self.readers.read(read).await
+    /// All rows after the one of this number, oldest first, page by page: each in bounded time, and none of them long in
+    /// memory.
+    pub fn pages(&self, after: i64) -> impl Stream<Item = Result<Vec<AuditRow>, Error>> + Send {
+        stream::try_unfold(after, move |after| async move {
+            let rows = self.rows(after, PAGE).await?;
+            Ok(rows.last().map(|row| row.id).map(|last| (rows, last)))
+        })
     }
 
     /// Goes through the archives and then the log, from the first row to the first bad one, and compares with the anchors.
@@ -154,21 +159,22 @@ impl AuditLog {
                 }
             }
         }
-        let mut rows = self.rows(0, PAGE).await?;
-        while let Some(last) = rows.last() {
-            let reached = last.id;
+        let mut pages = pin!(self.pages(0));
+        let mut page = pages.try_next().await?;
+        while let Some(rows) = page {
+            let reached = rows.last().map_or(0, |row| row.id);
             // Digests take about as long as reading: the next page comes meanwhile.
             let looked = tokio::task::spawn_blocking(move || {
                 let goes_on = rows.iter().all(|row| look.at(row));
                 (look, goes_on)
             });
-            let (looked, next) = tokio::join!(looked, self.rows(reached, PAGE));
+            let (looked, next) = tokio::join!(looked, pages.try_next());
             let (now, goes_on) = looked.unwrap_or_else(|lost| std::panic::resume_unwind(lost.into_panic()));
             look = now;
             if !goes_on {
                 break;
             }
-            rows = next?;
+            page = next?;
             progress(reached);
         }
         Ok(look.ended())
@@ -268,15 +274,15 @@ pub(super) async fn archive(log: &AuditLog, path: &Path, last: i64) -> Result<Op
     file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(failed("make"))?;
     let mut writer = io::BufWriter::new(file);
     let mut cleared = Cleared { archive: path.to_owned(), rows: 0, first_id: first.id, last_id: 0, last_hash: String::new() };
-    loop {
-        let rows = log.rows(cleared.last_id, PAGE).await?;
-        let rows: Vec<_> = rows.into_iter().take_while(|row| row.id <= last).collect();
-        if rows.is_empty() {
-            break;
-        }
-        for row in rows {
+    let mut pages = pin!(log.pages(0));
+    while let Some(rows) = pages.try_next().await? {
+        let is_over = rows.last().is_none_or(|row| row.id >= last);
+        for row in rows.into_iter().take_while(|row| row.id <= last) {
             write_row(&mut writer, &row).map_err(failed("write"))?;
             cleared = Cleared { rows: cleared.rows + 1, last_id: row.id, last_hash: row.hash, ..cleared };
+        }
+        if is_over {
+            break;
         }
     }
     let file = writer.into_inner().map_err(|error| failed("write")(error.into_error()))?;

@@ -342,19 +342,16 @@ impl Journal {
         let read = async |pool: SqlitePool| sqlx::query_scalar(ARCHIVABLE).fetch_one(&pool).await;
         let last: i64 = self.readers.read(read).await?;
         let Some(cleared) = audit::archive(&self.rows(), archive, last).await? else { return Ok(None) };
-        let row = Row {
-            actor: actor.to_string(),
-            pass: None,
-            step: None,
-            object: Subject::Host.to_string(),
-            generation: None,
-            operation: audit::CLEAR.to_owned(),
-            target: archive.display().to_string(),
-            why_code: "Asked".to_owned(),
-            why: "mooring audit log --clear --confirm".to_owned(),
-            details: serde_json::to_string(&cleared).expect("it has string keys and no failing serializer"),
+        let command = Command {
+            actor,
+            operation: audit::CLEAR,
+            object: &Subject::Host,
+            target: &archive.display().to_string(),
+            why: "mooring audit log --clear --confirm",
+            details: &serde_json::to_value(&cleared).expect("it has string keys and no failing serializer"),
+            outcome: &Outcome::Done,
         };
-        self.submit.write(Write::Note(Box::new(row), Outcome::Done)).await?;
+        self.note(&command).await?;
         while self.submit.write(Write::Discard(last)).await? > 0 {}
         Ok(Some(cleared))
     }

@@ -1,8 +1,9 @@
 //! `mooring audit export`: the rows as they are, for other programs.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, pin::pin};
 
 use clap::Args;
+use futures::TryStreamExt as _;
 
 use super::log_in;
 use crate::{
@@ -29,9 +30,6 @@ pub(super) struct ExportArgs {
     to: Option<PathBuf>,
 }
 
-/// Rows that are read at once.
-const PAGE: u32 = 1000;
-
 pub(super) async fn run(settings: &Settings, args: ExportArgs) -> Result<Exit, Error> {
     let log = log_in(settings)?;
     match &args.to {
@@ -51,15 +49,12 @@ pub(super) async fn run(settings: &Settings, args: ExportArgs) -> Result<Exit, E
 
 async fn export(
     log: &AuditLog,
-    mut after: i64,
+    after: i64,
     writer: &mut impl io::Write,
     failed: impl Fn(io::Error) -> Error,
 ) -> Result<usize, Error> {
-    let mut written = 0;
-    loop {
-        let rows = log.rows(after, PAGE).await.map_err(ReadError::from)?;
-        let Some(last) = rows.last() else { break };
-        after = last.id;
+    let (mut pages, mut written) = (pin!(log.pages(after)), 0);
+    while let Some(rows) = pages.try_next().await.map_err(ReadError::from)? {
         for row in &rows {
             write_row(writer, row).map_err(&failed)?;
         }
