@@ -114,10 +114,9 @@ impl Globals {
     }
 }
 
-/// Who types, for the audit log: by name, or by number without one.
+/// Who types, for the audit log.
 fn user() -> String {
-    let uid = nix::unistd::getuid();
-    nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+    crate::account::name(nix::unistd::getuid())
 }
 
 fn absolute(path: &Path) -> PathBuf {

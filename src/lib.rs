@@ -34,6 +34,7 @@ pub mod cli;
 
 pub mod view;
 
+mod account;
 pub mod clock;
 pub mod crash;
 mod paths;

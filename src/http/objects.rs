@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::{StreamExt, stream};
-use nix::unistd::{Uid, User};
+use nix::unistd::Uid;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ use super::{
     refusal::Refusal,
     routes::Context,
 };
-use crate::{source::parse::parse_file, view::ObjectView};
+use crate::{account, source::parse::parse_file, view::ObjectView};
 
 /// All objects, once; or as they are and then each again whenever it changes.
 pub(super) async fn list(State(ctx): State<Context>, Params(query): Params<ObjectsQuery>) -> Result<Response, Refusal> {
@@ -117,9 +117,8 @@ pub(super) async fn why(
 /// Who asks, for the audit log: the user by name, or by number when it has none. Nobody knows who comes over TCP.
 pub(super) async fn account(peer: Peer) -> Option<String> {
     let Peer::User(uid) = peer else { return None };
-    // The user's name may come from a directory server, which takes its time.
-    let named = tokio::task::spawn_blocking(move || User::from_uid(Uid::from_raw(uid)).ok().flatten()).await;
-    Some(named.ok().flatten().map_or_else(|| uid.to_string(), |user| user.name))
+    let named = tokio::task::spawn_blocking(move || account::name(Uid::from_raw(uid))).await;
+    Some(named.unwrap_or_else(|_| uid.to_string()))
 }
 
 /// A list has a name, so that something can be said beside it one day.
