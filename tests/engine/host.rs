@@ -170,16 +170,6 @@ impl Host {
         }
     }
 
-    /// Waits until this is so, before there is a Mooring.
-    #[track_caller]
-    pub fn eventually_without_mooring(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
-        let begun = Instant::now();
-        while !is_so(self) {
-            assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-            thread::sleep(LOOK);
-        }
-    }
-
     /// Sees to it that this stays so for a while.
     #[track_caller]
     pub fn stays(&self, seconds: u64, what: &str, is_so: impl Fn(&Self) -> bool) {

@@ -216,11 +216,7 @@ fn beside_an_nginx(manifests: &[(&str, &str)]) -> Host {
     for manifest in proxy::stack("resolver", "") {
         host.put(manifest);
     }
-    for directory in ["sites", "certs"] {
-        fs::create_dir(host.path(directory)).unwrap();
-    }
-    host.run();
-    host.converges();
+    proxy::begin(&mut host);
     host
 }
 

@@ -9,16 +9,20 @@ use std::{
 
 use crate::host::{Host, container, proxy};
 
-/// An nginx whose sites are in `sites`, two backends with different answers, and a `Proxy` with these additions.
-pub fn stack(upstreams: &str, more: &str) -> Vec<(String, String)> {
-    let web = |greeting: &str| format!("image: web:1\nnetworks: ['@net']\nenvironment: {{GREETING: {greeting}}}");
+/// An nginx whose sites are in `sites`.
+pub fn nginx() -> (String, String) {
     let volumes = "['./sites:/etc/nginx/sites', './certs:/etc/nginx/certs:ro']";
-    vec![
-        container("nginx", &format!("image: mooring-demo/nginx:1\nnetworks: ['@net']\nvolumes: {volumes}")),
-        container("one", &web("one")),
-        container("two", &web("two")),
-        edge(upstreams, more, "{host: one.test, to: {container: one, port: 8080}}"),
-    ]
+    container("nginx", &format!("image: mooring-demo/nginx:1\nnetworks: ['@net']\nvolumes: {volumes}"))
+}
+
+/// A backend that answers with its name.
+pub fn web(name: &str) -> (String, String) {
+    container(name, &format!("image: web:1\nnetworks: ['@net']\nenvironment: {{GREETING: {name}}}"))
+}
+
+/// That nginx, two backends with different answers, and a `Proxy` with these additions.
+pub fn stack(upstreams: &str, more: &str) -> Vec<(String, String)> {
+    vec![nginx(), web("one"), web("two"), edge(upstreams, more, "{host: one.test, to: {container: one, port: 8080}}")]
 }
 
 /// A `Proxy` with this route beside the usual ones.
@@ -32,22 +36,32 @@ pub fn edge(upstreams: &str, more: &str, route: &str) -> (String, String) {
 /// With these manifests and their directories, converged.
 pub fn start(manifests: &[(String, String)]) -> Host {
     let mut host = Host::new(manifests);
-    std::fs::create_dir_all(host.path("sites")).unwrap();
-    std::fs::create_dir_all(host.path("certs")).unwrap();
+    begin(&mut host);
+    host
+}
+
+/// Makes the directories that nginx sees, and converges.
+pub fn begin(host: &mut Host) {
+    for directory in ["sites", "certs"] {
+        std::fs::create_dir_all(host.path(directory)).unwrap();
+    }
     host.run();
     host.converges();
-    host
+}
+
+/// The whole answer of the server at this address to a request with these headers, up to when it closes the connection.
+pub fn request(at: &str, head: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&at.parse().map_err(std::io::Error::other)?, Duration::from_secs(2))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(stream, "{head}\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 /// Status and body of an answer by nginx; nothing when it does not answer.
 fn ask(host: &Host, name: &str, path: &str) -> Option<(u16, String)> {
-    let address =
-        host.inspect("nginx", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}").filter(|at| !at.is_empty())?;
-    let mut stream = TcpStream::connect_timeout(&format!("{address}:80").parse().unwrap(), Duration::from_secs(2)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {name}\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
+    let answer = request(&format!("{}:80", address(host, "nginx")), &format!("GET {path} HTTP/1.0\r\nHost: {name}")).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
     Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
 }

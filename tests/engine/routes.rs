@@ -1,14 +1,8 @@
 //! What a route can say, and which nginx can be told: by requests through a real one.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::TcpStream,
-    time::Duration,
-};
-
 use crate::{
-    host::{Host, container, manifest, proxy},
-    proxy::{address, start, who},
+    host::{self, Host, container, manifest},
+    proxy::{self, address, begin, nginx, start, web, who},
 };
 
 /// A backend that answers with the headers that it got.
@@ -25,26 +19,9 @@ fn echo() -> (String, String) {
     )
 }
 
-fn nginx() -> (String, String) {
-    let volumes = "['./sites:/etc/nginx/sites', './certs:/etc/nginx/certs:ro']";
-    container("nginx", &format!("image: mooring-demo/nginx:1\nnetworks: ['@net']\nvolumes: {volumes}"))
-}
-
-fn web(name: &str) -> (String, String) {
-    container(name, &format!("image: web:1\nnetworks: ['@net']\nenvironment: {{GREETING: {name}}}"))
-}
-
-/// The whole answer of the server at this address to a request with these headers, or why there is none.
+/// What the server at this address answers, or why it does not.
 fn request(at: &str, head: &str) -> String {
-    let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(at)?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        write!(stream, "{head}\r\n\r\n")?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        Ok(String::from_utf8_lossy(&answer).into_owned())
-    };
-    ask().unwrap_or_else(|error| error.to_string())
+    proxy::request(at, head).unwrap_or_else(|error| error.to_string())
 }
 
 fn get(at: &str, name: &str, path: &str) -> String {
@@ -66,7 +43,7 @@ routes:
     responseHeaders: {X-Served-By: 'mooring \"1\"'}
   - {host: '*.wild.test', to: {container: echo, port: 8080}}
   - {host: down.test, to: {container: web, port: 8080}}";
-    let edge = proxy("edge", &format!("container: nginx\ndirectory: ./sites\n{routes}"));
+    let edge = host::proxy("edge", &format!("container: nginx\ndirectory: ./sites\n{routes}"));
     let host = start(&[nginx(), echo(), web("web"), edge]);
 
     let at = format!("{}:80", address(&host, "nginx"));
@@ -104,16 +81,13 @@ fn two_proxies_share_an_nginx_and_replicas_share_the_requests() {
     let pair = manifest("Container", "pair", "management: heal\nselector: {labels: {app: '@pair'}}");
     let of = |name: &str, host: &str, to: &str| {
         let route = format!("routes: [{{host: {host}, to: {{container: {to}, port: 8080}}}}]");
-        proxy(name, &format!("container: nginx\ndirectory: ./sites\nupstreams: address\n{route}"))
+        host::proxy(name, &format!("container: nginx\ndirectory: ./sites\nupstreams: address\n{route}"))
     };
     let mut host = Host::new(&[nginx(), web("one"), pair, of("first", "one.test", "one"), of("second", "pair.test", "pair")]);
-    std::fs::create_dir_all(host.path("sites")).unwrap();
-    std::fs::create_dir_all(host.path("certs")).unwrap();
     host.docker("network create @net");
     host.docker(&replica("left"));
     host.docker(&replica("right"));
-    host.run();
-    host.converges();
+    begin(&mut host);
     assert_eq!(who(&host, "one.test"), "one");
     let mut greetings: Vec<String> = (0..8).map(|_| who(&host, "pair.test")).collect();
     greetings.sort();
@@ -131,7 +105,7 @@ fn two_proxies_share_an_nginx_and_replicas_share_the_requests() {
 #[test]
 fn an_nginx_starts_while_a_backend_does_not_exist() {
     let route = |name: &str| format!("  - {{host: {name}.test, to: {{container: {name}, port: 8080}}}}\n");
-    let edge = proxy("edge", &format!("container: nginx\ndirectory: ./sites\nroutes:\n{}{}", route("one"), route("two")));
+    let edge = host::proxy("edge", &format!("container: nginx\ndirectory: ./sites\nroutes:\n{}{}", route("one"), route("two")));
     let mut host = start(&[nginx(), web("one"), web("two"), edge]);
     assert_eq!(who(&host, "one.test"), "one");
     host.stop();
@@ -169,14 +143,14 @@ fn the_nginx_of_the_host_is_told_by_its_own_command() {
          routes: [{{host: one.test, to: {{container: one, port: 8080}}}}]",
         main.display()
     );
-    host.put(proxy("edge", &spec));
+    host.put(host::proxy("edge", &spec));
     host.run();
     let at = format!("127.0.0.1:{port}");
     let asked = || get(&at, "one.test", "/");
     host.eventually("it is served", |_| asked().contains("greeting one"));
     host.converges();
     let before = address(&host, "one");
-    crate::proxy::move_backend(&host, "one");
+    proxy::move_backend(&host, "one");
     assert_ne!(address(&host, "one"), before);
     host.eventually("it is followed", |_| asked().contains("greeting one"));
     host.converges();

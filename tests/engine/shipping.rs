@@ -17,7 +17,7 @@ fn shipping() -> Host {
         "run --detach --name @pg --publish 127.0.0.1:{port}:5432 --env POSTGRES_USER=app --env POSTGRES_PASSWORD=s3cret \
          --env POSTGRES_DB=app --pull never mooring-demo/postgres:15"
     ));
-    host.eventually_without_mooring("it answers", |host| ask_as(host, "app", "SELECT 1").is_ok());
+    host.eventually("it answers", |host| ask_as(host, "app", "SELECT 1").is_ok());
     // The owner of the database is a superuser here, for whom grants do not count.
     let role = "CREATE ROLE mooring LOGIN PASSWORD 's3cret'; GRANT ALL ON SCHEMA public TO mooring";
     ask_as(&host, "app", role).unwrap();
