@@ -328,19 +328,22 @@ async fn a_database_that_is_damaged_under_way_is_kept_aside_and_a_new_one_begun(
     intend(&record.journal).await.unwrap();
     let file = state.path().join(database::FILE);
     let mut stranger = stranger(state.path()).await;
-    // While anybody reads it does not come to its end, and our side would go on by the pages that it remembers.
-    let is_busy = async |stranger: &mut _| {
+    let is_moved_over = async |stranger: &mut _| {
+        // Anybody who reads, as our own side does now and then, keeps it from coming to its end.
         let done: (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(stranger).await.unwrap();
-        done.0 != 0
+        done.0 == 0
     };
-    while is_busy(&mut stranger).await {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    let mut damaged = intend(&record.journal).await;
+    // What our side writes between the two is remembered by it and not read again: once more then.
+    while damaged.is_ok() {
+        while !is_moved_over(&mut stranger).await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let length = fs::metadata(&file).unwrap().len();
+        let mut handle = fs::OpenOptions::new().write(true).open(&file).unwrap();
+        std::io::Write::write_all(&mut handle, &vec![b'x'; usize::try_from(length).unwrap()]).unwrap();
+        damaged = intend(&record.journal).await;
     }
-    let length = fs::metadata(&file).unwrap().len();
-    let mut handle = fs::OpenOptions::new().write(true).open(&file).unwrap();
-    std::io::Write::write_all(&mut handle, &vec![b'x'; usize::try_from(length).unwrap()]).unwrap();
-
-    let damaged = intend(&record.journal).await;
     assert!(matches!(&damaged, Err(error) if error.is_damage()), "{damaged:?}");
     becomes(record.journal.writable(), true).await;
     intend(&record.journal).await.unwrap();
