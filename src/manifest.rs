@@ -7,6 +7,7 @@
 pub mod container;
 pub mod environment;
 pub mod hold;
+pub mod host;
 pub mod model_provider;
 pub mod plugin;
 pub mod proxy;
@@ -14,6 +15,7 @@ pub mod quantity;
 pub mod references;
 pub mod short;
 pub mod status;
+pub mod window;
 
 use std::{fmt, str::FromStr};
 
@@ -24,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use container::{Container, ContainerSpec};
 pub use environment::{Environment, EnvironmentSpec};
 pub use hold::{Hold, HoldSpec};
+pub use host::{Host, HostSpec, Mode};
 pub use model_provider::{ModelProvider, ModelProviderSpec};
 pub use plugin::{Plugin, PluginSpec};
 pub use proxy::{Proxy, ProxySpec};
@@ -167,6 +170,8 @@ kinds! {
     Plugin(PluginSpec), "plugins", ["plug"];
     /// Objects to be left alone until a moment.
     Hold(HoldSpec), "holds", [];
+    /// What is permitted on the host as a whole.
+    Host(HostSpec), "hosts", [];
 }
 
 impl Kind {
@@ -271,6 +276,20 @@ impl Manifest {
     #[must_use]
     pub fn key(&self) -> Key {
         Key::new(self.kind(), self.meta().name.clone().unwrap_or_default())
+    }
+
+    /// Whether what would be done is done.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        match self {
+            Self::Environment(environment) => environment.spec.mode,
+            Self::Container(container) => container.spec.mode,
+            Self::Proxy(proxy) => proxy.spec.mode,
+            Self::ModelProvider(provider) => provider.spec.mode,
+            Self::Plugin(plugin) => plugin.spec.mode,
+            Self::Host(host) => host.spec.mode,
+            Self::Hold(_) => Mode::Act,
+        }
     }
 
     /// The `spec` alone, as JSON: what a generation counts changes of.

@@ -11,6 +11,7 @@ pub mod engine;
 pub mod environment;
 pub mod evidence;
 pub mod file;
+pub mod host;
 pub mod nginx_files;
 pub mod ollama;
 pub mod probe;

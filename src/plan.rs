@@ -8,11 +8,15 @@
 pub mod action;
 pub mod container;
 pub mod environment;
+pub mod fight;
+pub mod guard;
 pub mod history;
 pub mod hold;
+pub mod host;
 pub mod model_provider;
 pub mod plugin;
 pub mod proxy;
+pub mod restraint;
 pub mod rules;
 pub mod shape;
 pub mod wait;
@@ -48,6 +52,8 @@ pub enum Situation {
     Plugin(Box<plugin::Desired>, plugin::Observed),
     /// Objects to be left alone.
     Hold(hold::Desired, hold::Observed),
+    /// What is permitted on the host as a whole.
+    Host(Box<host::Desired>, host::Observed),
     /// An object whose manifest is gone while containers of it are left.
     Absent(Key, container::Observed),
 }
@@ -62,6 +68,7 @@ impl Situation {
             Self::ModelProvider(_, observed) => observed.at,
             Self::Plugin(_, observed) => observed.at,
             Self::Hold(_, observed) => observed.at,
+            Self::Host(_, observed) => observed.at,
             Self::Container(_, observed) | Self::Healed(_, observed) | Self::Absent(_, observed) => observed.at,
         }
     }
@@ -77,6 +84,7 @@ impl Situation {
             | Self::ModelProvider(..)
             | Self::Plugin(..)
             | Self::Hold(..)
+            | Self::Host(..)
             | Self::Absent(..) => false,
         }
     }
@@ -93,6 +101,7 @@ pub fn plan(situation: &Situation) -> Plan {
         Situation::ModelProvider(desired, observed) => model_provider::plan(desired, observed),
         Situation::Plugin(desired, observed) => plugin::plan(desired, observed),
         Situation::Hold(desired, observed) => hold::plan(desired, observed),
+        Situation::Host(desired, observed) => host::plan(desired, observed),
         Situation::Absent(_, observed) => container::absent::plan(observed),
     }
 }
@@ -115,6 +124,9 @@ pub struct Plan {
     /// How the object is, where there is more to say than that it is as declared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
+    /// Whether this goes on with something that was begun, and is worse in its middle than at either end.
+    #[serde(skip)]
+    pub is_finishing: bool,
 }
 
 impl Plan {
@@ -122,6 +134,14 @@ impl Plan {
     #[must_use]
     pub fn waiting(wait: Wait) -> Self {
         Self { wait: Some(wait), ..Self::default() }
+    }
+
+    /// The same with all steps kept aside, for this reason.
+    #[must_use]
+    pub fn withheld_for(mut self, wait: impl Into<Wait>) -> Self {
+        self.withheld.append(&mut self.steps);
+        self.wait = Some(wait.into());
+        self
     }
 
     /// A plan after whose steps the object has to come up.
@@ -144,6 +164,12 @@ impl Plan {
     /// Adds a step.
     pub fn step(&mut self, action: impl Into<Action>, why: Why) {
         self.steps.push(Step { action: action.into(), why });
+    }
+
+    /// Whether it makes, starts, restarts or stops containers.
+    #[must_use]
+    pub fn acts_on_containers(&self) -> bool {
+        self.steps.iter().any(restraint::acts_on_container)
     }
 
     /// Whether the object is as declared: nothing to do and nothing to wait for.
@@ -288,6 +314,13 @@ pub enum Note {
     FreeSpaceUnknown,
     /// A hold names something that is not there.
     HoldsNothing(hold::Unmatched),
+    /// A group of the host names something that is not there.
+    GroupMemberMissing {
+        /// The group.
+        group: String,
+        /// What it names.
+        unmatched: hold::Unmatched,
+    },
     /// A plugin's files contradict each other, or something else is worth knowing of them.
     Plugin(Finding),
 }
@@ -311,6 +344,7 @@ impl Note {
             Self::SiteUnread { .. } => "SiteUnread",
             Self::FreeSpaceUnknown => "FreeSpaceUnknown",
             Self::HoldsNothing(_) => "HoldsNothing",
+            Self::GroupMemberMissing { .. } => "GroupMemberMissing",
             Self::Plugin(finding) => finding.code(),
         }
     }
@@ -366,9 +400,9 @@ impl fmt::Display for Note {
             Self::FreeSpaceUnknown => {
                 f.write_str("free space for models cannot be seen from here, so a full disk is not foreseen")
             }
-            Self::HoldsNothing(hold::Unmatched { target, nearest }) => {
-                write!(f, "{target} means no object, so nothing is held by it")?;
-                nearest.iter().try_for_each(|nearest| write!(f, " (did you mean {nearest}?)"))
+            Self::HoldsNothing(unmatched) => write!(f, "{unmatched}, so nothing is held by it{}", unmatched.suggestion()),
+            Self::GroupMemberMissing { group, unmatched } => {
+                write!(f, "group {group}: {unmatched}{}", unmatched.suggestion())
             }
             Self::Plugin(finding) => finding.fmt(f),
         }

@@ -8,6 +8,7 @@
 mod container;
 mod environment;
 mod hold;
+mod host;
 mod model_provider;
 mod plugin;
 mod proxy;
@@ -44,6 +45,8 @@ pub enum Desired {
     Plugin(Box<plan::plugin::Desired>),
     /// Objects to be left alone.
     Hold(plan::hold::Desired),
+    /// What is permitted on the host as a whole.
+    Host(Box<plan::host::Desired>),
     /// Nothing: the manifest is gone.
     Absent(Key),
 }
@@ -60,6 +63,7 @@ impl Desired {
             Self::ModelProvider(desired) => &desired.key,
             Self::Plugin(desired) => &desired.key,
             Self::Hold(desired) => &desired.key,
+            Self::Host(desired) => &desired.key,
             Self::Absent(key) => key,
         }
     }
@@ -128,6 +132,7 @@ pub fn resolve(object: &Object, others: &impl Lookup, directory: &Path) -> Resul
             .map(|desired| Desired::ModelProvider(Box::new(desired))),
         Manifest::Plugin(plugin) => Ok(Desired::Plugin(Box::new(plugin::resolve(object, &plugin.spec)))),
         Manifest::Hold(hold) => hold::resolve(object, &hold.spec).map(Desired::Hold),
+        Manifest::Host(host) => host::resolve(object, &host.spec).map(|desired| Desired::Host(Box::new(desired))),
     };
     match (desired, dangling.is_empty()) {
         (desired, true) => desired,

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+pub use crate::manifest::host::Mode;
 use crate::record::ship::Target;
 
 /// How this Mooring runs.
@@ -27,16 +28,6 @@ pub struct Settings {
     pub audit_anchor: Option<PathBuf>,
     /// The database that the audit log is shipped to.
     pub database: Option<Target>,
-}
-
-/// Whether steps are taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// They are.
-    #[default]
-    Act,
-    /// They are only shown.
-    Observe,
 }
 
 impl Settings {

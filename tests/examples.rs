@@ -28,7 +28,7 @@ async fn preview(example: &Path) -> Preview {
         http: None,
         resync: Settings::RESYNC,
         concurrency: Settings::CONCURRENCY,
-        mode: Mode::Observe,
+        mode: Mode::Act,
         audit_anchor: None,
         database: None,
     };

@@ -161,6 +161,7 @@ fn consequences(manifest: &Manifest, directory: &DesiredDirectory) -> Vec<String
         Manifest::Proxy(_) => vec!["its generated files stay as they are, and nobody follows the containers any more".to_owned()],
         Manifest::ModelProvider(_) => vec!["models stay; nobody looks after them any more".to_owned()],
         Manifest::Plugin(_) => vec!["the objects that it expands into are deleted with it".to_owned()],
+        Manifest::Host(_) => vec!["the defaults hold again: no windows, no groups, budgets as `mooring explain host` tells".to_owned()],
         Manifest::Hold(_) => vec!["what it holds is looked after again at once".to_owned()],
         Manifest::Container(_) => vec!["its container is stopped and removed; volumes and networks stay".to_owned()],
     };

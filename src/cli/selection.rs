@@ -112,7 +112,7 @@ mod tests {
     fn what_is_no_object_is_told() {
         assert_eq!(
             parse("pod"),
-            Err("`pod` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold".to_owned())
+            Err("`pod` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold, Host".to_owned())
         );
         assert_eq!(parse("ctr/web api"), Err("`api` is not KIND/NAME, as in container/redis".to_owned()));
         assert_eq!(parse("ctr/"), Err("`ctr/` is not KIND/NAME, as in container/redis".to_owned()));

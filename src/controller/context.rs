@@ -139,6 +139,8 @@ pub(super) struct Noted {
     pub(super) moves: Mutex<BTreeMap<Key, Instant>>,
     /// The notes that are known to have been told, by object.
     pub(super) told: Mutex<BTreeMap<Key, BTreeSet<String>>>,
+    /// What is wrong with the host or with Mooring itself, by the word of its event.
+    pub(super) troubles: Mutex<BTreeMap<&'static str, String>>,
 }
 
 impl Noted {
@@ -348,7 +350,8 @@ impl Context {
             | Situation::Proxy(..)
             | Situation::ModelProvider(..)
             | Situation::Plugin(..)
-            | Situation::Hold(..) => return,
+            | Situation::Hold(..)
+            | Situation::Host(..) => return,
         };
         let readiness = containers.iter().map(crate::plan::container::Container::readiness).max().unwrap_or(Readiness::Down);
         let readiness = (readiness, situation.is_on_its_way(plan) && !self.world.retries.is_failing(key));
@@ -378,7 +381,7 @@ impl Context {
     /// A person said: try again.
     pub async fn release(&self, key: &Key) -> Result<(), String> {
         self.believe_absent_holds().await;
-        if key.kind == Kind::Hold {
+        if matches!(key.kind, Kind::Hold | Kind::Host) {
             return Ok(());
         }
         let object = self.world.reader.get(key).ok_or_else(|| format!("there is no {key}"))?;
@@ -412,7 +415,10 @@ impl Context {
     /// The engine answers.
     pub(super) fn engine_reached(&self, description: &Description) {
         tracing::info!(version = description.version, api = description.api_version, "connected to the engine");
-        *lock(&self.engine) = EngineState { reached: Some(description.clone()), lost: None };
+        let before = std::mem::replace(&mut *lock(&self.engine), EngineState { reached: Some(description.clone()), lost: None });
+        if before.lost.is_some() {
+            lock(&self.world.guard).engine_back(self.world.clock.now());
+        }
     }
 
     /// The engine does not answer any more.
@@ -437,6 +443,11 @@ impl Context {
             // What cannot be seen is not to be called ready until the next resync.
             self.look_at_everything(Instant::now());
         }
+    }
+
+    /// Where the engine keeps its containers, as it says itself.
+    pub(super) fn engine_root(&self) -> Option<std::path::PathBuf> {
+        lock(&self.engine).reached.as_ref().and_then(|description| description.root.clone())
     }
 
     /// The whole world has been looked at.

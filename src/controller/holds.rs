@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::{
     Context,
@@ -17,30 +18,14 @@ use crate::{
         hold::Target,
         status::{ConditionStatus, ConditionType, Status},
     },
-    plan::{
-        self, Plan, Situation,
-        hold::{Desired, Observed, Unmatched},
-    },
+    plan::hold::{Desired, Observed, Unmatched},
     resolve,
-    store::Object,
 };
 
 /// The longest sleep until the end of a hold: the time of day can be set while we sleep.
 const LONGEST: Duration = Duration::from_mins(10);
 
 impl World {
-    /// Decides about an object: what differs, as far as no hold says to leave it.
-    #[must_use]
-    pub fn plan(&self, object: &Object, situation: &Situation) -> Plan {
-        let plan = plan::plan(situation);
-        let holds = self.holds();
-        if holds.is_empty() {
-            return plan;
-        }
-        let expanded_from = object.expanded_from();
-        plan::hold::withhold(plan, (object.key(), expanded_from.as_ref()), &holds, situation.at())
-    }
-
     /// All holds, those that are over included.
     #[must_use]
     pub fn holds(&self) -> Arc<[Desired]> {
@@ -92,6 +77,10 @@ impl World {
 impl Context {
     /// The store has changed: looks at everything that a changed hold is, or was, on.
     pub(super) fn holds_changed(&self) {
+        if self.world.read_policy() {
+            // Anything may be permitted now that was not, and the other way round.
+            self.look_at_everything(Instant::now());
+        }
         let before = self.world.read_holds();
         let now = self.world.holds();
         let at = self.world.clock.now();

@@ -65,9 +65,11 @@ enum State {
 
 /// One pass over every object.
 async fn round(ctx: &Arc<Context>) -> Vec<(Key, State)> {
+    ctx.look_at_host().await;
     let now = Instant::now();
     if let Ok(snapshot) = ctx.world.snapshot(now).await {
         ctx.observed_everything(&snapshot);
+        ctx.guard();
         ctx.bury_orphans(&snapshot).await;
     }
     let objects = ctx.world.reader.objects();

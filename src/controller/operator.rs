@@ -10,7 +10,7 @@ use tokio_stream::wrappers::BroadcastStream;
 use super::{Context, why::why};
 use crate::{
     http::Operator,
-    manifest::{HoldSpec, Key, Kind, Manifest},
+    manifest::{HoldSpec, Key, Kind, Manifest, Mode},
     record::{
         events::{self, EventFilter, Subject},
         journal::{self, Actor, AuditFilter, Command, Outcome},
@@ -167,6 +167,10 @@ pub fn view(object: &Object) -> ObjectView {
             let HoldSpec { targets, until, reason, .. } = &hold.spec;
             format!("{} until {until}: {reason}", targets.join(", "))
         }
+        Some(Manifest::Host(host)) => match host.spec.mode {
+            Mode::Act => "acts".to_owned(),
+            Mode::Observe => "observes only".to_owned(),
+        },
         None => "(its manifest is gone)".to_owned(),
     };
     ObjectView {

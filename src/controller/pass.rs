@@ -7,18 +7,17 @@ use jiff::SignedDuration;
 use kube_runtime::controller::Action;
 use tokio::time::Instant;
 
-use super::{Context, triggers::Mark, world::lock};
+use super::{Context, restraints, triggers::Mark, world::lock};
 use crate::{
     execute::{self, Pass, Report, execute, files},
     manifest::{Key, Kind},
     observe::engine,
-    plan::{self, Plan, Situation, Step, Wait, proxy::ProxyAction},
+    plan::{self, Plan, Situation, Step, Wait, proxy::ProxyAction, restraint::Restrained},
     record::{
         journal::{Actor, PassId},
         pass::PassOutcome,
     },
     resolve::{self, Desired},
-    settings::Mode,
     store::Object,
 };
 
@@ -27,6 +26,9 @@ use crate::{
 /// What it waits for is usually told by an event; this is for containers that
 /// nobody checks, and for events that were lost.
 const PROGRESSING: Duration = Duration::from_millis(500);
+
+/// How soon to see whether it is its turn.
+const TURNS: Duration = Duration::from_millis(200);
 
 /// How soon to look again when the next look decides differently anyhow.
 const AT_ONCE: Duration = Duration::from_millis(5);
@@ -157,11 +159,16 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
             return Err(Error::Observe { key: key.clone(), source });
         }
     };
-    let plan = ctx.world.plan(object, &seen.situation);
+    ctx.guard();
+    let mut plan = ctx.world.plan(object, &seen.situation);
+    if !ctx.takes_turn(key, &plan) {
+        plan = plan.withheld_for(Restrained::NotItsTurn);
+    }
     ctx.readiness_changed(key, &seen.situation, &plan);
     let fault = ctx.fault_since(key, &plan, mark);
-    if plan.steps.is_empty() || ctx.world.settings.mode == Mode::Observe || ctx.is_unmounted(&desired).await {
+    if plan.steps.is_empty() || ctx.is_unmounted(&desired).await {
         ctx.decided(object, &plan, None, refusal.as_ref());
+        ctx.fought(object, &seen.situation, &plan).await?;
         ctx.settle(object, &desired, &seen.situation, &plan).await?;
         if plan.is_converged() {
             ctx.corrected(key);
@@ -212,7 +219,8 @@ fn next_look(plan: &Plan, situation: &Situation) -> Option<Duration> {
         return Some(Duration::try_from(left).unwrap_or_default().max(Duration::from_millis(10)));
     }
     match wait {
-        Wait::Starting | Wait::EngineBusy { .. } => Some(PROGRESSING),
+        Wait::Starting | Wait::EngineBusy { .. } | Wait::Restrained(Restrained::HostInTrouble { .. }) => Some(PROGRESSING),
+        Wait::Restrained(Restrained::NotItsTurn) => Some(TURNS),
         _ => None,
     }
 }
@@ -248,7 +256,7 @@ impl Context {
                 self.found(object.key(), &observed.found).await;
                 return Ok(());
             }
-            (Situation::Environment(..) | Situation::Proxy(..) | Situation::Hold(..), _) => {
+            (Situation::Environment(..) | Situation::Proxy(..) | Situation::Hold(..) | Situation::Host(..), _) => {
                 return Ok(());
             }
         };
@@ -291,7 +299,21 @@ impl Context {
             }
             history = history.after(step, outcome.error(), self.world.clock.now());
         }
+        let taken: Vec<&Step> = report.taken.iter().map(|(step, _)| step).collect();
+        let done = report.taken.iter().filter(|(_, outcome)| outcome.error().is_none()).map(|(step, _)| step);
+        let history = history.acted(&taken, &done.collect::<Vec<_>>(), self.world.clock.now());
         self.remember(key, history).await
+    }
+
+    /// Keeps in mind what somebody else undoes, and when that is over.
+    async fn fought(&self, object: &Object, situation: &Situation, plan: &Plan) -> Result<(), Error> {
+        let (key, at) = (object.key(), situation.at());
+        let history = self.world.history(key, object.generation());
+        if history.fights.is_empty() && !matches!(plan.wait, Some(Wait::Restrained(Restrained::Fight { .. }))) {
+            return Ok(());
+        }
+        let contests = self.world.contests(key, restraints::directory(situation), &history, at);
+        self.remember(key, history.fought(plan, &contests, at)).await
     }
 
     pub(super) async fn remember(&self, key: &Key, history: crate::plan::History) -> Result<(), Error> {

@@ -86,6 +86,7 @@ impl Preview {
             writer.replace(world.expanded(catalogue.manifests(), &mut plugins));
         }
         world.read_holds();
+        world.read_policy();
         world.resolve_all();
         Ok(Self { world, record })
     }

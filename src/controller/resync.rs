@@ -27,10 +27,12 @@ pub(super) async fn tick(ctx: Arc<Context>) {
 
 /// One list for all passes that follow from it, and the orphans that only it can find.
 async fn look(ctx: &Context) {
+    ctx.look_at_host().await;
     let asked = Instant::now();
     match ctx.world.snapshot(asked).await {
         Ok(snapshot) => {
             ctx.observed_everything(&snapshot);
+            ctx.guard();
             ctx.bury_orphans(&snapshot).await;
             ctx.look_at_everything(asked);
         }

@@ -56,6 +56,7 @@ impl World {
         differs.extend(world.without(changes.gone, &mut writer));
         world.resolve_all();
         world.read_holds();
+        world.read_policy();
         (world, differs)
     }
 
@@ -67,6 +68,8 @@ impl World {
             histories: Mutex::new(lock(&self.histories).clone()),
             resolved: Mutex::new(lock(&self.resolved).clone()),
             holds: Mutex::new(Arc::clone(&lock(&self.holds))),
+            policy: Mutex::new(Arc::clone(&lock(&self.policy))),
+            guard: Mutex::new(lock(&self.guard).clone()),
             found: Mutex::new(lock(&self.found).clone()),
             expansion: Mutex::new(lock(&self.expansion).clone()),
             // Without probes: they would begin to ask as the new manifest says.

@@ -11,7 +11,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::{plugins::Expanded, retries::Retries};
+use super::{guard::Guard, plugins::Expanded, retries::Retries};
 use crate::{
     clock::Clock,
     dotenv::Values,
@@ -71,6 +71,10 @@ pub struct World {
     pub owners: Mutex<HashMap<String, Key>>,
     /// What is to be left alone, and until when.
     pub holds: Mutex<Arc<[plan::hold::Desired]>>,
+    /// What is permitted on the host.
+    pub policy: Mutex<Arc<plan::host::Policy>>,
+    /// Whether it is the host that fails.
+    pub guard: Mutex<Guard>,
     /// What became of plugins.
     pub expansion: Mutex<Arc<Expanded>>,
     /// The containers that Compose has made for plugins.
@@ -114,6 +118,8 @@ impl World {
             resolved: Mutex::default(),
             owners: Mutex::default(),
             holds: Mutex::default(),
+            policy: Mutex::default(),
+            guard: Mutex::default(),
             expansion: Mutex::default(),
             found: Mutex::default(),
             latest: Mutex::default(),
@@ -205,6 +211,7 @@ impl World {
                     observed.changing = self.changing(container, not_before, path).await?;
                 }
                 observed.pulls_for = self.pulls.through(&container.key);
+                observed.closed = self.closed(&container.key, observed.at);
                 Ok(Seen { situation: Situation::Container(container.clone(), observed), environments })
             }
             Desired::Healed(healed) => {
@@ -236,11 +243,16 @@ impl World {
                 let observed = self.observe_hold(desired);
                 Ok(Seen { situation: Situation::Hold(desired.clone(), observed), environments: Environments::new() })
             }
+            Desired::Host(desired) => {
+                let observed = self.observe_host(desired);
+                Ok(Seen { situation: Situation::Host(desired.clone(), observed), environments: Environments::new() })
+            }
             Desired::Absent(key) => {
                 let snapshot = self.snapshot(not_before).await?;
                 let environments = Environments::new();
                 let lens = self.lens(&snapshot, &environments, (&|_| None, &|_| None), (BTreeMap::new(), History::default()));
-                let observed = lens.absent(key).await?;
+                let mut observed = lens.absent(key).await?;
+                observed.closed = self.closed(key, observed.at);
                 Ok(Seen { situation: Situation::Absent(key.clone(), observed), environments })
             }
         }
@@ -299,6 +311,7 @@ impl World {
                 | Desired::ModelProvider(_)
                 | Desired::Plugin(_)
                 | Desired::Hold(_)
+                | Desired::Host(_)
                 | Desired::Absent(_),
             )
             | None => (Vec::new(), None),
@@ -367,7 +380,7 @@ impl World {
     }
 
     /// The values of an environment as its files have them now.
-    fn values(&self, name: &str) -> Result<Values, String> {
+    pub(super) fn values(&self, name: &str) -> Result<Values, String> {
         let desired = self.environment(name)?;
         let not_asked = Recall::Unknown { reason: "it was not asked".to_owned() };
         match self.files.read(&desired, &not_asked, History::default(), self.clock.now()).values {

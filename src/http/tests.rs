@@ -109,7 +109,7 @@ async fn what_cannot_be_answered_is_refused_with_a_sentence() {
     }
     expect![[r#"
         /api/v1/objects/pod/web
-          404 Not Found | application/json | {"error":"`pod` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold"}
+          404 Not Found | application/json | {"error":"`pod` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold, Host"}
         /api/v1/objects/container/api
           404 Not Found | application/json | {"error":"there is no Container/api"}
         /api/v1/objects?kinds=container

@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 pub use forms::{Command, NetworkAttachment, Ulimit};
 
 use super::{
+    host::Mode,
     quantity::{Bytes, Duration, IntOrString},
     status::Status,
+    window::Window,
 };
 
 /// A container that must exist, run and be healthy.
@@ -167,6 +169,12 @@ pub struct ContainerSpec {
     /// How often and how fast Mooring may try to bring the container back.
     #[serde(skip_serializing_if = "is_default")]
     pub healing: Healing,
+    /// When it may be replaced or removed while it works, instead of the host's and its groups' windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+    /// `observe`: what would be done to it is shown, and not done.
+    #[serde(skip_serializing_if = "Mode::is_act")]
+    pub mode: Mode,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

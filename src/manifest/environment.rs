@@ -6,7 +6,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::status::Status;
+use super::{host::Mode, status::Status};
 
 /// A directory's `.env` cascade, the secrets that must be in it, and values computed from it.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +28,9 @@ pub struct EnvironmentSpec {
     /// Values computed from the cascade, and where they are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub computed: Option<Computed>,
+    /// `observe`: what would be done to it is shown, and not done.
+    #[serde(default, skip_serializing_if = "Mode::is_act")]
+    pub mode: Mode,
 }
 
 fn current_directory() -> String {

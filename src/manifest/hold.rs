@@ -33,7 +33,7 @@ pub struct HoldSpec {
 /// What a hold is on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
-    /// Everything but holds.
+    /// Everything but holds and the host.
     All,
     /// All objects of a kind.
     Kind(Kind),
@@ -46,7 +46,7 @@ impl Target {
     #[must_use]
     pub fn covers(&self, key: &Key) -> bool {
         match self {
-            Self::All => key.kind != Kind::Hold,
+            Self::All => !matches!(key.kind, Kind::Hold | Kind::Host),
             Self::Kind(kind) => key.kind == *kind,
             Self::Object(object) => key == object,
         }
@@ -73,7 +73,9 @@ impl FromStr for Target {
             text => Self::Kind(text.parse().map_err(InvalidKey::from)?),
         };
         match target {
-            Self::Kind(Kind::Hold) | Self::Object(Key { kind: Kind::Hold, .. }) => Err(InvalidTarget::Hold),
+            Self::Kind(kind) | Self::Object(Key { kind, .. }) if matches!(kind, Kind::Hold | Kind::Host) => {
+                Err(InvalidTarget::NothingDone(kind))
+            }
             target => Ok(target),
         }
     }
@@ -85,9 +87,9 @@ pub enum InvalidTarget {
     /// It is none of the three forms.
     #[error("{0}; a target is KIND/NAME, KIND or all")]
     Form(#[from] InvalidKey),
-    /// Nothing is done for a hold, so there is nothing to leave alone.
-    #[error("a hold cannot be held; delete it instead")]
-    Hold,
+    /// Nothing is done for it, so there is nothing to leave alone.
+    #[error("nothing is ever done for a {0} itself; change or delete it instead")]
+    NothingDone(Kind),
 }
 
 /// The moment that a text names: a date, a time and a time zone.
@@ -121,7 +123,7 @@ mod tests {
         assert_eq!(read("all"), Ok("all".to_owned()));
         assert_eq!(read("containers"), Ok("Container".to_owned()));
         assert_eq!(read("ctr/web"), Ok("Container/web".to_owned()));
-        assert_eq!(read("hold/web"), Err("a hold cannot be held; delete it instead".to_owned()));
+        assert_eq!(read("hold/web"), Err("nothing is ever done for a Hold itself; change or delete it instead".to_owned()));
         assert_eq!(
             read("container/"),
             Err("`container/` is not KIND/NAME, as in container/redis; a target is KIND/NAME, KIND or all".to_owned())
@@ -130,9 +132,10 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_everything_but_holds() {
+    fn everything_is_everything_but_holds_and_the_host() {
         assert!(Target::All.covers(&Key::new(Kind::Container, "web")));
         assert!(!Target::All.covers(&Key::new(Kind::Hold, "night")));
+        assert!(!Target::All.covers(&Key::new(Kind::Host, "default")));
         assert!(!Target::Kind(Kind::Container).covers(&Key::new(Kind::Environment, "shop")));
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     container::{Healing, OnManualStop},
+    host::Mode,
     quantity::{Duration, IntOrString},
     status::Status,
 };
@@ -42,6 +43,9 @@ pub struct ModelProviderSpec {
     /// How often, and how fast, failed pulls are tried again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub healing: Healing,
+    /// `observe`: what would be done to it is shown, and not done.
+    #[serde(default, skip_serializing_if = "Mode::is_act")]
+    pub mode: Mode,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -6,7 +6,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{quantity::IntOrString, status::Status};
+use super::{host::Mode, quantity::IntOrString, status::Status};
 
 /// A plugin. Its manifest says what it needs; Mooring turns that into objects of the other kinds and keeps those.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +45,9 @@ pub struct PluginSpec {
     /// Where the plugin is reached from outside; not at all without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<PluginRoute>,
+    /// `observe`: what would be done to what it expands into is shown, and not done.
+    #[serde(default, skip_serializing_if = "Mode::is_act")]
+    pub mode: Mode,
 }
 
 fn yes() -> bool {

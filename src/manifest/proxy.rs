@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     container::Healing,
+    host::Mode,
     quantity::{Bytes, Duration},
     status::Status,
 };
@@ -63,6 +64,9 @@ pub struct ProxySpec {
     /// How often, and how fast, failed changes are tried again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub healing: Healing,
+    /// `observe`: what would be done to it is shown, and not done.
+    #[serde(default, skip_serializing_if = "Mode::is_act")]
+    pub mode: Mode,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -24,6 +24,11 @@ impl Manifest {
         match self {
             // A hold may name what is not there yet, or any more.
             Self::Environment(_) | Self::Hold(_) => Vec::new(),
+            Self::Host(host) => {
+                let database = host.spec.database.iter();
+                let reference = |name: &str| Reference::new("spec.database.environment", Kind::Environment, name);
+                database.map(|database| reference(&database.environment)).collect()
+            }
             Self::Container(container) => {
                 let spec = &container.spec;
                 let dependencies = spec.depends_on.iter().enumerate().map(|(at, dependency)| {

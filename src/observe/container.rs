@@ -167,6 +167,7 @@ impl Lens<'_> {
             dependencies: self.dependencies.clone(),
             changing: BTreeSet::new(),
             stop_suspected_until: suspected,
+            closed: None,
             pulls_for: None,
             history: self.history.clone(),
         })

@@ -10,7 +10,7 @@ mod read;
 
 use std::{
     collections::{BTreeSet, HashMap},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -21,7 +21,9 @@ use bollard::{
     errors::Error as ClientError,
     exec::{StartExecOptions, StartExecResults},
     models::{ExecConfig, SystemInfo},
-    query_parameters::{EventsOptions, InspectContainerOptions, ListContainersOptions, ListNetworksOptions, ListVolumesOptions},
+    query_parameters::{
+        EventsOptions, InspectContainerOptions, ListContainersOptions, ListImagesOptions, ListNetworksOptions, ListVolumesOptions,
+    },
 };
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use jiff::Timestamp;
@@ -30,7 +32,7 @@ pub use connection::{Connection, InvalidAddress, OnCall};
 use failure::{found, image_in_path, in_path};
 pub use inside::{Bind, Inside};
 
-use super::engine::{Description, Engine, Error, Event, ExecResult, Inspected, Listed, ListedNetwork};
+use super::engine::{Description, DiskUsage, Engine, Error, Event, ExecResult, Inspected, Listed, ListedNetwork};
 
 /// The events that matter. Probes alone make thirty `exec_*` events a second with fifty containers;
 /// asking for these only keeps them off the wire.
@@ -83,8 +85,10 @@ impl Engine for Docker {
     async fn describe(&self) -> Result<Description, Error> {
         self.connection.renew().await?;
         let version = self.connection.ask("version", async |client| client.version().await).await?;
+        let info = self.info().await?;
         Ok(Description {
-            id: self.info().await?.id.unwrap_or_default(),
+            id: info.id.unwrap_or_default(),
+            root: info.docker_root_dir.map(PathBuf::from),
             version: version.version.unwrap_or_default(),
             api_version: version.api_version.unwrap_or_default(),
         })
@@ -135,6 +139,19 @@ impl Engine for Docker {
         let events = self.connection.endless(CALL).await?.events(Some(options));
         let connection = self.connection.clone();
         Ok(events.map(move |event| Ok(read::event(connection.answer(CALL, event)?))).boxed())
+    }
+
+    async fn disk_usage(&self) -> Result<Option<DiskUsage>, Error> {
+        let all = ListContainersOptions { all: true, ..ListContainersOptions::default() };
+        let containers = self.connection.ask("list-containers", async |client| client.list_containers(Some(all)).await).await?;
+        let used: BTreeSet<String> = containers.into_iter().filter_map(|container| container.image_id).collect();
+        let images =
+            self.connection.ask("list-images", async |client| client.list_images(None::<ListImagesOptions>).await).await?;
+        let unused = images.into_iter().filter(|image| !used.contains(&image.id));
+        Ok(Some(unused.fold(DiskUsage::default(), |usage, image| DiskUsage {
+            unused_images: usage.unused_images + 1,
+            bytes: usage.bytes.saturating_add(u64::try_from(image.size).unwrap_or_default()),
+        })))
     }
 
     async fn exec(&self, id: &str, command: &[String]) -> Result<ExecResult, Error> {

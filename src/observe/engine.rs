@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use async_trait::async_trait;
@@ -60,10 +60,38 @@ pub trait Engine: Send + Sync + 'static {
     /// Runs a command inside a container; none when the engine could not start it.
     async fn exec(&self, id: &str, command: &[String]) -> Result<ExecResult, Error>;
 
+    /// What takes room on the engine's disk, if it can tell. A lot of work for it: not to be asked often.
+    async fn disk_usage(&self) -> Result<Option<DiskUsage>, Error> {
+        Ok(None)
+    }
+
     /// The files below a directory of a container, running or not; none if there is no such directory, or if the engine
     /// does not show them.
     async fn files_in(&self, _id: &str, _directory: &Path) -> Result<Option<super::docker::Inside>, Error> {
         Ok(None)
+    }
+}
+
+/// What takes room on the engine's disk and could be given up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskUsage {
+    /// How many images no container uses.
+    pub unused_images: usize,
+    /// How much they have in bytes. Layers that they share with others are counted as well, so it is the most there is to gain.
+    pub bytes: u64,
+}
+
+impl DiskUsage {
+    /// What a person could do. Volumes are told of, and nobody is told to prune them: one may be the only copy of something.
+    #[must_use]
+    pub fn advice(&self) -> Vec<String> {
+        let Self { unused_images, bytes } = self;
+        let images = (*unused_images > 0).then(|| {
+            format!("`docker image prune --all` gives back up to {} MiB of {unused_images} images that nobody uses", bytes >> 20)
+        });
+        let others = "`docker builder prune` empties the build cache, and `docker system df` shows what else there is; \
+                      volumes are never pruned unseen";
+        images.into_iter().chain([others.to_owned()]).collect()
     }
 }
 
@@ -76,6 +104,8 @@ pub struct Description {
     pub version: String,
     /// The API version in use, as in `1.41`.
     pub api_version: String,
+    /// Where it keeps images, containers and volumes, as its own host sees it.
+    pub root: Option<PathBuf>,
 }
 
 /// One line of the list of containers.
@@ -157,6 +187,8 @@ pub struct Event {
     pub action: EventAction,
     /// When the engine says it happened.
     pub at: Timestamp,
+    /// The engine's own word for it, as in `update`.
+    pub said: String,
 }
 
 /// What happened, as far as anybody here cares.

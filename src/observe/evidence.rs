@@ -18,6 +18,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::engine::{Event, EventAction};
@@ -39,6 +40,8 @@ const OURS: Duration = Duration::from_mins(1);
 #[derive(Debug, Default)]
 pub struct Evidence {
     by_container: HashMap<String, Trail>,
+    /// The engine's last word about each container that was changed.
+    said: HashMap<String, (Timestamp, String)>,
 }
 
 /// What was seen about one container.
@@ -54,6 +57,11 @@ impl Evidence {
     /// Takes an event in.
     pub fn note(&mut self, event: &Event, now: Instant) {
         let Some(id) = &event.container else { return };
+        match event.said.as_str() {
+            "destroy" => drop(self.said.remove(id)),
+            "" => {}
+            said => drop(self.said.insert(id.clone(), (event.at, said.to_owned()))),
+        }
         match event.action {
             EventAction::Started => self.forget(id),
             EventAction::Signalled { kill: false } => self.trail(id).signalled = Some(now),
@@ -76,6 +84,12 @@ impl Evidence {
     /// The engine is gone: the stops it announced were its own.
     pub fn engine_gone(&mut self) {
         self.by_container.clear();
+    }
+
+    /// The engine's last word about a container, with its time.
+    #[must_use]
+    pub fn last_said(&self, id: &str) -> Option<String> {
+        self.said.get(id).map(|(at, said)| format!("{said} at {at:.0}"))
     }
 
     /// How long a stop by a person still has to be thought possible.
@@ -126,8 +140,6 @@ impl Trail {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
 
     struct Watch {
@@ -145,7 +157,14 @@ mod tests {
         }
 
         fn sees(mut self, millis: u64, action: EventAction) -> Self {
-            let event = Event { container: Some("c1".into()), object: None, owner: None, action, at: Timestamp::UNIX_EPOCH };
+            let event = Event {
+                container: Some("c1".into()),
+                object: None,
+                owner: None,
+                action,
+                at: Timestamp::UNIX_EPOCH,
+                said: String::new(),
+            };
             let now = self.at(millis);
             self.evidence.note(&event, now);
             self

@@ -117,10 +117,21 @@ pub struct Observed {
     /// Until when a stop by a person has to be thought possible: a polite signal, or the
     /// engine's word for a stop, was seen and has been neither confirmed nor disproved yet.
     pub stop_suspected_until: Option<Timestamp>,
+    /// The maintenance window, while it is closed.
+    pub closed: Option<Closed>,
     /// The object for which a model is being pulled through it.
     pub pulls_for: Option<Key>,
     /// What is remembered.
     pub history: History,
+}
+
+/// A maintenance window that is closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Its hours.
+    pub hours: String,
+    /// When it opens.
+    pub until: Timestamp,
 }
 
 /// One of several networks with the same name.

@@ -5,6 +5,8 @@
 //! ([`History::after`]) and by what was decided ([`History::settled`]), both
 //! pure; `record` keeps it durably.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -12,12 +14,17 @@ use super::{
     EngineAction, ModelAction, Plan, Step, Wait, Why,
     action::Action,
     container::{Container, Readiness, State},
+    fight::Fight,
     proxy::Memory,
+    restraint,
     shape::FieldChange,
 };
 
 /// Tries that are remembered at most; more than any budget asks for would be spent anyway.
 const ATTEMPTS_KEPT: usize = 32;
+
+/// For how long acts are remembered: no budget has a longer window.
+const ACTS_KEPT: SignedDuration = SignedDuration::from_hours(1);
 
 /// The memory of one object.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -62,6 +69,15 @@ pub struct History {
     /// What is known of an nginx.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<Box<Memory>>,
+    /// When there were acts on its containers that count against budgets, in the last hour.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub acts: Vec<Timestamp>,
+    /// When each field or file was put back to what it was, in the last hour.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub corrections: BTreeMap<String, Vec<Timestamp>>,
+    /// What is left alone because somebody else undoes it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fights: BTreeMap<String, Fight>,
 }
 
 /// The last good image stands in for the wanted one.
@@ -149,9 +165,9 @@ impl History {
         if self.generation == generation {
             return self;
         }
-        let Self { manual_stop, seen_ready, good_image, choice, proxy, .. } = self;
+        let Self { manual_stop, seen_ready, good_image, choice, proxy, acts, .. } = self;
         let proxy = proxy.map(|memory| Box::new(memory.without_refusal()));
-        Self { generation, manual_stop, choice, seen_ready, good_image, proxy, ..Self::default() }
+        Self { generation, manual_stop, choice, seen_ready, good_image, proxy, acts, ..Self::default() }
     }
 
     /// The memory after a person said: try again.
@@ -160,6 +176,16 @@ impl History {
         let Self { generation, choice, seen_ready, good_image, proxy, .. } = self;
         let proxy = proxy.map(|memory| Box::new(memory.without_refusal()));
         Self { generation, choice, seen_ready, good_image, proxy, ..Self::default() }
+    }
+
+    /// The memory after a pass that took these steps, some of them with success.
+    #[must_use]
+    pub fn acted<'a>(mut self, taken: &[&'a Step], done: &[&'a Step], at: Timestamp) -> Self {
+        if taken.iter().any(|step| restraint::is_charged(step, self.seen_ready)) {
+            self.acts.push(at);
+        }
+        self.acts.retain(|act| at.duration_since(*act) <= ACTS_KEPT);
+        self.having_corrected(done.iter().copied(), at)
     }
 
     /// The memory after a step was taken, successfully or not.
@@ -275,7 +301,7 @@ fn is_about_doubles(reason: &str) -> bool {
 }
 
 /// Whether a step is a try at bringing something back, as opposed to making it the first time.
-fn is_corrective(action: &EngineAction, why: &Why, seen_ready: bool) -> bool {
+pub(super) fn is_corrective(action: &EngineAction, why: &Why, seen_ready: bool) -> bool {
     match (action, why) {
         (EngineAction::RestartContainer { .. }, _)
         | (EngineAction::StartContainer { .. }, Why::NotRunning { .. } | Why::StartFailed { .. })

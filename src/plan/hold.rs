@@ -4,6 +4,8 @@
 //! the plan of an object that is held, wherever plans are made, so that no kind
 //! has to know of holds and none can forget them.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -45,6 +47,20 @@ pub struct Unmatched {
     pub nearest: Option<Key>,
 }
 
+impl Unmatched {
+    /// What was probably meant, to be added to a sentence.
+    #[must_use]
+    pub fn suggestion(&self) -> String {
+        self.nearest.as_ref().map(|nearest| format!(" (did you mean {nearest}?)")).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Unmatched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} means no object", self.target)
+    }
+}
+
 impl Desired {
     /// Whether it holds anything at this moment.
     #[must_use]
@@ -84,10 +100,9 @@ pub fn withhold(plan: Plan, object: (&Key, Option<&Key>), holds: &[Desired], at:
     let Some(hold) = in_force.max_by(|one, other| (one.until, &other.key).cmp(&(other.until, &one.key))) else {
         return plan;
     };
-    let Plan { steps, wait, notes, withheld, state } = plan;
-    let withheld = withheld.into_iter().chain(steps).collect::<Vec<_>>();
-    let wait = wait.filter(|_| withheld.is_empty()).unwrap_or_else(|| hold.wait());
-    Plan { steps: Vec::new(), wait: Some(wait), notes, withheld, state }
+    let has_steps = !plan.steps.is_empty() || !plan.withheld.is_empty();
+    let wait = plan.wait.clone().filter(|_| !has_steps).unwrap_or_else(|| hold.wait());
+    plan.withheld_for(wait)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{History, Note, Plan, Wait, Why, container::Readiness};
+use super::{History, Note, Plan, Wait, Why, container::Readiness, fight::Contests};
 use crate::{
     manifest::{Key, container::Healing, proxy::OnHandEdit},
     sites::{self, CertificateState, Config, Sites, Surroundings, config::Pair, site::Addresses},
@@ -95,6 +95,8 @@ pub struct Observed {
     pub around: Option<repair::Around>,
     /// What is remembered.
     pub history: History,
+    /// What somebody else undoes again and again.
+    pub contests: Contests,
 }
 
 /// The nginx.
@@ -269,7 +271,9 @@ impl<'a> Look<'a> {
         let mut held = self.certificates.clone();
         held.extend(lost.into_iter().map(|(host, digest)| (host.clone(), CertificateState::Present { digest })));
         let without = std::mem::replace(&mut self.certificates, held);
-        if !changes(self.desired, self.files, &self.render(&self.desired.config), self.memory()).is_empty() {
+        if !changes((self.desired, &self.observed.contests), self.files, &self.render(&self.desired.config), self.memory())
+            .is_empty()
+        {
             self.certificates = without;
         }
         self
@@ -315,12 +319,16 @@ impl<'a> Look<'a> {
     /// Makes these files the ones that nginx serves by.
     fn bring_about(&self, plan: &mut Plan, config: &Config, sites: &Sites, manner: Manner) {
         let (desired, observed) = (self.desired, self.observed);
-        let changes = changes(desired, self.files, sites, self.memory());
+        let changes = changes((desired, &observed.contests), self.files, sites, self.memory());
         if let Some(file) = &changes.taken {
             plan.also_wait(Wait::FileTaken { file: desired.directory.join(file).display().to_string() });
             return;
         }
-        plan.notes.extend(changes.kept.iter().map(|file| Note::HandEditKept { file: file.clone() }));
+        if changes.left.is_empty() {
+            plan.notes.extend(changes.kept.iter().map(|file| Note::HandEditKept { file: file.clone() }));
+        } else {
+            plan.also_wait(observed.contests.wait(changes.left.clone()));
+        }
         let NginxState::Present { nginx, is_running, instance, address, .. } = &observed.nginx else { return };
         let digest = sites::site::digest(sites);
         let change = self.change(config, sites, &digest, &changes);

@@ -9,7 +9,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{model_provider::ModelWait, shape::FieldChange};
+use super::{model_provider::ModelWait, restraint::Restrained, shape::FieldChange};
 use crate::manifest::{Key, status::ConditionType};
 
 /// What stands in the way.
@@ -182,6 +182,8 @@ pub enum Wait {
         /// Why.
         reason: String,
     },
+    /// It is not permitted just now.
+    Restrained(Restrained),
     /// The hold itself is over.
     HoldOver {
         /// When it ended.
@@ -225,6 +227,7 @@ impl Wait {
             Self::OutOfSight { .. } => "OutOfSight",
             Self::FileTaken { .. } => "FileTaken",
             Self::Held { .. } => "Held",
+            Self::Restrained(restrained) => restrained.code(),
             Self::HoldOver { .. } => "HoldOver",
             Self::Model(wait) => wait.code(),
         }
@@ -263,6 +266,7 @@ impl Wait {
             | Self::RouteFails { .. }
             | Self::OutOfSight { .. }
             | Self::FileTaken { .. } => ConditionType::Degraded,
+            Self::Restrained(restrained) => restrained.condition(),
             Self::Model(wait) => wait.condition(),
         }
     }
@@ -279,6 +283,7 @@ impl Wait {
             | Self::RouteFails { until, .. }
             | Self::Held { until, .. } => Some(*until),
             Self::ReplacementFailed { until, .. } | Self::ImageUnavailable { until, .. } => *until,
+            Self::Restrained(restrained) => restrained.until(),
             Self::Model(wait) => wait.until(),
             _ => None,
         }
@@ -360,12 +365,13 @@ impl fmt::Display for Wait {
                 let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
                 write!(f, "held until {until:.0}{by} ({hold}): {reason}")
             }
+            Self::Restrained(restrained) => restrained.fmt(f),
             Self::HoldOver { since } => write!(f, "it ended at {since:.0} and holds nothing any more"),
             Self::Model(wait) => wait.fmt(f),
         }
     }
 }
 
-fn tries(attempts: u32) -> String {
+pub(super) fn tries(attempts: u32) -> String {
     if attempts == 1 { "1 try".to_owned() } else { format!("{attempts} tries") }
 }

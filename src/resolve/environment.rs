@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(super) fn resolve(object: &Object, spec: &EnvironmentSpec, others: &impl Lookup, base: &Path) -> Result<Desired, Error> {
-    let EnvironmentSpec { directory, files, secrets, computed } = spec;
+    let EnvironmentSpec { directory, files, secrets, computed, mode: _ } = spec;
     let secrets = secrets.as_ref().map(|secrets| Secrets {
         file: secrets.file.clone(),
         generate: secrets

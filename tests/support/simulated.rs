@@ -217,7 +217,8 @@ impl Simulated {
             (labels.unwrap_or_default(), world.delivery, world.announced)
         };
         let (object, owner) = (labels.get(OBJECT_LABEL).cloned(), labels.get(OWNER_LABEL).cloned());
-        let event = Event { container: Some(id.to_owned()), object, owner, action, at: Timestamp::UNIX_EPOCH };
+        let event =
+            Event { container: Some(id.to_owned()), object, owner, action, at: Timestamp::UNIX_EPOCH, said: String::new() };
         let times = match delivery {
             Events::Lost => 0,
             Events::Reordered if number % 2 == 1 => return self.send_late(event),

@@ -21,6 +21,7 @@ use crate::{
     },
     plan::{
         container::{Readiness, State, readiness},
+        fight::Contests,
         proxy::{Backend, Desired, Dns, Memory, NginxState, Observed, repair::Around},
     },
     resolve,
@@ -61,7 +62,20 @@ impl World {
         let read = tokio::task::spawn_blocking(move || (proxy::files(&directory), proxy::certificates(&hosts, &fingerprints)));
         let (files, certificates) = read.await.unwrap_or_else(|lost| (Err(format!("it was not read: {lost}")), BTreeMap::new()));
         let around = self.around(desired, &nginx, listed).await?;
-        Ok(Observed { at: snapshot.at, nginx, files, is_unloaded, backends, certificates, dns, around, history })
+        let mut observed = Observed {
+            at: snapshot.at,
+            nginx,
+            files,
+            is_unloaded,
+            backends,
+            certificates,
+            dns,
+            around,
+            history,
+            contests: Contests::default(),
+        };
+        observed.contests = self.contests(&desired.key, Some(&desired.directory), &observed.history, observed.at);
+        Ok(observed)
     }
 
     /// What the engine's DNS knows a backend by, when that is not what the manifests let one suppose. Whoever runs a
@@ -188,7 +202,11 @@ impl World {
     }
 
     /// The containers of an object, and how each fares.
-    fn containers_of<'a>(&self, key: &Key, snapshot: &'a Snapshot) -> Vec<(&'a engine::Listed, Readiness)> {
+    pub(in crate::controller) fn containers_of<'a>(
+        &self,
+        key: &Key,
+        snapshot: &'a Snapshot,
+    ) -> Vec<(&'a engine::Listed, Readiness)> {
         let probe = match lock(&self.resolved).get(key) {
             Some(resolve::Desired::Healed(healed)) => healed.probe.clone(),
             Some(resolve::Desired::Container(container)) => container.probe.clone(),

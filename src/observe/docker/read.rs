@@ -239,9 +239,10 @@ pub(super) fn event(message: EventMessage) -> Event {
         Some(_) => action(message.action.as_deref().unwrap_or_default(), attributes.get("signal").map(String::as_str)),
         None => EventAction::Other,
     };
+    let said = message.action.clone().unwrap_or_default();
     let at = message.time_nano.and_then(|nanos| Timestamp::from_nanosecond(nanos.into()).ok());
     let (object, owner) = (attributes.remove(OBJECT_LABEL), attributes.remove(OWNER_LABEL));
-    Event { container, object, owner, action, at: at.unwrap_or_default() }
+    Event { container, object, owner, action, at: at.unwrap_or_default(), said }
 }
 
 fn action(action: &str, signal: Option<&str>) -> EventAction {

@@ -16,10 +16,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Container, Desired, Health, Observed, ProbeState, State, create, differences, recover, remove};
+use super::{Closed, Container, Desired, Health, Observed, ProbeState, State, create, differences, recover, remove};
 use crate::plan::{
     Note, Plan, Wait, Why,
     action::{EngineAction, Target},
+    restraint::Restrained,
     shape::FieldChange,
 };
 
@@ -89,7 +90,7 @@ pub(super) fn go_on(desired: &Desired, observed: &Observed, (new, old): (&Contai
         return Plan::waiting(wait);
     }
     let fields = differences(desired, observed, old);
-    let mut plan = Plan::starting();
+    let mut plan = Plan { is_finishing: true, ..Plan::starting() };
     clear(&mut plan, desired, others);
     match progress(desired, observed, (new, old)) {
         Progress::Waiting(wait) => return Plan::waiting(wait),
@@ -182,9 +183,18 @@ fn forbidden(
         return Some(wait);
     }
     not_permitted(desired, old, changes)
+        .or_else(|| outside_window(observed, old, changes))
         .or_else(|| name_taken(observed, &desired.names()))
         .or_else(|| failed_before(desired, observed, changes))
         .or_else(|| create::obstacle(desired, observed))
+}
+
+/// What works is only disturbed when that is permitted. What does not is made anew at any time.
+fn outside_window(observed: &Observed, old: &Container, changes: &[FieldChange]) -> Option<Wait> {
+    let Closed { hours, until } = observed.closed.as_ref().filter(|_| old.state == State::Running)?;
+    let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
+    let what = format!("it would be replaced, because it differs in {}", changes.join("; "));
+    Some(Restrained::OutsideWindow { hours: hours.clone(), until: *until, what }.into())
 }
 
 fn not_permitted(desired: &Desired, old: &Container, changes: &[FieldChange]) -> Option<Wait> {

@@ -247,6 +247,7 @@ fn world() -> World {
         dependencies: BTreeMap::new(),
         changing: BTreeSet::new(),
         stop_suspected_until: None,
+        closed: None,
         pulls_for: None,
         history: History { generation: 1, ..History::default() },
     })

@@ -39,6 +39,9 @@ fn full() -> History {
         good_image: Some("nginx:1".into()),
         fallback: Some(Fallback { bad: "nginx:2".into(), good: "nginx:1".into() }),
         proxy: None,
+        acts: vec![seconds_ago(3)],
+        corrections: BTreeMap::from([("memLimit = 64m".to_owned(), vec![seconds_ago(3)])]),
+        fights: BTreeMap::from([("memLimit = 64m".to_owned(), Fight { times: 3, since: seconds_ago(3) })]),
     }
 }
 
@@ -97,8 +100,8 @@ fn the_same_generation_remembers_everything() {
 /// Editing a manifest once started what a person had stopped.
 #[test]
 fn another_generation_remembers_what_is_about_the_world() {
-    let History { manual_stop, good_image, choice, .. } = full();
-    let expected = History { generation: 2, manual_stop, choice, good_image, seen_ready: true, ..History::default() };
+    let History { manual_stop, good_image, choice, acts, .. } = full();
+    let expected = History { generation: 2, manual_stop, choice, good_image, acts, seen_ready: true, ..History::default() };
     assert_eq!(full().for_generation(2), expected);
 }
 

@@ -112,6 +112,7 @@ fn containers(containers: Vec<Container>) -> Box<container::Observed> {
         changing: BTreeSet::new(),
         doubles: BTreeMap::new(),
         stop_suspected_until: None,
+        closed: None,
         pulls_for: None,
         history: History::default(),
     })

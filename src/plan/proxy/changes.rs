@@ -1,12 +1,13 @@
 //! The files as they should be, against those that are there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Desired, FileState, Memory};
 use crate::{
     manifest::proxy::OnHandEdit,
     plan::{
         Why,
+        fight::{self, Contests},
         why::{BackendMove, places},
     },
     sites::{Site, Sites, site},
@@ -20,6 +21,8 @@ pub(super) struct Changes {
     pub(super) remove: Vec<String>,
     /// Files that somebody has edited and that stay.
     pub(super) kept: Vec<String>,
+    /// What of that is left so because somebody else undoes it, as [`fight::site`] names it.
+    pub(super) left: BTreeSet<String>,
     /// A file that is not ours and has the name of one that should be.
     pub(super) taken: Option<String>,
     /// Whether nothing differs but where backends are.
@@ -34,11 +37,23 @@ impl Changes {
     }
 }
 
-pub(super) fn changes(desired: &Desired, files: &BTreeMap<String, FileState>, sites: &Sites, memory: &Memory) -> Changes {
+pub(super) fn changes(
+    (desired, contests): (&Desired, &Contests),
+    files: &BTreeMap<String, FileState>,
+    sites: &Sites,
+    memory: &Memory,
+) -> Changes {
     let ours = &desired.config.proxy;
+    let is_contested = |name: &str| contests.contains(&fight::site(name));
+    let mut left = BTreeSet::new();
     let (mut write, mut kept, mut edited, mut taken) = (Vec::new(), Vec::new(), Vec::new(), None);
     for (name, site) in sites {
         match files.get(name) {
+            // Whoever undoes this again and again is let be, and all others are followed as before.
+            file if is_contested(name) && is_undone(file, ours) => {
+                left.insert(fight::site(name));
+                kept.push(name.clone());
+            }
             None => write.push(name.clone()),
             Some(FileState::Ours { seal, .. }) if seal.proxy == *ours && !seal.intact => match desired.on_hand_edit {
                 OnHandEdit::Keep => kept.push(name.clone()),
@@ -69,7 +84,16 @@ pub(super) fn changes(desired: &Desired, files: &BTreeMap<String, FileState>, si
     };
     let only_addresses = remove.is_empty() && !write.is_empty() && write.iter().all(same_form);
     let why = why(desired, memory, (files, sites), (&write, edited), only_addresses);
-    Changes { write, remove, kept, taken, only_addresses, why }
+    Changes { write, remove, kept, left, taken, only_addresses, why }
+}
+
+/// Whether somebody has taken a file of ours away, or edited it.
+fn is_undone(file: Option<&FileState>, ours: &str) -> bool {
+    match file {
+        None => true,
+        Some(FileState::Ours { seal, .. }) => seal.proxy == ours && !seal.intact,
+        Some(FileState::Foreign) => false,
+    }
 }
 
 fn why(

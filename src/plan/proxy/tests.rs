@@ -1,9 +1,11 @@
 mod world;
 
 use expect_test::{Expect, expect};
+use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::plan::fight::{self, Contest};
 use world::World;
 
 /// A world in which everything is as declared.
@@ -119,6 +121,33 @@ fn a_hand_edit_that_is_to_stay_is_told() {
         &world,
         &expect![[r#"
         note: api.test.conf has been edited by hand and is kept so; it is followed no more
+    "#]],
+    );
+}
+
+#[test]
+fn a_file_that_somebody_edits_again_and_again_is_let_be_while_backends_are_followed() {
+    let mut world = World::new();
+    world.add_route("web.test", "web", 80);
+    world.place("web", &["10.0.0.3"]);
+    world.settle();
+    world.edit("api.test.conf");
+    let contest = Contest { what: fight::site("api.test.conf"), times: 3 };
+    world.contests = Contests { contested: vec![contest], window: SignedDuration::from_mins(5), hints: Vec::new() };
+    plans(
+        &world,
+        &expect![[r#"
+        wait: somebody else undoes this: file api.test.conf was corrected 3 times in 5m and differs again; end that, then release it
+    "#]],
+    );
+    world.place("web", &["10.0.0.99"]);
+    plans(
+        &world,
+        &expect![[r#"
+        write web.test.conf, because web has moved from 10.0.0.3 to 10.0.0.99
+        reload nginx, because web has moved from 10.0.0.3 to 10.0.0.99
+        ask nginx for 1 route, because web has moved from 10.0.0.3 to 10.0.0.99
+        wait: somebody else undoes this: file api.test.conf was corrected 3 times in 5m and differs again; end that, then release it
     "#]],
     );
 }

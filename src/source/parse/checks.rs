@@ -7,6 +7,7 @@
 mod container;
 mod environment;
 mod hold;
+mod host;
 mod model_provider;
 mod plugin;
 mod proxy;
@@ -33,6 +34,7 @@ pub(super) fn report(draft: &mut Draft<'_>, kind: Kind) {
         Kind::ModelProvider => model_provider::report(draft),
         Kind::Plugin => plugin::report(draft),
         Kind::Hold => hold::report(draft),
+        Kind::Host => host::report(draft),
     }
 }
 

@@ -280,14 +280,14 @@ fn documents_of_other_programs_are_told_apart() {
         "services:\n  web:\n    image: nginx\n",
         &expect![[r#"
             apps/web.yaml:1:1: `apiVersion` is missing: expected `apiVersion: mooring.dev/v1alpha1`
-            apps/web.yaml:1:1: `kind` is missing: expected one of Environment, Container, Proxy, ModelProvider, Plugin, Hold
+            apps/web.yaml:1:1: `kind` is missing: expected one of Environment, Container, Proxy, ModelProvider, Plugin, Hold, Host
         "#]],
     );
     check(
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 1}\n",
         &expect![[r#"
             apps/web.yaml:1:13: `apiVersion`: expected mooring.dev/v1alpha1, found "apps/v1"
-            apps/web.yaml:2:7: unknown kind `Deployment` (the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold)
+            apps/web.yaml:2:7: unknown kind `Deployment` (the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold, Host)
         "#]],
     );
     check(
@@ -323,7 +323,7 @@ fn an_unknown_kind_is_told_with_the_nearest() {
     check(
         "apiVersion: mooring.dev/v1alpha1\nkind: Gateway\nmetadata: {name: web}\nspec: {}\n",
         &expect![[r#"
-            apps/web.yaml:2:7: unknown kind `Gateway` (the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold)
+            apps/web.yaml:2:7: unknown kind `Gateway` (the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold, Host)
         "#]],
     );
     check(

@@ -32,16 +32,17 @@ fn a_kind_is_explained() {
         Kind::Environment,
         "spec",
         &expect![[r#"
-        Environment.spec: a mapping, required
+            Environment.spec: a mapping, required
 
-          A directory's `.env` cascade, the secrets that must be in it, and values computed from it.
+              A directory's `.env` cascade, the secrets that must be in it, and values computed from it.
 
-        Fields (* required):
-          directory  The directory of the files, relative to the manifest's own file.
-          files      The files of the cascade, lowest precedence first.
-          secrets    Secrets that must exist, and where they are kept.
-          computed   Values computed from the cascade, and where they are kept.
-    "#]],
+            Fields (* required):
+              directory  The directory of the files, relative to the manifest's own file.
+              files      The files of the cascade, lowest precedence first.
+              secrets    Secrets that must exist, and where they are kept.
+              computed   Values computed from the cascade, and where they are kept.
+              mode       `observe`: what would be done to it is shown, and not done.
+        "#]],
     );
 }
 
@@ -187,7 +188,7 @@ fn a_field_that_does_not_exist_is_told_with_the_nearest() {
     check(
         Kind::Environment,
         "replicas",
-        &expect!["Environment has no field `spec.replicas` (the fields are directory, files, secrets, computed)"],
+        &expect!["Environment has no field `spec.replicas` (the fields are directory, files, secrets, computed, mode)"],
     );
     assert_eq!(explain(Kind::Container, &["depends_on"]).unwrap_err().nearest.as_deref(), Some("dependsOn"));
 }

@@ -20,7 +20,7 @@ use super::{Moment, Simulated, refused, take_time};
 impl Engine for Simulated {
     async fn describe(&self) -> Result<Description, Error> {
         self.reachable()?;
-        Ok(Description { id: "simulated".into(), version: "0".into(), api_version: "1.41".into() })
+        Ok(Description { id: "simulated".into(), version: "0".into(), api_version: "1.41".into(), root: None })
     }
 
     async fn list(&self) -> Result<Vec<Listed>, Error> {

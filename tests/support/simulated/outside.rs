@@ -28,6 +28,7 @@ impl Simulated {
             owner: None,
             action: EventAction::Other,
             at: Timestamp::UNIX_EPOCH,
+            said: String::new(),
         });
     }
 

@@ -26,6 +26,8 @@ pub(super) struct World {
     pub(super) files: BTreeMap<String, String>,
     pub(super) running: bool,
     pub(super) is_absent: bool,
+    /// What somebody else undoes again and again.
+    pub(super) contests: Contests,
     /// What the network's DNS answers.
     pub(super) dns: BTreeMap<String, dns::Answer>,
     /// What it really knows backends by.
@@ -69,6 +71,7 @@ impl World {
             files: BTreeMap::from([("hand.conf".to_owned(), "server {}\n".to_owned())]),
             running: true,
             is_absent: false,
+            contests: Contests::default(),
             dns: BTreeMap::new(),
             names: BTreeMap::new(),
             certificates: BTreeMap::new(),
@@ -187,6 +190,7 @@ impl World {
             is_unloaded: self.is_unloaded,
             backends: self.places.iter().map(|(name, addresses)| (name.clone(), backend(name, addresses))).collect(),
             certificates: self.certificates.clone(),
+            contests: self.contests.clone(),
             dns: Some(Dns { server: ([127, 0, 0, 11], 53).into(), answers: self.dns.clone() }),
             around: self.desired.repair.as_ref().map(|_| self.around()),
             history: self.history.clone(),

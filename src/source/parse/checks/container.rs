@@ -11,6 +11,7 @@ use crate::manifest::short::{Device, ExtraHost, Gpus, Mount, PortBinding, Restar
 const RESERVED_LABELS: &str = "dev.mooring.";
 
 pub(super) fn report(draft: &mut Draft<'_>) {
+    super::host::window(draft, "/spec/window");
     each::<PortBinding>(draft, "/spec/ports");
     each::<Mount>(draft, "/spec/volumes");
     each::<Tmpfs>(draft, "/spec/tmpfs");
