@@ -72,12 +72,14 @@ impl Guard {
     }
 
     /// Notes what was seen of the host; returns how it was, if that has changed.
-    fn look(&mut self, at: Timestamp, (total, failing): (usize, BTreeSet<Key>), settings: &Settings) -> Option<State> {
+    fn look(&mut self, at: Timestamp, count: Count, settings: &Settings) -> Option<State> {
+        let Count { total, failing, starting } = count;
         self.failing.retain(|key, _| failing.contains(key));
         for key in failing {
             self.failing.entry(key).or_insert(at);
         }
-        self.turns.retain(|key, since| self.failing.contains_key(key) && at.duration_since(*since) < TURN);
+        let is_busy = |key: &Key| self.failing.contains_key(key) || starting.contains(key);
+        self.turns.retain(|key, since| is_busy(key) && at.duration_since(*since) < TURN);
         let census = Census { at, total, failing: self.failing.clone(), signs: self.signs.clone() };
         let next = self.state.next(&census, settings);
         let is_same = std::mem::discriminant(&next) == std::mem::discriminant(&self.state);
@@ -115,16 +117,15 @@ impl Guard {
 }
 
 impl World {
-    /// How many objects have containers that were well at some time, and which of them fail: none of their containers is
-    /// well, and no person has wanted that.
-    fn census(&self, snapshot: &Snapshot) -> (usize, BTreeSet<Key>) {
+    /// Counts the objects whose containers were well at some time.
+    fn census(&self, snapshot: &Snapshot) -> Count {
         let mut known: BTreeMap<Key, Option<ManualStop>> = {
             let histories = lock(&self.histories);
             let known = histories.iter().filter(|(key, history)| key.kind == Kind::Container && history.seen_ready);
             known.map(|(key, history)| (key.clone(), history.manual_stop.clone())).collect()
         };
         known.retain(|key, _| self.reader.manifest(key).is_some());
-        let total = known.len();
+        let (total, mut starting) = (known.len(), BTreeSet::new());
         for listed in snapshot.containers.values() {
             let Some(key) = self.owner_of(&listed.id) else { continue };
             let Some(stop) = known.get(&key) else { continue };
@@ -133,9 +134,22 @@ impl World {
             if is_meant || is_well(&listed.state, listed.health) {
                 known.remove(&key);
             }
+            if listed.health == Health::Starting {
+                starting.insert(key);
+            }
         }
-        (total, known.into_keys().collect())
+        Count { total, failing: known.into_keys().collect(), starting }
     }
+}
+
+/// The objects whose containers were well at some time.
+struct Count {
+    /// How many there are.
+    total: usize,
+    /// Those of which no container is well, and no person has wanted that.
+    failing: BTreeSet<Key>,
+    /// Those that have just been started.
+    starting: BTreeSet<Key>,
 }
 
 fn is_well(state: &ContainerState, health: Health) -> bool {
@@ -167,7 +181,7 @@ impl Context {
                 self.raise("HostInTrouble", &message);
             }
             (State::Trouble { .. }, State::Recovery { .. }) => {
-                self.settle_trouble("HostInTrouble", "HostRecovering", "containers come back a few at a time");
+                self.record.events.normal(Subject::Host, "HostRecovering", "containers come back a few at a time");
             }
             (_, State::Ordinary | State::Recovery { .. }) => {
                 self.settle_trouble("HostInTrouble", "HostRecovered", "every container is judged by itself again");

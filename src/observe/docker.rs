@@ -31,6 +31,7 @@ use jiff::Timestamp;
 pub use connection::{Connection, InvalidAddress, OnCall};
 use failure::{found, image_in_path, in_path};
 pub use inside::{Bind, Inside};
+pub(super) use read::wants_password;
 
 use super::engine::{Description, DiskUsage, Engine, Error, Event, ExecResult, Inspected, Listed, ListedNetwork};
 

@@ -17,7 +17,10 @@ use hyper::{Request, body::Bytes};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::JoinHandle, time::Instant};
 
-use super::engine::{Engine, Listed};
+use super::{
+    docker::wants_password,
+    engine::{Engine, Listed},
+};
 use crate::{
     manifest::{Key, container::Probe},
     plan::container::{ProbeState, State},
@@ -172,7 +175,8 @@ impl Checker {
 
     async fn exec(&self, command: &[String]) -> Result<(), String> {
         let result = self.engine.exec(&self.container, command).await.map_err(|error| error.to_string())?;
-        if result.exit_code == 0 {
+        // A Redis that wants a password is alive, whoever has forgotten to give it.
+        if result.exit_code == 0 || wants_password(&result.output) {
             return Ok(());
         }
         Err(format!("{} exited with {}: {}", command.first().map_or("", String::as_str), result.exit_code, result.output.trim()))

@@ -108,6 +108,19 @@ fn a_check_whose_program_is_not_in_the_image_is_told_and_restarts_nothing() {
     host.eventually("it is kept alive all the same", |host| host.state("app").starts_with("running"));
 }
 
+/// An unauthenticated ping once restarted a healthy Redis for six hours.
+#[test]
+fn a_redis_that_wants_a_password_is_alive() {
+    let spec = "image: mooring-demo/redis:7\ncommand: [redis-server, --requirepass, secret, --save, '']\nprobe: {exec: {command: [redis-cli, -e, ping]}, interval: 1s}\n\
+                healthcheck: {test: [CMD, redis-cli, -e, ping], interval: 1s, retries: 1}";
+    let mut host = Host::new(&[container("redis", spec)]);
+    host.run();
+    host.eventually("it is told", |host| host.holds("Container/redis").contains("Degraded: HealthUntrusted"));
+    let started = host.started("redis");
+    assert!(host.holds("Container/redis").contains("NOAUTH"), "{}", host.holds("Container/redis"));
+    host.stays(4, "it is left alone", |host| host.started("redis") == started && host.state("redis") == "running unhealthy");
+}
+
 #[test]
 fn a_check_that_our_own_probe_contradicts_is_told_and_restarts_nothing() {
     let probe = "probe: {http: {port: 8080, path: /}, interval: 1s}";

@@ -27,5 +27,6 @@ mod proxy;
 mod repair;
 mod replacements;
 mod restarts;
+mod restraints;
 mod routes;
 mod shipping;

@@ -175,7 +175,8 @@ fn health(state: &ContainerState, retries: Option<i64>) -> Health {
 const COMPLAINT: usize = 160;
 
 /// Why a health check cannot be run. Then every failure in the streak is of this sort: the engine did not find the
-/// program (its code is -1, which it also has for a check that takes too long), or a shell did not (126 and 127).
+/// program (its code is -1, which it also has for a check that takes too long), or a shell did not (126 and 127). A check
+/// that is refused for want of a password cannot be run either: whoever refuses it is alive.
 fn broken_check(state: &ContainerState) -> Option<String> {
     let health = state.health.as_ref()?;
     let streak = usize::try_from(health.failing_streak?).ok().filter(|streak| *streak > 0)?;
@@ -184,11 +185,16 @@ fn broken_check(state: &ContainerState) -> Option<String> {
     let is_broken = |result: &HealthcheckResult| match result.exit_code {
         Some(126 | 127) => true,
         Some(-1) => output(result).contains("exec failed") || output(result).contains("executable file not found"),
-        _ => false,
+        _ => wants_password(&output(result)),
     };
     let complaint = failures().next().map(output)?;
     let line = complaint.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it does not say why").trim();
     failures().all(is_broken).then(|| line.chars().take(COMPLAINT).collect())
+}
+
+/// Whether a Redis, or what speaks its language, has answered that it is not for everybody: <https://redis.io/docs/latest/commands/auth/>.
+pub(in crate::observe) fn wants_password(output: &str) -> bool {
+    output.contains("NOAUTH ") || output.contains("WRONGPASS ")
 }
 
 fn instant(text: Option<&str>) -> Option<Timestamp> {
@@ -288,6 +294,9 @@ mod tests {
         let missing = "OCI runtime exec failed: exec failed: unable to start container process: exec: \"curl\": executable file not found in $PATH: unknown";
         assert_eq!(broken_check(&state(&[(-1, missing), (-1, missing)])).as_deref(), Some(&missing[..160.min(missing.len())]));
         assert_eq!(broken_check(&state(&[(127, "/bin/sh: curl: not found\n")])).as_deref(), Some("/bin/sh: curl: not found"));
+        let refused =
+            "AUTH failed: WRONGPASS invalid username-password pair or user is disabled.\nNOAUTH Authentication required.\n";
+        assert_eq!(broken_check(&state(&[(1, refused), (1, refused)])).as_deref(), Some("NOAUTH Authentication required."));
         assert_eq!(broken_check(&state(&[(126, "")])).as_deref(), Some("it does not say why"));
     }
 
