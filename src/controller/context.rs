@@ -41,6 +41,7 @@ use crate::{
     },
     resolve,
     settings::Settings,
+    source::problem::Problem,
     store::{self, Object},
 };
 
@@ -120,6 +121,14 @@ pub enum OpenError {
         /// Why.
         source: super::desired::Error,
     },
+    /// What is permitted cannot be understood, and no version of it ever was: to begin without it would be to do what it
+    /// may forbid.
+    #[error("the manifest of the host is refused, and there is no earlier version of it:\n{}", lines(.0))]
+    Policy(Vec<Problem>),
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Both sides of an engine.
@@ -205,6 +214,10 @@ impl Context {
             _instance: instance,
         });
         ctx.rescan().await;
+        if let Some(problems) = ctx.host_refused() {
+            ctx.close().await;
+            return Err(OpenError::Policy(problems));
+        }
         ctx.sweep();
         for intent in opened.open_intents {
             tracing::warn!(?intent, "a step was cut short by a crash; looking again");

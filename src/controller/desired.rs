@@ -22,7 +22,7 @@ use super::{
     world::lock,
 };
 use crate::{
-    manifest::{Key, Kind},
+    manifest::{Key, Kind, host},
     observe::snapshot::Snapshot,
     record::events::Subject,
     resolve::Desired,
@@ -150,6 +150,22 @@ impl Context {
     pub(super) async fn believe_absent_holds(&self) {
         self.desired.inner.lock().await.absences.believe(Kind::Hold);
         self.rescan().await;
+    }
+
+    /// What is wrong with the host's manifest, if there is one and no version of it is in force.
+    pub(super) fn host_refused(&self) -> Option<Vec<Problem>> {
+        if self.world.reader.get(&Key::new(Kind::Host, host::NAME)).is_some() {
+            return None;
+        }
+        let directory = &self.world.settings.desired;
+        // What does not parse has no kind, so the text is asked.
+        let is_host =
+            |line: &str| line.trim().strip_prefix("kind:").is_some_and(|kind| kind.trim().trim_matches(['"', '\'']) == "Host");
+        let declares = |problem: &Problem| {
+            std::fs::read_to_string(directory.join(&problem.file)).is_ok_and(|text| text.lines().any(is_host))
+        };
+        let problems: Vec<_> = self.desired.problems().into_iter().filter(declares).collect();
+        (!problems.is_empty()).then_some(problems)
     }
 
     /// Expands plugins again: what was found of their containers has changed.

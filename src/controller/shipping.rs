@@ -1,16 +1,46 @@
 //! The audit log's way to PostgreSQL, and what is told about it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::Context;
-use crate::record::{events::Subject, ship::Progress};
+use crate::{
+    manifest::host::Database,
+    record::{
+        events::Subject,
+        ship::{Progress, Target},
+    },
+};
 
-/// Ships for as long as it is wanted. Healing does not know of it.
+/// How often it is seen whether the log is shipped elsewhere now.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Ships for as long as it is wanted, to wherever it is wanted. Healing does not know of it.
 pub(super) async fn ship(ctx: Arc<Context>) {
-    let Some(target) = ctx.world.settings.database.clone() else {
-        ctx.shipped(None).await;
-        return;
-    };
+    loop {
+        let target = ctx.target();
+        let changed = async {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                if ctx.target() != target {
+                    return;
+                }
+            }
+        };
+        match &target {
+            Some(target) => tokio::select! {
+                () = ship_to(&ctx, target.clone()) => {}
+                () = changed => {}
+            },
+            None => {
+                ctx.shipped(None).await;
+                changed.await;
+            }
+        }
+    }
+}
+
+/// Ships until the record is closed.
+async fn ship_to(ctx: &Context, target: Target) {
     let (shipper, mut progress) = ctx.record.shipper(target.clone());
     let mut head = ctx.record.journal.head();
     let tell = async {
@@ -47,6 +77,32 @@ pub(super) async fn ship(ctx: Arc<Context>) {
 }
 
 impl Context {
+    /// Where the log is shipped to: as the command line says, or else as the variable says that the host's manifest names.
+    ///
+    /// While that cannot be read, it is said so, and nothing is shipped: it is all kept here.
+    fn target(&self) -> Option<Target> {
+        if let Some(target) = &self.world.settings.database {
+            return Some(target.clone());
+        }
+        let policy = self.world.policy();
+        let Database { environment, variable } = policy.database.as_ref()?;
+        let values = self.world.values(environment);
+        let url = values.and_then(|values| values.get(variable).cloned().ok_or_else(|| format!("{variable} has no value")));
+        let target = url.and_then(|url| url.expose().parse::<Target>().map_err(|error| error.to_string()));
+        match target {
+            Ok(target) => {
+                self.settle_trouble("DatabaseUnknown", "DatabaseKnown", "the audit log's database is known again");
+                Some(target)
+            }
+            Err(reason) => {
+                let message =
+                    format!("{variable} of Environment/{environment} does not say where to ship the audit log to: {reason}");
+                self.raise("DatabaseUnknown", &message);
+                None
+            }
+        }
+    }
+
     /// Remembers how far the log has been shipped: what has not is not archived.
     async fn shipped(&self, last: Option<i64>) {
         if let Err(error) = self.record.journal.shipped(last).await {

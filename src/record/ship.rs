@@ -20,6 +20,7 @@ use super::{
     audit::{AuditLog, Look, Verified},
     chain::{AuditRow, Head, bind_row, row_from},
 };
+use crate::secret::Secret;
 
 /// Rows in one transaction.
 const BATCH: u32 = 500;
@@ -37,7 +38,16 @@ const LOCK: i64 = 0x6d6f_6f72_696e_6700;
 
 /// A PostgreSQL, with its password, which is never shown.
 #[derive(Clone)]
-pub struct Target(PgConnectOptions);
+pub struct Target {
+    options: PgConnectOptions,
+    url: Secret,
+}
+
+impl PartialEq for Target {
+    fn eq(&self, other: &Self) -> bool {
+        self.url == other.url
+    }
+}
 
 impl std::fmt::Debug for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -47,7 +57,7 @@ impl std::fmt::Debug for Target {
 
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}/{}", self.0.get_host(), self.0.get_port(), self.0.get_database().unwrap_or_default())
+        write!(f, "{}:{}/{}", self.options.get_host(), self.options.get_port(), self.options.get_database().unwrap_or_default())
     }
 }
 
@@ -62,7 +72,7 @@ impl FromStr for Target {
     fn from_str(url: &str) -> Result<Self, InvalidUrl> {
         let has_scheme = url.starts_with("postgresql://") || url.starts_with("postgres://");
         let options = url.parse().map_err(|_| InvalidUrl)?;
-        if has_scheme { Ok(Self(options)) } else { Err(InvalidUrl) }
+        if has_scheme { Ok(Self { options, url: Secret::new(url.to_owned()) }) } else { Err(InvalidUrl) }
     }
 }
 
@@ -162,7 +172,7 @@ impl Shipper {
 impl Target {
     /// Connects, and brings the schema up to date.
     async fn connect(&self) -> Result<PgConnection, ShipError> {
-        let mut connection = self.within(PgConnection::connect_with(&self.0)).await?;
+        let mut connection = self.within(PgConnection::connect_with(&self.options)).await?;
         if self.within(migrate(&mut connection)).await? {
             Ok(connection)
         } else {

@@ -181,3 +181,28 @@ fn on_a_full_disk_nothing_that_runs_is_touched_and_it_is_said_what_to_prune() {
     host.put(container("web", "image: web:2\nrestart: 'no'"));
     host.eventually("the disk is good enough again", |host| host.image("web").ends_with("web:2"));
 }
+
+#[test]
+fn without_a_good_version_of_the_hosts_manifest_nothing_is_begun_and_with_one_that_stays_in_force() {
+    let bad = policy("window: {start: '02:00', end: '02:00', timeZone: Europe/Berln}");
+    let mut host = Host::new(&[container("web", "image: web:1"), bad.clone()]);
+    let refusal = host.open().map(drop).unwrap_err().to_string();
+    assert!(
+        refusal.contains("`spec.window.timeZone`: `Europe/Berln` is not a time zone (did you mean `Europe/Berlin`?)"),
+        "{refusal}"
+    );
+    assert!(refusal.contains("`spec.window.end`: it never opens"), "{refusal}");
+
+    host.put(policy("mode: observe"));
+    host.run();
+    host.eventually("it only observes", |host| host.holds("Container/web").contains("as Host/default says"));
+    host.put(bad.clone());
+    host.eventually("the bad one is told", |host| host.holds("Host/default").contains("Degraded: InvalidManifest"));
+    host.stays(2, "what was good is in force", |host| host.try_docker("inspect @web").is_err());
+    // A reboot with a typo in a file is no reason to leave everything down.
+    host.stop();
+    host.run();
+    host.eventually("it begins with what was good", |host| host.holds("Container/web").contains("as Host/default says"));
+    host.put(policy("{}"));
+    host.converges();
+}

@@ -7,7 +7,7 @@ use mooring::{
     record::{audit::AuditLog, chain::Fault},
 };
 
-use crate::host::{Host, container};
+use crate::host::{Host, container, environment, manifest};
 
 /// A Mooring with one container, and a PostgreSQL beside it that it ships to.
 fn shipping() -> Host {
@@ -67,6 +67,24 @@ fn last(ctx: &Context) -> i64 {
 fn unshipped(host: &Host) -> String {
     let metrics = host.context().record.render_metrics();
     metrics.lines().find_map(|line| line.strip_prefix("mooring_audit_unshipped_rows ")).unwrap().to_owned()
+}
+
+#[test]
+fn the_database_may_be_the_one_that_an_environment_knows() {
+    let mut host = shipping();
+    let url = host.database.take().map(|_| host.docker("port @pg 5432/tcp")).unwrap();
+    let url = format!("postgresql://mooring:s3cret@{}/app", url.trim());
+    std::fs::create_dir(host.path("shop")).unwrap();
+    std::fs::write(host.path("shop/.env"), "DATABASE_URL=postgres//a-typo:hunter2\n").unwrap();
+    host.put(environment("shop", "directory: shop"));
+    host.put(manifest("Host", "default", "database: {environment: shop}"));
+    host.run();
+    host.converges();
+    let has_told = |host: &Host, reason: &str| host.events("Host").iter().any(|(told, _)| told == reason);
+    host.eventually("the typo is told", |host| has_told(host, "DatabaseUnknown"));
+    std::fs::write(host.path("shop/.env"), format!("DATABASE_URL={url}\n")).unwrap();
+    host.eventually("it is found out", |host| has_told(host, "DatabaseKnown"));
+    host.eventually("all of it is there", is_all_there);
 }
 
 #[test]
