@@ -100,7 +100,7 @@ pub struct HostBudget {
 
 impl Default for HostBudget {
     fn default() -> Self {
-        Self { attempts: 300, window: ten_minutes(), per_minute: 60 }
+        Self { attempts: 600, window: ten_minutes(), per_minute: 120 }
     }
 }
 
