@@ -12,6 +12,14 @@ use super::{
 /// The healing of everything here: what is measured are neither pauses nor the limit of attempts.
 pub(crate) const HEALING: &str = "healing: {backoff: {initial: 1ms, cap: 1ms}, budget: {attempts: 100000}}";
 
+/// The host's limits: the same faults again and again look like somebody who wants them.
+const HOST: &str = "\
+apiVersion: mooring.dev/v1alpha1
+kind: Host
+metadata: {name: default}
+spec: {budget: {attempts: 1000, window: 1s, perMinute: 1000}, fights: {corrections: 1000, window: 1s}}
+";
+
 /// A running operator and what it goes by.
 pub(crate) struct Stage {
     pub(crate) child: Child,
@@ -32,6 +40,7 @@ impl Stage {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         fs::create_dir_all(directory.path().join("desired/sites"))?;
         fs::write(directory.path().join("desired/all.yaml"), manifests)?;
+        fs::write(directory.path().join("desired/host.yaml"), HOST)?;
         let proxy = Proxy::open(&directory.path().join("engine.sock"), SOCKET)?;
         let mut child = Child::spawn(directory.path(), &proxy.path)?;
         child.ready().await?;
