@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Action, EngineAction, ModelAction, Plan, Step, Wait, Why, history::History, proxy::ProxyAction, restraint::Restrained,
+    Action, EngineAction, ModelAction, Plan, Step, Wait, Why, action::SecretSource, history::History, proxy::ProxyAction,
+    restraint::Restrained,
 };
 
 /// Corrections of one thing that are remembered.
@@ -111,8 +112,10 @@ pub fn about(step: &Step) -> BTreeSet<String> {
         (Action::Engine(EngineAction::RenameContainer { to, .. }), Why::Misnamed { .. }) => [format!("name {to}")].into(),
         (Action::File(action), Why::FileMissing | Why::ModeTooOpen { .. }) => [file(action.path())].into(),
         (Action::File(action), Why::SecretsMissing { secrets }) => {
-            let name = |(variable, _): &(String, _)| format!("{variable} in {}", file(action.path()));
-            secrets.iter().map(name).collect()
+            // One that nobody knew was not there before.
+            let was_there = |(_, from): &&(String, SecretSource)| !matches!(from, SecretSource::Generated { .. });
+            let name = |(variable, _): &(String, SecretSource)| format!("{variable} in {}", file(action.path()));
+            secrets.iter().filter(was_there).map(name).collect()
         }
         (Action::Proxy(ProxyAction::SwapSites { .. }), Why::HandEdited { files }) => {
             files.iter().map(|name| site(name)).collect()

@@ -6,16 +6,16 @@ use std::{
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use futures::{Stream, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
-use sqlx::{SqlitePool, sqlite::SqliteRow};
+use sqlx::{AssertSqlSafe, SqlitePool, sqlite::SqliteRow};
 
 use super::{
     Error,
-    chain::{AuditRow, Fault, Head, Walk},
+    chain::{AuditRow, Fault, Head, Link, Walk, canonical_in_sql},
     database::{Database, Readers},
     statements,
 };
@@ -127,6 +127,26 @@ impl AuditLog {
         Ok(rows.iter().map(statements::audit_row).collect())
     }
 
+    /// A page of what has to be known of rows to verify them, after the one of this number: with their operations, and the
+    /// details of those that clear the log.
+    async fn links(&self, after: i64) -> Result<Vec<(Link, String, String)>, Error> {
+        static ROWS: LazyLock<String> = LazyLock::new(|| {
+            let canonical = canonical_in_sql();
+            format!(
+                "SELECT id, coalesce (prev_hash, ''), coalesce (hash, ''), {canonical}, operation, \
+                 CASE operation WHEN '{CLEAR}' THEN details ELSE '' END FROM audit WHERE id > $1 ORDER BY id LIMIT {PAGE}"
+            )
+        });
+        let read = async |pool: SqlitePool| {
+            let rows = sqlx::query_as(AssertSqlSafe(ROWS.as_str())).bind(after).fetch_all(&pool).await?;
+            Ok(rows)
+        };
+        let rows: Vec<(i64, String, String, String, String, String)> = self.readers.read(read).await?;
+        let link =
+            |(id, prev_hash, hash, canonical, operation, details)| (Link { id, prev_hash, hash, canonical }, operation, details);
+        Ok(rows.into_iter().map(link).collect())
+    }
+
     /// The name by which these rows are told from those of another file.
     pub async fn journal(&self) -> Result<String, Error> {
         let read =
@@ -154,21 +174,20 @@ impl AuditLog {
         let mut look = Look::new(anchors);
         for archive in archives {
             for row in read_lines::<AuditRow>(archive, "row of an audit log")? {
-                if !look.at(&row?) {
+                let row = row?;
+                if !look.at(&Link::from(&row), &row.operation, &row.details) {
                     return Ok(look.ended());
                 }
             }
         }
-        let mut pages = pin!(self.pages(0));
-        let mut page = pages.try_next().await?;
-        while let Some(rows) = page {
-            let reached = rows.last().map_or(0, |row| row.id);
+        let mut page = self.links(0).await?;
+        while let Some(reached) = page.last().map(|(link, ..)| link.id) {
             // Digests take about as long as reading: the next page comes meanwhile.
             let looked = tokio::task::spawn_blocking(move || {
-                let goes_on = rows.iter().all(|row| look.at(row));
+                let goes_on = page.iter().all(|(link, operation, details)| look.at(link, operation, details));
                 (look, goes_on)
             });
-            let (looked, next) = tokio::join!(looked, pages.try_next());
+            let (looked, next) = tokio::join!(looked, self.links(reached));
             let (now, goes_on) = looked.unwrap_or_else(|lost| std::panic::resume_unwind(lost.into_panic()));
             look = now;
             if !goes_on {
@@ -200,14 +219,16 @@ impl Look {
     }
 
     /// Whether everything is right so far.
-    pub(super) fn at(&mut self, row: &AuditRow) -> bool {
+    ///
+    /// Of its content, only that of a row that clears the log is of interest.
+    pub(super) fn at(&mut self, row: &Link, operation: &str, details: &str) -> bool {
         self.fault = self.walk.step(row).err();
         if self.fault.is_some() {
             return false;
         }
         self.first.get_or_insert(row.id);
-        if row.operation == CLEAR
-            && let Ok(cleared) = serde_json::from_str(&row.details)
+        if operation == CLEAR
+            && let Ok(cleared) = serde_json::from_str(details)
         {
             self.cleared.push(cleared);
         }

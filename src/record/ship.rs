@@ -200,7 +200,7 @@ impl Target {
                 let rows = self.within(page(&mut connection, &journal, after)).await?;
                 let Some(last) = rows.last() else { break };
                 after = last.id;
-                if !rows.iter().all(|row| look.at(row)) {
+                if !rows.iter().all(|row| look.at(&row.into(), &row.operation, &row.details)) {
                     break;
                 }
             }

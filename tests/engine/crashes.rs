@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    host::{Host, container, environment},
+    host::{Host, container, environment, manifest},
     proxy,
 };
 
@@ -150,7 +150,9 @@ fn a_replacement_beside_survives_death_after_each_effect() {
 #[test]
 fn a_write_of_secrets_survives_every_death() {
     let shop = "secrets: {generate: [{name: ONE}, {name: TWO}]}\ncomputed: {values: {URL: 'x://${ONE}'}}";
-    let mut host = Host::start(&[environment("shop", shop)]);
+    // It is the same file again and again.
+    let host_policy = manifest("Host", "default", "fights: {corrections: 1000}");
+    let mut host = Host::start(&[environment("shop", shop), host_policy]);
     host.stop();
     let mut died = BTreeMap::new();
     for write in ["secrets", "restore", "copy", "computed"] {

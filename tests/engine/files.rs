@@ -159,7 +159,7 @@ fn a_lost_secret_is_no_reason_to_recreate_those_who_have_it() {
     let host = Host::start(&[environment("shop", SHOP), container("web", "image: web:1\nenvFrom: [{environment: shop}]")]);
     let (id, text) = (host.id("web"), host.read(SECRETS));
     is_kept(&host);
-    for _ in 0..5 {
+    for _ in 0..3 {
         let lost: Vec<&str> = text.split_inclusive('\n').filter(|line| !line.starts_with("ONE=")).collect();
         host.write(SECRETS, &lost.concat());
         host.eventually("ONE is back", |host| host.value(SECRETS, "ONE").is_some());

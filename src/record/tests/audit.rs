@@ -53,6 +53,23 @@ async fn a_log_that_nobody_touched_is_good_to_its_last_row() {
     assert_eq!(verified.head, Some(record.journal.head().borrow().clone()));
 }
 
+/// The database puts together what is hashed, in an expression of its own.
+#[tokio::test]
+async fn whatever_stands_in_a_row_has_the_same_digest_for_the_database_as_for_us() {
+    let (state, record) = with_acts(1).await;
+    for odd in ["größer ≠ größer 🦀", "", "two\nlines\r\n", "a\u{0}b", "'); DROP TABLE audit; --", "~", "1:x\n"] {
+        let action = EngineAction::StartContainer { container: Target::named(odd) };
+        let step = Step { action: action.into(), why: Why::StartFailed { error: odd.to_owned() } };
+        let actor = Actor::Cli(odd.to_owned());
+        let intent =
+            Intent { actor: &actor, pass: PassId::new(), number: 1, object: &redis(), generation: i64::MAX, step: &step };
+        let intent = record.journal.intend(&intent).await.unwrap();
+        record.journal.conclude(intent, Outcome::Failed { error: odd.to_owned() }).await.unwrap();
+    }
+    let verified = verify(&state, &[anchored(&record)]).await;
+    assert_eq!((verified.rows, verified.anchors, verified.fault), (16, 1, None));
+}
+
 #[tokio::test]
 async fn the_chain_goes_on_after_a_restart_and_beside_another_process() {
     let (state, record) = with_acts(1).await;
