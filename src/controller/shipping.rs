@@ -26,15 +26,14 @@ pub(super) async fn ship(ctx: Arc<Context>) {
                 }
             }
         };
-        match &target {
-            Some(target) => tokio::select! {
-                () = ship_to(&ctx, target.clone()) => {}
-                () = changed => {}
-            },
-            None => {
-                ctx.shipped(None).await;
-                changed.await;
-            }
+        let Some(target) = &target else {
+            ctx.shipped(None).await;
+            changed.await;
+            continue;
+        };
+        tokio::select! {
+            () = ship_to(&ctx, target.clone()) => {}
+            () = changed => {}
         }
     }
 }
