@@ -8,7 +8,8 @@ mod age;
 mod apply;
 mod audit;
 pub mod backend;
-pub mod client;
+pub mod claw;
+mod client;
 mod completions;
 mod crds;
 mod delete;
@@ -107,7 +108,8 @@ impl Globals {
             http: None,
             resync: Settings::RESYNC,
             concurrency: Settings::CONCURRENCY,
-            mode: Mode::Observe,
+            // Whoever only asks does not act, and asks what would be done.
+            mode: Mode::Act,
             audit_anchor: None,
             database: None,
         }
@@ -137,6 +139,7 @@ enum Command {
     Audit(audit::AuditArgs),
     Why(why::WhyArgs),
     Hold(hold::HoldArgs),
+    Claw(claw::ClawArgs),
     Release(release::ReleaseArgs),
     Health(health::HealthArgs),
     Doctor(doctor::DoctorArgs),
@@ -205,6 +208,7 @@ impl Cli {
             Command::Audit(args) => audit::run(&settings, args).await,
             Command::Why(args) => why::run(&settings, args).await,
             Command::Hold(args) => hold::run(&settings, args).await,
+            Command::Claw(args) => claw::run(&settings, args).await,
             Command::Release(args) => release::run(&settings, args).await,
             Command::Health(args) => health::run(&settings, args).await,
             Command::Doctor(args) => doctor::run(&settings, args).await,

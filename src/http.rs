@@ -5,6 +5,7 @@
 //! true. Nothing here touches the engine, the files or the journal, and the web
 //! framework is known nowhere else.
 
+pub mod admin;
 mod connection;
 mod events;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +32,7 @@ pub use socket::ControlSocket;
 
 use crate::{
     manifest::{Key, Kind, Manifest},
+    secret::Secret,
     view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, WhyView},
 };
 
@@ -72,6 +75,16 @@ pub trait Operator: Send + Sync + 'static {
     /// the person who asks, by name or, without one, by number.
     async fn release(&self, key: &Key, actor: &str) -> Result<(), String>;
 
+    /// The value of a variable in the first `Environment` that has one.
+    fn variable(&self, name: &str) -> Option<Secret>;
+
+    /// Writes down what somebody has done by way of the backend manager. `actor` is the session as it stands in the log,
+    /// `words` what was done; `error`, why it did not come about.
+    async fn note(&self, actor: &str, operation: &'static str, words: &str, error: Option<&str>);
+
+    /// The time of day.
+    fn now(&self) -> Timestamp;
+
     /// Whether it lives and is of use.
     fn health(&self) -> Health;
 
@@ -91,12 +104,12 @@ pub enum Access {
 /// Answers on a TCP address until `shutdown`, then finishes the requests it has begun.
 pub async fn serve(listener: TcpListener, operator: Arc<dyn Operator>, access: Access, shutdown: CancellationToken) {
     let router = guard::for_browsers(routes::router(operator, access, shutdown.clone()));
-    connection::accept(listener, router, shutdown).await;
+    connection::accept(listener, router, shutdown, connection::MAX_CONNECTIONS).await;
 }
 
 /// Answers on the control socket until `shutdown`, then finishes the requests it has begun and removes the socket.
 pub async fn serve_unix(socket: ControlSocket, operator: Arc<dyn Operator>, access: Access, shutdown: CancellationToken) {
     let router = routes::router(operator, access, shutdown.clone());
     let (listener, _removed_at_the_end) = socket.into_parts();
-    connection::accept(listener, router, shutdown).await;
+    connection::accept(listener, router, shutdown, connection::MAX_CONNECTIONS).await;
 }

@@ -13,7 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("bollard::", &["observe", "execute"]),
     ("hickory_resolver::", &["observe"]),
     ("nix::sched", &["observe"]),
-    ("sqlx::", &["record"]),
+    ("sqlx::", &["record", "admin"]),
     ("axum::", &["http"]),
     ("clap::", &["cli"]),
     ("kube_runtime::", &["store", "controller"]),

@@ -1,7 +1,7 @@
 //! `mooring audit`: the record of every act, to be read, verified and kept.
 
 mod export;
-mod log;
+pub(super) mod log;
 mod verify;
 
 use clap::{Args, Subcommand};

@@ -1,8 +1,14 @@
 //! `mooring run`: the operator itself.
 
+mod admin;
 mod once;
 
-use std::{net::SocketAddr, path::PathBuf, process, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    process,
+    sync::Arc,
+};
 
 use clap::Args;
 use tokio::{
@@ -14,11 +20,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Error, Exit, engine, output::Format};
 use crate::{
+    admin::access::PASSWORD_VARIABLE,
     clock::Clock,
     controller::{self, Context, Open},
     http::{self, Access, ControlSocket},
     manifest::quantity,
     record::ship::Target,
+    secret::Secret,
     settings::{Mode, Settings},
 };
 
@@ -59,12 +67,28 @@ pub(super) struct RunArgs {
     /// A PostgreSQL that the audit log is shipped to as well, into the table `claw_audit_log`
     #[arg(long, env = "MOORING_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: Option<Target>,
+    /// Where the backend manager answers while it is on
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    admin_address: IpAddr,
+    /// On which port it does
+    #[arg(long, env = "CLAW_PORT", value_name = "PORT", default_value_t = 3710)]
+    claw_port: u16,
+    /// A name by which browsers reach it, besides addresses and names without a dot
+    #[arg(long, value_name = "NAME")]
+    admin_host: Vec<String>,
     /// How --once writes what it came to
     #[arg(short, long, value_enum, default_value_t, requires = "once")]
     output: Format,
 }
 
 impl RunArgs {
+    /// Where the backend manager answers.
+    fn place(&self) -> admin::Place {
+        let given = std::env::var(PASSWORD_VARIABLE).ok().filter(|given| !given.is_empty());
+        let address = SocketAddr::new(self.admin_address, self.claw_port);
+        admin::Place { address, hosts: self.admin_host.clone(), password: given.map(Secret::new) }
+    }
+
     /// Whether it reports what was done at its end, which makes the same in the log one too many.
     pub(super) fn ends_by_itself(&self) -> bool {
         self.once
@@ -130,7 +154,10 @@ async fn run_operator(settings: Settings, args: &RunArgs, stop: CancellationToke
     let Open { ctx, queue } = Context::open(settings.clone(), engines, Clock::system()).await?;
     let counts = counter.set(Arc::clone(&ctx.record.metrics));
     debug_assert!(counts.is_ok(), "nobody else sets it");
-    let servers = Servers::start(&settings, listener, Arc::clone(&ctx))?;
+    let mut servers = Servers::start(&settings, listener, Arc::clone(&ctx))?;
+    if !args.once {
+        servers.add_admin(&settings, Arc::clone(&ctx), args.place());
+    }
     let stopper = tokio::spawn({
         let (ctx, stop) = (Arc::clone(&ctx), stop.clone());
         async move {
@@ -181,6 +208,11 @@ impl Servers {
         }
         tasks.spawn(http::serve_unix(socket, ctx, Access::Full, shutdown.clone()));
         Ok(Self { tasks, shutdown })
+    }
+
+    /// The backend manager as well, whenever it is on.
+    fn add_admin(&mut self, settings: &Settings, ctx: Arc<Context>, place: admin::Place) {
+        self.tasks.spawn(admin::keep(settings.clone(), ctx, place, self.shutdown.clone()));
     }
 
     async fn stop(self) {

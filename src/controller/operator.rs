@@ -4,6 +4,7 @@ use std::future::ready;
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
+use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_stream::wrappers::BroadcastStream;
 
@@ -16,6 +17,7 @@ use crate::{
         journal::{self, Actor, AuditFilter, Command, Outcome},
     },
     resolve::SOURCE_ANNOTATION,
+    secret::Secret,
     store::Object,
     view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, WhyView},
 };
@@ -65,7 +67,7 @@ impl Operator for Context {
     async fn audit(&self, query: &AuditQuery, reader: Option<&str>) -> Result<Vec<AuditView>, String> {
         let entries = list_audit(&self.record.journal, query).await?;
         let command = Command {
-            actor: &reader.map_or(Actor::Api, |reader| Actor::Cli(reader.to_owned())),
+            actor: &reader.map_or(Actor::Api, actor),
             operation: "ReadAuditLog",
             object: &query.object.clone().map_or(Subject::Host, Subject::from),
             target: "audit log",
@@ -78,6 +80,34 @@ impl Operator for Context {
             tracing::warn!(error = crate::error_chain(&error), "that the audit log was read could not be written down");
         }
         Ok(entries)
+    }
+
+    fn variable(&self, name: &str) -> Option<Secret> {
+        let objects = self.world.reader.objects();
+        let environments = objects.keys().filter(|key| key.kind == Kind::Environment);
+        environments
+            .filter_map(|key| self.world.values(&key.name).ok()?.get(name).cloned())
+            .find(|value| !value.expose().is_empty())
+    }
+
+    async fn note(&self, who: &str, operation: &'static str, words: &str, error: Option<&str>) {
+        let outcome = error.map_or(Outcome::Done, |error| Outcome::Failed { error: error.to_owned() });
+        let command = Command {
+            actor: &actor(who),
+            operation,
+            object: &Subject::Host,
+            target: "admin",
+            why: "somebody asked for it",
+            details: &serde_json::json!({"words": words}),
+            outcome: &outcome,
+        };
+        if let Err(error) = self.record.journal.note(&command).await {
+            tracing::warn!(error = crate::error_chain(&error), operation, "what was done could not be written down");
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.world.clock.now()
     }
 
     async fn why(&self, key: &Key, act: Option<i64>) -> Result<Option<WhyView>, String> {
@@ -149,6 +179,14 @@ impl super::world::World {
         // What is to be removed comes first: it is what nobody wants to overlook.
         plans.sort_by_key(|plan| !plan.steps.iter().any(|step| step.why == "NoLongerWanted"));
         Ok(plans)
+    }
+}
+
+/// Whoever asks: a session of the backend manager, or an account of this host. No account has a colon in its name.
+fn actor(name: &str) -> Actor {
+    match name.strip_prefix("session:") {
+        Some(session) => Actor::Session(session.to_owned()),
+        None => Actor::Cli(name.to_owned()),
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream, stream::BoxStream};
+use jiff::Timestamp;
 
 use super::{
     context::Engines,
@@ -21,7 +22,7 @@ use crate::{
     http::Operator,
     manifest::{Key, Kind, Manifest},
     record::{self, Record},
-    secret::FingerprintKey,
+    secret::{FingerprintKey, Secret},
     settings::Settings,
     source::{catalogue::Catalogue, directory, plugin::Plugins},
     store,
@@ -145,6 +146,16 @@ impl Operator for Preview {
 
     fn follow_audit(&self, _: &AuditQuery) -> BoxStream<'static, AuditView> {
         stream::empty().boxed()
+    }
+
+    fn variable(&self, _: &str) -> Option<Secret> {
+        None
+    }
+
+    async fn note(&self, _: &str, _: &'static str, _: &str, _: Option<&str>) {}
+
+    fn now(&self) -> Timestamp {
+        self.world.clock.now()
     }
 
     async fn release(&self, _: &Key, _: &str) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! Connections: accepting them, bounding them, and letting them end well.
 
-use std::{pin::pin, time::Duration};
+use std::{net::IpAddr, pin::pin, time::Duration};
 
 use axum::{Router, body::Body, extract::Request, serve::Listener};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -15,7 +15,7 @@ use tower::ServiceExt;
 
 /// More than a person, a dashboard and a Prometheus need; a flood waits in the kernel's backlog and costs us nothing.
 /// One connection carries one request at a time, so this bounds the requests as well.
-const MAX_CONNECTIONS: usize = 64;
+pub(super) const MAX_CONNECTIONS: usize = 64;
 /// Our requests have a handful of headers; a browser's cookies for `localhost` come to a few thousand bytes.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// As many as a browser sends, twice.
@@ -28,8 +28,10 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
-    /// Somebody who reached our TCP address.
+    /// Somebody of whom nothing is known.
     Unknown,
+    /// Somebody who reached our TCP address from this one.
+    Address(IpAddr),
     /// A process of this user, as the kernel says.
     User(u32),
 }
@@ -42,7 +44,7 @@ pub(super) trait Connection {
 
 impl Connection for TcpStream {
     fn peer(&self) -> Peer {
-        Peer::Unknown
+        self.peer_addr().map_or(Peer::Unknown, |address| Peer::Address(address.ip().to_canonical()))
     }
 }
 
@@ -53,8 +55,8 @@ impl Connection for UnixStream {
     }
 }
 
-/// Serves every connection until `shutdown`, then lets the open ones finish.
-pub(super) async fn accept<L>(mut listener: L, router: Router, shutdown: CancellationToken)
+/// Serves every connection, so many at a time, until `shutdown`, then lets the open ones finish.
+pub(super) async fn accept<L>(mut listener: L, router: Router, shutdown: CancellationToken, most: usize)
 where
     L: Listener<Io: Connection>,
 {
@@ -64,7 +66,7 @@ where
             () = shutdown.cancelled() => break,
             // A connection that panicked or broke has been its own problem.
             Some(_) = connections.join_next() => {}
-            (io, _) = listener.accept(), if connections.len() < MAX_CONNECTIONS => {
+            (io, _) = listener.accept(), if connections.len() < most => {
                 connections.spawn(serve(io, router.clone(), shutdown.clone()));
             }
         }

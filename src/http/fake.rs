@@ -8,12 +8,15 @@ use futures::{
     stream::{self, BoxStream},
 };
 
+use jiff::Timestamp;
+
 use super::Operator;
 use crate::{
     manifest::{
         Key, Kind, Manifest,
         status::{Condition, ConditionStatus, ConditionType, Status},
     },
+    secret::Secret,
     view::{AuditQuery, AuditView, Change, EventView, Health, ObjectView, PlanView, StepView, WaitView, WhyStep, WhyView},
 };
 
@@ -21,6 +24,12 @@ use crate::{
 pub(crate) struct Fake {
     pub(crate) health: Health,
     pub(crate) released: Mutex<Vec<(Key, String)>>,
+    /// The events that there were.
+    pub(crate) past: Vec<EventView>,
+    /// The password of the backend manager.
+    pub(crate) password: Option<String>,
+    /// Actor, words and error of what was noted.
+    pub(crate) noted: Mutex<Vec<(String, String, Option<String>)>>,
     /// What `follow_events` and `follow_objects` tell before they go silent.
     pub(crate) news: (Vec<EventView>, Vec<ObjectView>),
 }
@@ -29,7 +38,14 @@ impl Default for Fake {
     fn default() -> Self {
         let health = Health { alive: true, not_ready: Vec::new(), refused: Vec::new(), engine_lost_since: None };
         let news = (vec![event("Started", 1)], vec![web(ConditionStatus::True)]);
-        Self { health, released: Mutex::default(), news }
+        Self {
+            health,
+            released: Mutex::default(),
+            past: vec![event("Created", 1), event("Started", 1)],
+            password: None,
+            noted: Mutex::default(),
+            news,
+        }
     }
 }
 
@@ -170,7 +186,7 @@ impl Operator for Fake {
     }
 
     async fn events(&self, _: Option<&Key>, limit: usize) -> Result<Vec<EventView>, String> {
-        Ok(vec![event("Created", 1), event("Started", 1)].into_iter().take(limit).collect())
+        Ok(self.past.iter().take(limit).cloned().collect())
     }
 
     fn follow_events(&self) -> BoxStream<'static, EventView> {
@@ -199,6 +215,18 @@ impl Operator for Fake {
     async fn release(&self, key: &Key, actor: &str) -> Result<(), String> {
         self.released.lock().unwrap().push((key.clone(), actor.to_owned()));
         Ok(())
+    }
+
+    fn variable(&self, name: &str) -> Option<Secret> {
+        self.password.clone().filter(|_| name == "CLAW_WEB_PASSWORD").map(Secret::new)
+    }
+
+    async fn note(&self, actor: &str, _: &'static str, words: &str, error: Option<&str>) {
+        self.noted.lock().unwrap().push((actor.to_owned(), words.to_owned(), error.map(str::to_owned)));
+    }
+
+    fn now(&self) -> Timestamp {
+        "2026-01-02T03:04:05Z".parse().unwrap()
     }
 
     fn health(&self) -> Health {

@@ -52,10 +52,7 @@ async fn mark(mut response: Response) -> Response {
 /// A page of evil.example can make its own name point to 127.0.0.1 and then read our answers as its own ("DNS
 /// rebinding"). The browser still sends the page's name as `Host`, and that gives it away.
 async fn check_host(request: Request, next: Next) -> Response {
-    let host = request.uri().authority().map(|authority| authority.as_str().to_owned());
-    let host =
-        host.or_else(|| request.headers().get(header::HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned()));
-    match host {
+    match host(&request) {
         Some(host) if !is_local(&host) => Refusal::new(
             StatusCode::MISDIRECTED_REQUEST,
             format!("this is not `{host}`; ask by address, as localhost, or by a name without a dot"),
@@ -66,14 +63,29 @@ async fn check_host(request: Request, next: Next) -> Response {
     }
 }
 
-/// Whether no stranger can own this name: an address; `localhost`; or a name without a dot, which is one of this
-/// machine or of a container network (as in a Prometheus that scrapes `mooring:3700`), never of the public DNS.
-fn is_local(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
+/// The name and port that were asked for.
+pub(super) fn host(request: &Request) -> Option<String> {
+    let host = request.uri().authority().map(|authority| authority.as_str().to_owned());
+    host.or_else(|| request.headers().get(header::HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned()))
+}
+
+/// The name without the port.
+pub(super) fn name_of(host: &str) -> &str {
+    match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
-    let name = name.to_ascii_lowercase();
+    }
+}
+
+/// Whether that is this name.
+pub(super) fn is_named(host: &str, name: &str) -> bool {
+    name_of(host).eq_ignore_ascii_case(name)
+}
+
+/// Whether no stranger can own this name: an address; `localhost`; or a name without a dot, which is one of this
+/// machine or of a container network (as in a Prometheus that scrapes `mooring:3700`), never of the public DNS.
+pub(super) fn is_local(host: &str) -> bool {
+    let name = name_of(host).to_ascii_lowercase();
     name.parse::<IpAddr>().is_ok() || name.ends_with(".localhost") || !name.contains('.')
 }
 

@@ -32,6 +32,8 @@ pub enum Actor {
     Reconciler,
     /// A person at the command line, by the name of the account.
     Cli(String),
+    /// Somebody who has logged in to the backend manager, by the name of the session.
+    Session(String),
     /// Somebody who came over TCP, and of whom nothing is known.
     Api,
 }
@@ -41,6 +43,7 @@ impl fmt::Display for Actor {
         match self {
             Self::Reconciler => f.write_str("reconciler"),
             Self::Cli(user) => write!(f, "cli:{user}"),
+            Self::Session(session) => write!(f, "session:{session}"),
             Self::Api => f.write_str("api"),
         }
     }

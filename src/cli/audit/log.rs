@@ -33,7 +33,7 @@ Examples:
   mooring audit log --clear --confirm",
     long_about = "List the last entries of the audit log, newest last.\n\nThat somebody reads it by way of a running Mooring is an entry itself.\n\n--clear moves everything but what is under way into an archive in the state directory. The log goes on from there: its next row names the archive and the digest of the archive's last row."
 )]
-pub(super) struct LogArgs {
+pub(in crate::cli) struct LogArgs {
     /// Only those of one object
     #[arg(long = "for", value_name = "KIND/NAME")]
     object: Option<Key>,
@@ -82,7 +82,7 @@ fn when(text: &str) -> Result<Timestamp, String> {
     }
 }
 
-pub(super) async fn run(settings: &Settings, args: LogArgs) -> Result<Exit, Error> {
+pub(in crate::cli) async fn run(settings: &Settings, args: LogArgs) -> Result<Exit, Error> {
     if args.clear {
         return clear(settings, args.output).await;
     }

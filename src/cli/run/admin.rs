@@ -1,0 +1,86 @@
+//! The backend manager beside the operator: on while there is a password, off otherwise.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin::{access::Gate, store::Store},
+    http::{
+        Operator,
+        admin::{self, Admin},
+    },
+    secret::Secret,
+    settings::Settings,
+};
+
+/// How often it is seen whether there is a password.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Where, and for whom.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// The address.
+    pub(super) address: SocketAddr,
+    /// Names under which a browser may ask.
+    pub(super) hosts: Vec<String>,
+    /// The password that the process was given.
+    pub(super) password: Option<Secret>,
+}
+
+/// Serves it whenever it is on, until the shutdown. Whatever happens to it, the operator goes on.
+pub(super) async fn keep(settings: Settings, operator: Arc<dyn Operator>, place: Place, shutdown: CancellationToken) {
+    let store = match Store::open(&settings.state).await {
+        Ok(store) => store,
+        Err(error) => {
+            tracing::error!(error = crate::error_chain(&error), "the backend manager stays off");
+            return;
+        }
+    };
+    let gate = Arc::new(Gate::new(store.clone()));
+    let admin = |shutdown| Admin {
+        operator: Arc::clone(&operator),
+        store: store.clone(),
+        gate: Arc::clone(&gate),
+        hosts: place.hosts.clone().into(),
+        given: place.password.clone(),
+        shutdown,
+    };
+    let mut serving: Option<(CancellationToken, tokio::task::JoinHandle<()>)> = None;
+    let mut told = None;
+    let mut looks = tokio::time::interval(LOOK);
+    loop {
+        tokio::select! {
+            _ = looks.tick() => {}
+            () = shutdown.cancelled() => break,
+        }
+        let is_on = admin(shutdown.clone()).password().await.is_some();
+        match (is_on, serving.take()) {
+            (true, None) => match TcpListener::bind(place.address).await {
+                Ok(listener) => {
+                    tracing::info!(address = %place.address, "the backend manager is on");
+                    let token = shutdown.child_token();
+                    serving = Some((token.clone(), tokio::spawn(admin::serve(listener, admin(token)))));
+                    told = None;
+                }
+                Err(error) => {
+                    let trouble = format!("the backend manager cannot listen on {}: {error}", place.address);
+                    if told.as_ref() != Some(&trouble) {
+                        tracing::error!("{trouble}; choose another port with CLAW_PORT or --claw-port");
+                        told = Some(trouble);
+                    }
+                }
+            },
+            (false, Some((token, _))) => {
+                tracing::info!("the backend manager is off");
+                token.cancel();
+            }
+            (_, serves) => serving = serves,
+        }
+    }
+    if let Some((_, serving)) = serving {
+        // A panic there has been logged; everything is ending.
+        let _ = serving.await;
+    }
+}

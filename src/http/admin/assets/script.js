@@ -1,0 +1,68 @@
+// Keeps what is shown as it is: the server says what has changed, and the part that shows it is asked for again.
+"use strict";
+
+const live = document.getElementById("live");
+const parts = [...document.querySelectorAll("[data-part]")];
+
+function say(word, kind) {
+  if (!live) return;
+  live.textContent = word;
+  live.className = `live ${kind}`;
+}
+
+// How long ago, for people; the moment itself stays in the tooltip.
+function ages(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const at = Date.parse(time.dateTime);
+    if (Number.isNaN(at)) continue;
+    const seconds = Math.max(0, Math.round((Date.now() - at) / 1000));
+    const [value, unit] = seconds < 120 ? [seconds, "s"] : seconds < 7200 ? [Math.floor(seconds / 60), "min"]
+      : seconds < 172800 ? [Math.floor(seconds / 3600), "h"] : [Math.floor(seconds / 86400), "d"];
+    time.textContent = `${value} ${unit} ago`;
+    time.title = time.dateTime;
+  }
+}
+
+const asking = new Map();
+
+async function ask(part) {
+  // One question at a time; what changes meanwhile is asked for once more.
+  if (asking.has(part)) { asking.set(part, true); return; }
+  asking.set(part, false);
+  try {
+    const answer = await fetch(part.dataset.part, { headers: { "x-requested-with": "mooring" }, redirect: "error" });
+    if (answer.status === 401) { location.assign("/admin/login"); return; }
+    if (answer.ok) {
+      const focused = document.activeElement && part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+      part.innerHTML = await answer.text();
+      ages(part);
+      if (focused) part.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+    }
+  } catch {
+    say("offline", "bad");
+  } finally {
+    const again = asking.get(part);
+    asking.delete(part);
+    if (again) ask(part);
+  }
+}
+
+function means(part, names) {
+  const object = part.dataset.object;
+  return !object || names.length === 0 || names.includes(object);
+}
+
+if (parts.length > 0) {
+  const source = new EventSource("/admin/live");
+  source.onopen = () => say("live", "good");
+  source.onerror = () => say("offline", "bad");
+  source.addEventListener("changed", (event) => {
+    const names = JSON.parse(event.data);
+    parts.filter((part) => means(part, names)).forEach(ask);
+  });
+  addEventListener("pagehide", () => source.close());
+} else {
+  say("", "");
+}
+ages(document);
+setInterval(() => ages(document), 10000);

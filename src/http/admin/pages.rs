@@ -1,0 +1,303 @@
+//! The pages, from the same views as everybody else's answers.
+
+use askama::Template;
+use axum::{
+    extract::{Extension, Path, Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+
+pub(super) use super::login::html as rendered;
+use super::{Admin, login::Opened};
+use crate::{
+    manifest::{
+        Key,
+        status::{ConditionStatus, ConditionType, Status},
+    },
+    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, WhyView},
+};
+
+/// Events on the first page.
+const EVENTS: usize = 30;
+/// Entries of the audit log beside it.
+const SIDEBAR: usize = 50;
+/// Entries on a page of the audit log.
+const PAGE: usize = 100;
+
+/// What every page shows around itself.
+struct Frame {
+    title: String,
+    token: String,
+    /// Which of the places at the top it is.
+    place: &'static str,
+}
+
+impl Frame {
+    fn new(title: &str, place: &'static str, opened: &Opened) -> Self {
+        Self { title: title.to_owned(), token: opened.token.clone(), place }
+    }
+}
+
+/// An object in a few words.
+struct Line {
+    kind: String,
+    name: String,
+    summary: String,
+    state: Standing,
+    message: String,
+    since: String,
+}
+
+/// How an object is: the word, and how it is painted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Ready,
+    Progressing,
+    Held,
+    Degraded,
+    Unknown,
+}
+
+impl Standing {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Progressing => "Progressing",
+            Self::Held => "Held",
+            Self::Degraded => "Degraded",
+            Self::Unknown => "Unknown",
+        }
+    }
+
+    fn class(self) -> &'static str {
+        match self {
+            Self::Ready => "good",
+            Self::Progressing => "busy",
+            Self::Held => "held",
+            Self::Degraded => "bad",
+            Self::Unknown => "dim",
+        }
+    }
+}
+
+/// The worst that is true of an object, and since when.
+fn state(status: Option<&Status>) -> (Standing, String, String) {
+    let Some(status) = status else { return (Standing::Unknown, "nobody has looked yet".to_owned(), String::new()) };
+    let order = [
+        (ConditionType::CrashLoop, Standing::Degraded),
+        (ConditionType::Degraded, Standing::Degraded),
+        (ConditionType::Held, Standing::Held),
+        (ConditionType::Progressing, Standing::Progressing),
+        (ConditionType::Ready, Standing::Ready),
+    ];
+    let holds = |kind| status.condition(kind).filter(|condition| condition.status == ConditionStatus::True);
+    let worst = order.into_iter().find_map(|(kind, state)| Some((holds(kind)?, state)));
+    if let Some((condition, state)) = worst {
+        return (state, condition.message.clone(), condition.last_transition_time.clone());
+    }
+    let ready = status.condition(ConditionType::Ready);
+    let message = ready.map(|ready| ready.message.clone()).unwrap_or_default();
+    (Standing::Unknown, message, ready.map(|ready| ready.last_transition_time.clone()).unwrap_or_default())
+}
+
+impl From<ObjectView> for Line {
+    fn from(object: ObjectView) -> Self {
+        let (state, message, since) = state(object.status.as_ref());
+        let Key { kind, name } = object.key;
+        Self { kind: kind.to_string(), name, summary: object.summary, state, message, since }
+    }
+}
+
+/// What is to be seen at a glance.
+struct Overview {
+    health: Health,
+    lines: Vec<Line>,
+    counts: Vec<(Standing, usize)>,
+    events: Vec<EventView>,
+    trouble: Option<String>,
+}
+
+impl Overview {
+    async fn of(admin: &Admin) -> Self {
+        let lines: Vec<Line> = admin.operator.objects(None).into_iter().map(Line::from).collect();
+        let states = [Standing::Degraded, Standing::Progressing, Standing::Held, Standing::Unknown, Standing::Ready];
+        let count = |state| lines.iter().filter(|line| line.state == state).count();
+        let counts = states.into_iter().map(|state| (state, count(state))).filter(|(_, count)| *count > 0).collect();
+        let (mut events, trouble) = match admin.operator.events(None, EVENTS).await {
+            Ok(events) => (events, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        events.reverse();
+        Self { health: admin.operator.health(), lines, counts, events, trouble }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "overview.html", config = "src/http/admin/askama.toml")]
+struct OverviewPage {
+    frame: Frame,
+    overview: Overview,
+    audit: Result<Vec<AuditView>, String>,
+}
+
+#[derive(Template)]
+#[template(path = "overview_part.html", config = "src/http/admin/askama.toml")]
+struct OverviewPart {
+    overview: Overview,
+}
+
+/// All objects, the last events, and what was done last.
+pub(super) async fn overview(State(admin): State<Admin>, Extension(opened): Extension<Opened>) -> Response {
+    let audit = admin.operator.audit(&AuditQuery::newest(SIDEBAR), Some(&opened.actor())).await.map(newest_first);
+    let frame = Frame::new("Overview", "overview", &opened);
+    rendered(StatusCode::OK, &OverviewPage { frame, overview: Overview::of(&admin).await, audit })
+}
+
+/// The part of it that changes by itself.
+pub(super) async fn overview_part(State(admin): State<Admin>) -> Response {
+    rendered(StatusCode::OK, &OverviewPart { overview: Overview::of(&admin).await })
+}
+
+fn newest_first(mut entries: Vec<AuditView>) -> Vec<AuditView> {
+    entries.reverse();
+    entries
+}
+
+/// Everything about one object.
+struct Details {
+    line: Line,
+    source: String,
+    conditions: Vec<(&'static str, String, String, String, String)>,
+    plan: Result<Option<PlanView>, String>,
+    events: Vec<EventView>,
+    why: Option<WhyView>,
+}
+
+impl Details {
+    async fn of(admin: &Admin, key: &Key) -> Option<Self> {
+        let object = admin.operator.object(key)?;
+        let conditions = object.status.iter().flat_map(|status| &status.conditions).map(|condition| {
+            let class = match (condition.kind, condition.status) {
+                (ConditionType::Ready, ConditionStatus::True) => "good",
+                (ConditionType::Ready, _) => "bad",
+                (_, ConditionStatus::True) => "held",
+                _ => "dim",
+            };
+            let (kind, reason) = (condition.kind.to_string(), condition.reason.clone());
+            (class, kind, reason, condition.message.clone(), condition.last_transition_time.clone())
+        });
+        let conditions = conditions.collect();
+        let plan = admin.operator.plans(Some(key)).await.map(|plans| plans.into_iter().next());
+        let mut events = admin.operator.events(Some(key), EVENTS).await.unwrap_or_default();
+        events.reverse();
+        let why = admin.operator.why(key, None).await.ok().flatten();
+        let source = object.source.clone().unwrap_or_default();
+        Some(Self { line: object.into(), source, conditions, plan, events, why })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "object.html", config = "src/http/admin/askama.toml")]
+struct ObjectPage {
+    frame: Frame,
+    details: Details,
+}
+
+#[derive(Template)]
+#[template(path = "object_part.html", config = "src/http/admin/askama.toml")]
+struct ObjectPart {
+    details: Details,
+}
+
+/// One object: its conditions, what would be done, what happened, and why.
+pub(super) async fn object(
+    State(admin): State<Admin>,
+    Extension(opened): Extension<Opened>,
+    Path((kind, name)): Path<(String, String)>,
+) -> Response {
+    match details(&admin, &kind, &name).await {
+        Some(details) => {
+            let frame = Frame::new(&format!("{} {}", details.line.kind, details.line.name), "overview", &opened);
+            rendered(StatusCode::OK, &ObjectPage { frame, details })
+        }
+        None => not_found().await,
+    }
+}
+
+/// The part of it that changes by itself.
+pub(super) async fn object_part(State(admin): State<Admin>, Path((kind, name)): Path<(String, String)>) -> Response {
+    match details(&admin, &kind, &name).await {
+        Some(details) => rendered(StatusCode::OK, &ObjectPart { details }),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+async fn details(admin: &Admin, kind: &str, name: &str) -> Option<Details> {
+    let key = Key::new(kind.parse().ok()?, name);
+    Details::of(admin, &key).await
+}
+
+/// What is looked for in the audit log.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Filter {
+    object: String,
+    actor: String,
+    operation: String,
+    outcome: String,
+    before: Option<i64>,
+}
+
+#[derive(Template)]
+#[template(path = "audit.html", config = "src/http/admin/askama.toml")]
+struct AuditPage {
+    frame: Frame,
+    filter: Filter,
+    refusal: Option<String>,
+    entries: Vec<AuditView>,
+    /// The number before which the next page begins.
+    older: Option<i64>,
+}
+
+/// The audit log, page by page.
+pub(super) async fn audit(
+    State(admin): State<Admin>,
+    Extension(opened): Extension<Opened>,
+    Query(filter): Query<Filter>,
+) -> Response {
+    let frame = Frame::new("Audit log", "audit", &opened);
+    let given = |text: &String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    let object = given(&filter.object).map(|text| text.parse::<Key>().map_err(|error| error.to_string())).transpose();
+    let (object, refusal) = match object {
+        Ok(object) => (object, None),
+        Err(refusal) => (None, Some(refusal)),
+    };
+    let query = AuditQuery {
+        object,
+        actor: given(&filter.actor),
+        operation: given(&filter.operation),
+        outcome: given(&filter.outcome),
+        before: filter.before,
+        ..AuditQuery::newest(PAGE)
+    };
+    let found = match &refusal {
+        Some(_) => Ok(Vec::new()),
+        None => admin.operator.audit(&query, Some(&opened.actor())).await,
+    };
+    let (entries, refusal) = match found {
+        Ok(entries) => (newest_first(entries), refusal),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let older = entries.last().filter(|_| entries.len() == PAGE).map(|entry| entry.id);
+    rendered(StatusCode::OK, &AuditPage { frame, filter, refusal, entries, older })
+}
+
+#[derive(Template)]
+#[template(path = "not_found.html", config = "src/http/admin/askama.toml")]
+struct NotFound;
+
+/// There is no such page, or no such object.
+pub(super) async fn not_found() -> Response {
+    rendered(StatusCode::NOT_FOUND, &NotFound)
+}

@@ -1,0 +1,295 @@
+//! The backend manager over a real socket, asked with bytes as a browser would, and as somebody would who is none.
+
+use std::{net::SocketAddr, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use super::*;
+use crate::{admin::access::Gate, http::fake::Fake};
+
+const PASSWORD: &str = "correct horse";
+
+/// A server with a state directory, which can be started again.
+struct Place {
+    state: tempfile::TempDir,
+    address: SocketAddr,
+    operator: Arc<Fake>,
+    shutdown: CancellationToken,
+}
+
+impl Place {
+    async fn with(operator: Fake) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let mut place =
+            Self { state, address: ([127, 0, 0, 1], 0).into(), operator: Arc::new(operator), shutdown: CancellationToken::new() };
+        place.start().await;
+        place
+    }
+
+    async fn new() -> Self {
+        Self::with(Fake { password: Some(PASSWORD.to_owned()), ..Fake::default() }).await
+    }
+
+    async fn start(&mut self) {
+        self.shutdown.cancel();
+        self.shutdown = CancellationToken::new();
+        let store = Store::open(self.state.path()).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        self.address = listener.local_addr().unwrap();
+        let admin = Admin {
+            operator: Arc::clone(&self.operator) as _,
+            gate: Arc::new(Gate::new(store.clone())),
+            store,
+            hosts: ["claw.example.test".to_owned()].into(),
+            given: None,
+            shutdown: self.shutdown.clone(),
+        };
+        tokio::spawn(serve(listener, admin));
+    }
+
+    /// The whole answer to a request, head and body.
+    async fn ask(&self, method: &str, path: &str, headers: &[&str], body: &str) -> String {
+        let mut io = TcpStream::connect(self.address).await.unwrap();
+        let host = if headers.iter().any(|header| header.starts_with("Host:")) { "" } else { "Host: localhost\r\n" };
+        let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        let kind = "Content-Type: application/x-www-form-urlencoded";
+        let length = body.len();
+        let head =
+            format!("{method} {path} HTTP/1.1\r\n{host}{headers}{kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+        io.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        io.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    async fn get(&self, path: &str, cookie: &str) -> String {
+        self.ask("GET", path, &[cookie], "").await
+    }
+
+    /// A cookie header of a fresh session.
+    async fn login(&self) -> String {
+        let answer = self.ask("POST", "/admin/login", &[], "password=correct+horse").await;
+        assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
+        cookie(&answer).unwrap()
+    }
+}
+
+fn cookie(answer: &str) -> Option<String> {
+    let set = answer.lines().find_map(|line| line.strip_prefix("set-cookie: "))?;
+    Some(format!("Cookie: {}", set.split(';').next().unwrap()))
+}
+
+fn status(answer: &str) -> &str {
+    answer.lines().next().unwrap().trim_start_matches("HTTP/1.1 ")
+}
+
+/// The token that the forms of a page have.
+fn token(page: &str) -> String {
+    page.split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+const INSIDE: [&str; 6] = [
+    "/admin",
+    "/admin/parts/overview",
+    "/admin/objects/Container/web",
+    "/admin/parts/objects/Container/web",
+    "/admin/audit",
+    "/admin/live",
+];
+
+#[tokio::test]
+async fn without_a_password_there_is_nothing_here() {
+    let place = Place::with(Fake::default()).await;
+    for path in INSIDE.into_iter().chain(["/admin/login"]) {
+        assert_eq!(status(&place.get(path, "X-A: b").await), "404 Not Found", "{path}");
+    }
+    assert_eq!(status(&place.ask("POST", "/admin/login", &[], "password=").await), "404 Not Found");
+}
+
+#[tokio::test]
+async fn nothing_is_shown_without_a_session_or_with_one_that_nobody_opened() {
+    let place = Place::new().await;
+    for cookie in
+        ["X-A: b", "Cookie: mooring-session=AAAAAAAAAAAAAAAAAAAAAA", "Cookie: mooring-session=../../etc", "Cookie: nclaw_auth=ok"]
+    {
+        for path in INSIDE {
+            let answer = place.get(path, cookie).await;
+            let refused = if path.contains("/parts/") || path.ends_with("/live") { "401 Unauthorized" } else { "303 See Other" };
+            assert_eq!(status(&answer), refused, "{path} with {cookie}");
+            assert!(!answer.contains("nginx"), "{answer}");
+        }
+        assert_eq!(status(&place.ask("POST", "/admin/logout", &[cookie], "token=").await), "303 See Other");
+    }
+}
+
+#[tokio::test]
+async fn who_knows_the_password_gets_a_session_that_a_script_cannot_read() {
+    let place = Place::new().await;
+    let answer = place.ask("POST", "/admin/login", &[], "password=correct+horse").await;
+    let set = answer.lines().find(|line| line.starts_with("set-cookie: ")).unwrap();
+    assert!(set.contains("HttpOnly") && set.contains("SameSite=Strict") && !set.contains("Secure"), "{set}");
+    let page = place.get("/admin", &cookie(&answer).unwrap()).await;
+    assert_eq!(status(&page), "200 OK");
+    assert!(page.contains("web") && page.contains("it exited with 137; next try in 4s"), "{page}");
+    assert!(!page.contains(PASSWORD));
+    let behind_tls = place.ask("POST", "/admin/login", &["X-Forwarded-Proto: https"], "password=correct+horse").await;
+    assert!(behind_tls.contains("; Secure"), "{behind_tls}");
+    let noted = place.operator.noted.lock().unwrap().clone();
+    assert!(noted[0].0.starts_with("session:") && noted[0].1 == "log in from 127.0.0.1" && noted[0].2.is_none(), "{noted:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_refused_on_record_and_too_many_are_made_to_wait() {
+    let place = Place::new().await;
+    for _ in 0..5 {
+        let answer = place.ask("POST", "/admin/login", &[], "password=wrong").await;
+        assert_eq!(status(&answer), "401 Unauthorized");
+        assert!(answer.contains("that is not the password") && cookie(&answer).is_none(), "{answer}");
+    }
+    let answer = place.ask("POST", "/admin/login", &[], "password=correct+horse").await;
+    assert_eq!(status(&answer), "429 Too Many Requests");
+    assert!(answer.contains("retry-after: "), "{answer}");
+    // A proxy of ours says who it is for; others are not kept out by this one.
+    let other = place.ask("POST", "/admin/login", &["X-Forwarded-For: 6.6.6.6, 192.0.2.7"], "password=correct+horse").await;
+    assert_eq!(status(&other), "303 See Other");
+    let noted = place.operator.noted.lock().unwrap().clone();
+    assert_eq!(noted.iter().filter(|(_, _, error)| error.as_deref() == Some("that is not the password")).count(), 5);
+}
+
+#[tokio::test]
+async fn a_session_outlives_a_restart_and_ends_with_a_logout() {
+    let mut place = Place::new().await;
+    let session = place.login().await;
+    place.start().await;
+    let page = place.get("/admin", &session).await;
+    assert_eq!(status(&page), "200 OK");
+    let forged = place.ask("POST", "/admin/logout", &[&session], "token=0123").await;
+    assert_eq!(status(&forged), "403 Forbidden");
+    let out = place.ask("POST", "/admin/logout", &[&session], &format!("token={}", token(&page))).await;
+    assert_eq!(status(&out), "303 See Other");
+    assert_eq!(status(&place.get("/admin", &session).await), "303 See Other");
+}
+
+#[tokio::test]
+async fn another_password_ends_the_sessions_that_were_opened_with_the_one_before() {
+    let mut place = Place::new().await;
+    let session = place.login().await;
+    place.operator = Arc::new(Fake { password: Some("another one".to_owned()), ..Fake::default() });
+    place.start().await;
+    assert_eq!(status(&place.get("/admin", &session).await), "303 See Other");
+}
+
+#[tokio::test]
+async fn a_session_that_was_known_before_the_login_is_not_the_one_after_it() {
+    let place = Place::new().await;
+    let known = "Cookie: mooring-session=AAAAAAAAAAAAAAAAAAAAAA";
+    let answer = place.ask("POST", "/admin/login", &[known], "password=correct+horse").await;
+    assert_ne!(cookie(&answer).unwrap(), known);
+    assert_eq!(status(&place.get("/admin", known).await), "303 See Other");
+    // Nor is one that was real.
+    let first = place.login().await;
+    let answer = place.ask("POST", "/admin/login", &[&first], "password=correct+horse").await;
+    assert_ne!(cookie(&answer).unwrap(), first);
+    assert_eq!(status(&place.get("/admin", &first).await), "303 See Other");
+}
+
+#[tokio::test]
+async fn a_page_from_elsewhere_changes_nothing_in_a_browsers_name() {
+    let place = Place::new().await;
+    let session = place.login().await;
+    let token = token(&place.get("/admin", &session).await);
+    let body = format!("token={token}");
+    for forged in ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site", "Origin: http://evil.example", "Origin: null"] {
+        assert_eq!(status(&place.ask("POST", "/admin/logout", &[&session, forged], &body).await), "403 Forbidden", "{forged}");
+        let login = place.ask("POST", "/admin/login", &[forged], "password=correct+horse").await;
+        assert_eq!(status(&login), "403 Forbidden", "{forged}");
+    }
+    let ours = ["Sec-Fetch-Site: same-origin", "Origin: http://localhost"];
+    assert_eq!(status(&place.ask("POST", "/admin/logout", &[&session, ours[0], ours[1]], &body).await), "303 See Other");
+}
+
+#[tokio::test]
+async fn only_names_of_ours_are_answered_to() {
+    let place = Place::new().await;
+    for (host, expected) in [
+        ("Host: evil.example", "421 Misdirected Request"),
+        ("Host: claw.example.test", "200 OK"),
+        ("Host: claw.example.test:443", "200 OK"),
+        ("Host: claw.example.test.evil.example", "421 Misdirected Request"),
+        ("Host: 127.0.0.1:3710", "200 OK"),
+    ] {
+        assert_eq!(status(&place.ask("GET", "/admin/login", &[host], "").await), expected, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_forbids_what_a_page_of_ours_does_not_need() {
+    let place = Place::new().await;
+    let session = place.login().await;
+    for path in ["/admin/login", "/admin", "/admin/audit", "/admin/nowhere", "/admin/assets/script.js"] {
+        let answer = place.get(path, &session).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        for header in [
+            "content-security-policy: default-src 'none'; script-src 'self'",
+            "x-frame-options: DENY",
+            "x-content-type-options: nosniff",
+        ] {
+            assert!(head.contains(header), "{path}: {head}");
+        }
+        assert!(!head.contains("unsafe-inline"), "{head}");
+        for inline in ["<script>", " style=", " onclick=", "javascript:"] {
+            assert!(!body.contains(inline), "{path} has {inline}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_others_wrote_is_text_on_a_page_and_never_a_part_of_it() {
+    let evil =
+        crate::view::EventView { message: "<script>alert(1)</script>".to_owned(), ..crate::http::fake::event("<b>Bold", 1) };
+    let place = Place::with(Fake { password: Some(PASSWORD.to_owned()), past: vec![evil], ..Fake::default() }).await;
+    let session = place.login().await;
+    for path in ["/admin", "/admin/parts/overview", "/admin/objects/Container/web"] {
+        let page = place.get(path, &session).await;
+        assert!(page.contains("&#60;script&#62;alert(1)&#60;/script&#62;") && !page.contains("<script>alert"), "{path}: {page}");
+        assert!(!page.contains("<b>Bold"));
+    }
+    let page = place.get("/admin/audit?actor=%22%3E%3Cscript%3Ealert(1)%3C/script%3E", &session).await;
+    assert!(!page.contains("<script>alert"), "{page}");
+    assert_eq!(status(&place.get("/admin/objects/Container/..%2f..%2fetc", &session).await), "404 Not Found");
+    assert_eq!(status(&place.get("/admin/assets/..%2f..%2fCargo.toml", &session).await), "404 Not Found");
+}
+
+#[tokio::test]
+async fn what_changes_is_told_as_it_changes() {
+    let place = Place::new().await;
+    let session = place.login().await;
+    let mut io = TcpStream::connect(place.address).await.unwrap();
+    io.write_all(format!("GET /admin/live HTTP/1.1\r\nHost: localhost\r\n{session}\r\n\r\n").as_bytes()).await.unwrap();
+    let mut told = String::new();
+    while !told.contains("Container/web") {
+        let mut bytes = [0; 4096];
+        let read = tokio::time::timeout(Duration::from_secs(5), io.read(&mut bytes)).await.expect("it is told in time").unwrap();
+        assert!(read > 0, "{told}");
+        told.push_str(&String::from_utf8_lossy(&bytes[..read]));
+    }
+    assert!(told.contains("text/event-stream") && told.contains("data: [\"Container/web\"]"), "{told}");
+}
+
+#[tokio::test]
+async fn a_thousand_logins_at_once_are_held_off_and_the_right_one_still_gets_in() {
+    let place = Arc::new(Place::new().await);
+    let mut guesses = tokio::task::JoinSet::new();
+    for number in 0..200 {
+        let place = Arc::clone(&place);
+        let from = format!("X-Forwarded-For: 192.0.2.{}", number % 100);
+        guesses.spawn(async move { status(&place.ask("POST", "/admin/login", &[&from], "password=guess").await).to_owned() });
+    }
+    let answers = guesses.join_all().await;
+    assert!(answers.iter().all(|status| ["401", "429", "503"].iter().any(|code| status.starts_with(code))), "{answers:?}");
+    let other = place.ask("POST", "/admin/login", &["X-Forwarded-For: 198.51.100.1"], "password=correct+horse").await;
+    assert_eq!(status(&other), "303 See Other");
+}
