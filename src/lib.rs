@@ -30,6 +30,8 @@ pub mod controller;
 
 pub mod http;
 
+pub mod socket_proxy;
+
 pub mod cli;
 
 pub mod view;
