@@ -29,3 +29,4 @@ mod replacements;
 mod restarts;
 mod routes;
 mod shipping;
+mod socket_proxy;

@@ -222,7 +222,8 @@ fn networks_volumes_and_images_are_made_plainly() {
         POST /v1.41/images/create?fromImage=web%3A1&platform= ✗ pull-image: no image may be pulled (--allow-pull)
         POST /v1.41/build ✗ unknown: Mooring never asks for that
         POST /v1.41/plugins/pull ✗ unknown: Mooring never asks for that
-    "#]].assert_eq(&table(&rules(), &requests));
+    "#]]
+    .assert_eq(&table(&rules(), &requests));
 }
 
 #[test]
@@ -319,7 +320,8 @@ fn a_container_mounts_only_what_is_allowed() {
         {"Binds":["/var/run:/x"]} ✗ /var/run holds the engine's socket
         {"Binds":["/srv/sites:/x:rshared"]} ✗ `HostConfig.Binds` has a mount that is written in no usual way
         {"Binds":"/:/host"} ✗ `HostConfig.Binds` is no list of texts
-    "#]].assert_eq(&refusals_of(&hosts));
+    "#]]
+    .assert_eq(&refusals_of(&hosts));
 }
 
 #[test]
