@@ -204,8 +204,14 @@ impl Proxy {
                 call.settle(check, &found.id);
                 Ok(())
             }
-            // The engine makes a volume that there is not, a plain one; and it says itself that a network is missing.
+            // The engine makes a volume that there is not, a plain one. It says itself, when the container is started, that
+            // a network is missing or that there are two.
             engine::Answered::Not(StatusCode::NOT_FOUND, _) if call.name == "create-container" => Ok(()),
+            engine::Answered::Not(StatusCode::BAD_REQUEST, _)
+                if call.name == "create-container" && matches!(check, Check::Network { .. }) =>
+            {
+                Ok(())
+            }
             engine::Answered::Not(status, body) => Err(Trouble::Answered(answered(status, body))),
         }
     }

@@ -82,8 +82,9 @@ fn mode(text: &str) -> Result<u32, String> {
 
 fn bind(text: &str) -> Result<Bind, String> {
     let (path, and_below) = text.strip_suffix("/**").map_or((text, false), |path| (path, true));
+    let is_plain = !path.contains(':') && !path.split('/').any(|part| part == "..");
     // A variable that is set and empty is not set.
-    let is_good = text.is_empty() || (path.starts_with('/') && !path.contains(':') && !path.split('/').any(|part| part == ".."));
+    let is_good = text.is_empty() || text.starts_with('/') && is_plain;
     if is_good { Ok(Bind { path: path.to_owned(), and_below }) } else { Err("expected an absolute path".to_owned()) }
 }
 
@@ -171,9 +172,9 @@ mod tests {
 
     #[test]
     fn lists_come_with_commas_or_by_repetition() {
-        let args = args(&["--allow-bind", "/srv/a,/srv/b/**", "--allow-bind", "/c", "--allow-heal", "app=shop,tier"]).unwrap();
+        let args = args(&["--allow-bind", "/srv/a,/srv/b/**", "--allow-bind", "/**", "--allow-heal", "app=shop,tier"]).unwrap();
         let binds: Vec<_> = args.allow_bind.iter().map(|bind| (bind.path.as_str(), bind.and_below)).collect();
-        assert_eq!(binds, [("/srv/a", false), ("/srv/b", true), ("/c", false)]);
+        assert_eq!(binds, [("/srv/a", false), ("/srv/b", true), ("", true)]);
         let tier = Selector::Label("tier".to_owned(), None);
         assert_eq!(args.allow_heal, [Selector::Label("app".to_owned(), Some("shop".to_owned())), tier]);
     }
