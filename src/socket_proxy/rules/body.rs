@@ -61,6 +61,9 @@ const HOST: [&str; 23] = [
 /// Log drivers that send nothing elsewhere and read no files of the host.
 const LOG_DRIVERS: [&str; 5] = ["", "json-file", "local", "journald", "none"];
 
+/// Where the engine's socket is on nearly every host.
+const ENGINE: &str = "/run/docker.sock";
+
 /// Kernel parameters that are the container's own.
 const SYSCTLS: [&str; 6] = ["net.", "kernel.shm", "kernel.msg", "kernel.sem", "kernel.domainname", "fs.mqueue."];
 
@@ -230,7 +233,8 @@ fn bindable(path: &str, rules: &Rules) -> Result<(), String> {
     }
     let written = path;
     let path = beneath_run(path.trim_end_matches('/'));
-    if is_within(&beneath_run(&rules.engine), &path) {
+    // In a container of its own, the proxy sees the socket elsewhere than the engine does.
+    if [rules.engine.as_str(), ENGINE].iter().any(|socket| is_within(&beneath_run(socket), &path)) {
         return Err(format!("{written} holds the engine's socket"));
     }
     let allowed = rules.binds.iter().any(|Bind { path: allowed, and_below }| {

@@ -331,6 +331,11 @@ fn the_engines_socket_is_not_mounted_whatever_is_allowed() {
         assert_eq!(refusal_of(&generous(), &body), format!("{path} holds the engine's socket"));
     }
     assert_eq!(refusal_of(&generous(), &container(&json!({"Binds": ["/runner:/x", "/var/lib:/y"]}))), "");
+    let elsewhere = Rules { engine: "/host/run/docker.sock".to_owned(), ..generous() };
+    for path in ["/run", "/host/run", "/host"] {
+        let body = container(&json!({"Binds": [format!("{path}:/x")]}));
+        assert_eq!(refusal_of(&elsewhere, &body), format!("{path} holds the engine's socket"));
+    }
 }
 
 #[test]
