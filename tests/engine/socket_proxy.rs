@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     host::{Host, container, environment},
-    proxy::{nginx, stack, who},
+    proxy::{edge, nginx, stack, web, who},
 };
 
 /// The real program, between a Mooring and the engine.
@@ -163,6 +163,27 @@ fn nginx_is_tested_reloaded_and_proven_through_it() {
     host.docker("rm --force @one");
     host.eventually("it is followed", |host| who(host, "one.test") == "one");
     assert_eq!(offered.refused(), Vec::<String>::new());
+}
+
+#[test]
+fn an_nginx_of_somebody_else_is_led_and_not_owned() {
+    let healed = container("nginx", "management: heal\nselector: {name: '@nginx'}");
+    let route = "{host: one.test, to: {container: one, port: 8080}}";
+    let mut host = Host::new(&[healed, web("one"), web("two"), edge("address", "", route)]);
+    fs::create_dir_all(host.path("sites")).unwrap();
+    host.docker("network create @net");
+    let sites = host.path("sites").display().to_string();
+    host.docker(&format!("run --detach --name @nginx --network @net --volume {sites}:/etc/nginx/sites mooring-demo/nginx:1"));
+    let offered = Offered::to(&mut host, &["--allow-heal-name", "@nginx", "--allow-nginx", "@nginx"]);
+    host.run();
+    host.converges();
+    assert_eq!(who(&host, "one.test"), "one");
+    let id = host.id("nginx");
+    host.docker("kill @nginx");
+    host.eventually("it answers again", |host| who(host, "one.test") == "one");
+    assert_eq!((host.id("nginx"), offered.refused()), (id.clone(), Vec::new()));
+    let shell = offered.refusal(&format!("POST /containers/{id}/exec"), r#"{"Cmd": ["sh", "-c", "nginx -T"]}"#);
+    assert!(shell.contains("does not belong to"), "{shell}");
 }
 
 #[test]
