@@ -181,6 +181,7 @@ impl Proxy {
         let answer = self.engine.ask(request).await?;
         match call.answer {
             Answer::Plain => Ok(passed_back(answer)),
+            Answer::Details => self.without_secrets(answer).await,
             Answer::NewExec => self.remember(answer).await,
             Answer::Hijacked => Ok(hijacked(answer, client)),
         }
@@ -214,6 +215,19 @@ impl Proxy {
             }
             engine::Answered::Not(status, body) => Err(Trouble::Answered(answered(status, body))),
         }
+    }
+
+    /// Passes the description of a container back, without the variables of one that is nothing to Mooring.
+    async fn without_secrets(&self, answer: Response<Incoming>) -> Result<Answered, Trouble> {
+        let status = answer.status();
+        let body = engine::whole(answer).await?;
+        if status != StatusCode::OK {
+            return Ok(answered(status, body));
+        }
+        let mut container: serde_json::Value = serde_json::from_slice(&body).map_err(|_| engine::Error::Nonsense)?;
+        let found = engine::found(&container).ok_or(engine::Error::Nonsense)?;
+        self.rules.hide(&found, &mut container);
+        Ok(answered(status, container.to_string().into()))
     }
 
     /// Passes an answer back and keeps the command's id that stands in it.

@@ -87,7 +87,7 @@ pub(super) async fn whole(answer: Response<Incoming>) -> Result<Bytes, Error> {
 }
 
 /// A container has its labels in its configuration, a network and a volume have them at the top; a volume has no id.
-fn found(thing: &Value) -> Option<Found> {
+pub(super) fn found(thing: &Value) -> Option<Found> {
     let text = |name: &str| thing[name].as_str().unwrap_or_default().to_owned();
     let labels = thing.get("Config").map_or(&thing["Labels"], |config| &config["Labels"]);
     let labels: BTreeMap<String, String> = match labels {

@@ -85,11 +85,16 @@ pub struct Call {
     target: Target,
 }
 
+/// Variables of anybody's container that are no secrets, and that Mooring goes by.
+const SHOWN: [&str; 2] = ["PORT", "SERVICE_PORT"];
+
 /// What becomes of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It is passed back.
     Plain,
+    /// It is passed back without what [`Rules::hide`] takes out of it.
+    Details,
     /// It is passed back, and the command that it names may be started.
     NewExec,
     /// The connection becomes the command's output.
@@ -204,7 +209,7 @@ pub fn decide(rules: &Rules, method: &str, path: &str, query: Option<&str>, body
         ("GET", ["info"]) => asked.look("info", &[]),
         ("GET", ["events"]) => asked.look("events", &["since", "filters"]),
         ("GET", ["containers", "json"]) => asked.look("list-containers", &["all", "size"]),
-        ("GET", ["containers", name, "json"]) if is_name(name) => asked.look("inspect-container", &["size"]),
+        ("GET", ["containers", name, "json"]) if is_name(name) => asked.details(),
         ("GET", ["containers", name, "archive"]) if is_name(name) => asked.files(name),
         ("GET", ["images", name @ .., "json"]) if !name.is_empty() => asked.look("inspect-image", &[]),
         ("GET", ["networks"]) => asked.look("list-networks", &[]),
@@ -267,6 +272,11 @@ impl Asked<'_> {
         } else {
             Err(refusal(name, "`size` is never asked for"))
         }
+    }
+
+    fn details(&self) -> Decided {
+        let call = self.look("inspect-container", &["size"])?;
+        Ok(Call { answer: Answer::Details, ..call })
     }
 
     fn files(&self, container: &str) -> Decided {
@@ -450,6 +460,19 @@ impl Rules {
                 Err(format!("volume {} is not ours (--allow-volume)", found.name))
             }
             Check::Network { .. } | Check::Volume { .. } | Check::Exec { .. } => Ok(()),
+        }
+    }
+
+    /// Takes the variables out of the engine's description of a container, unless it is one that Mooring keeps: secrets stand
+    /// in them. Those stay that say where a plugin's container listens.
+    pub fn hide(&self, found: &Found, container: &mut Value) {
+        let is_ours = found.labels.get(OWNER_LABEL) == Some(&self.owner);
+        if is_ours || self.exec.contains(&found.name) || self.heal.iter().any(|selector| selector.means(found)) {
+            return;
+        }
+        let is_shown = |line: &str| line.split_once('=').is_some_and(|(name, _)| SHOWN.contains(&name));
+        if let Some(variables) = container.pointer_mut("/Config/Env").and_then(Value::as_array_mut) {
+            variables.retain(|line| line.as_str().is_some_and(is_shown));
         }
     }
 

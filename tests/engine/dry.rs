@@ -72,6 +72,8 @@ impl Dry {
             fs::create_dir_all(host.path(directory)).unwrap();
         }
         host.docker("run --detach --name @app --pull never mooring-demo/web:1");
+        // What is on its way would be another thing at the second look.
+        host.eventually("it is up", |host| host.state("app") == "running healthy");
         Self { host, recorder: Recorder::new() }
     }
 

@@ -201,7 +201,7 @@ fn a_mount_that_nobody_allowed_is_refused_and_the_step_says_why() {
 #[test]
 fn somebody_elses_container_cannot_be_touched() {
     let mut host = Host::new(&[]);
-    host.docker("run --detach --name @theirs --label app=@app --pull never mooring-demo/web:1");
+    host.docker("run --detach --name @theirs --label app=@app --env PASSWORD=hunter2 --pull never mooring-demo/web:1");
     host.docker("volume create @data");
     let offered = Offered::to(&mut host, &[]);
     let (name, id) = (format!("{}-theirs", host.name), host.id("theirs"));
@@ -225,7 +225,8 @@ fn somebody_elses_container_cannot_be_touched() {
         offered.refusal(&format!("POST /containers/{name}/{asked}"), "");
     }
     assert!(host.state("theirs").starts_with("running"));
-    assert_eq!(offered.ask(&format!("GET /containers/{name}/json"), "").0, 200);
+    let (status, details) = offered.ask(&format!("GET /containers/{name}/json"), "");
+    assert!(status == 200 && details.contains(&id) && !details.contains("hunter2"), "{details}");
     assert_eq!(offered.ask(&format!("POST /containers/{}-nobody/stop", host.name), "").0, 404, "as the engine says it");
 
     let volume = offered.refusal(&format!("DELETE /volumes/{}-data", host.name), "");

@@ -426,6 +426,25 @@ fn a_container_of_somebody_else_is_kept_alive_at_most() {
 }
 
 #[test]
+fn the_variables_of_a_container_are_for_whoever_keeps_it() {
+    let shown = |found: &Found| {
+        let mut container = json!({"Config": {"Env": ["PASSWORD=hunter2", "PORT=8080", "SERVICE_PORT=1", "PORTAL=x", "PORT"]}});
+        generous().hide(found, &mut container);
+        container["Config"]["Env"].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for kept in [found("web", &[("dev.mooring.owner", "shop")]), found("cache", &[("app", "shop")]), found("db", &[])] {
+        assert_eq!(shown(&kept).len(), 5, "{}", kept.name);
+    }
+    for other in [found("web", &[("dev.mooring.owner", "other")]), found("vault", &[]), found("edge", &[])] {
+        assert_eq!(shown(&other), ["PORT=8080", "SERVICE_PORT=1"], "{}", other.name);
+    }
+    // A description that is none is left as it is.
+    let mut none = json!({"Config": null});
+    generous().hide(&found("vault", &[]), &mut none);
+    assert_eq!(none, json!({"Config": null}));
+}
+
+#[test]
 fn networks_and_volumes_of_others_stay_theirs() {
     let (ours, theirs) = (found("ours", &[("dev.mooring.owner", "shop")]), found("theirs", &[]));
     let marker = found("marker", &[("dev.mooring.owner", "shop"), ("dev.mooring.marker", "x")]);
