@@ -128,7 +128,7 @@ impl Proxy {
     async fn connection(self: Arc<Self>, stream: UnixStream, shutdown: CancellationToken) {
         let service = service_fn(move |request| {
             let proxy = Arc::clone(&self);
-            async move { Ok::<_, std::convert::Infallible>(proxy.answer(request).await) }
+            async move { proxy.answer(request).await }
         });
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
@@ -142,21 +142,24 @@ impl Proxy {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(error = %error, "a connection broke");
+            tracing::debug!(error = crate::error_chain(&error), "a connection broke");
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Answered {
+    /// Where the engine is away there is no answer: the connection ends, as the engine's own would. An answer that says so
+    /// would be taken for a refusal.
+    async fn answer(&self, request: Request<Incoming>) -> Result<Answered, engine::Error> {
         let asked = asked(&request);
         match self.pass_on(request).await {
-            Ok(answer) | Err(Trouble::Answered(answer)) => answer,
+            Ok(answer) | Err(Trouble::Answered(answer)) => Ok(answer),
             Err(Trouble::Refused(refusal)) => {
                 self.refusals.count(&refusal, &asked);
-                said(StatusCode::FORBIDDEN, &format!("mooring socket-proxy refuses {asked}: {}", refusal.reason))
+                let message = format!("mooring socket-proxy refuses {asked}: {}", refusal.reason);
+                Ok(answered(StatusCode::FORBIDDEN, serde_json::json!({"message": message}).to_string().into()))
             }
             Err(Trouble::Engine(error)) => {
-                tracing::warn!(asked, error = crate::error_chain(&error), "the engine did not answer");
-                said(StatusCode::BAD_GATEWAY, &format!("mooring socket-proxy: {}", crate::error_chain(&error)))
+                tracing::debug!(asked, error = crate::error_chain(&error), "the engine did not answer");
+                Err(error)
             }
         }
     }
@@ -332,10 +335,6 @@ fn answered(status: StatusCode, body: Bytes) -> Answered {
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
-}
-
-fn said(status: StatusCode, message: &str) -> Answered {
-    answered(status, serde_json::json!({"message": message}).to_string().into())
 }
 
 fn nothing() -> Body {

@@ -29,10 +29,16 @@ impl Offered {
         let more = more.iter().map(|word| {
             word.replace('@', &format!("{}-", host.name)).replace('^', host.path("").to_str().unwrap().trim_end_matches('/'))
         });
+        std::os::unix::fs::symlink("/var/run/docker.sock", directory.path().join("docker.sock")).unwrap();
         let mut offered = Self { words: [host.name.clone()].into_iter().chain(more).collect(), directory, process: None };
         offered.start();
         host.engine = format!("unix://{}", offered.path().display());
         offered
+    }
+
+    /// Where it finds the engine.
+    fn engine(&self) -> PathBuf {
+        self.directory.path().join("docker.sock")
     }
 
     fn path(&self) -> PathBuf {
@@ -42,8 +48,9 @@ impl Offered {
     fn start(&mut self) {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.directory.path().join("log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_mooring"));
-        command.args(["socket-proxy", "--engine", "unix:///var/run/docker.sock", "--log-format", "text", "--listen"]);
-        command.arg(self.path()).arg("--owner").args(&self.words).stdin(Stdio::null()).stderr(log);
+        let engine = format!("unix://{}", self.engine().display());
+        command.args(["socket-proxy", "--log-format", "text", "--engine", &engine, "--listen"]).arg(self.path());
+        command.arg("--owner").args(&self.words).stdin(Stdio::null()).stderr(log);
         self.process = Some(command.spawn().unwrap());
         let begun = Instant::now();
         while UnixStream::connect(self.path()).is_err() {
@@ -377,6 +384,20 @@ fn one_that_is_killed_and_comes_back_is_an_engine_that_was_away() {
     host.eventually("it is missed", |host| host.context().health().engine_lost_since.is_some());
     assert!(host.state("web").starts_with("exited"), "nobody else starts it");
     offered.start();
+    host.eventually("it runs again", |host| host.state("web") == "running healthy");
+    host.converges();
+    assert_eq!(offered.refused(), Vec::<String>::new());
+}
+
+#[test]
+fn an_engine_that_is_away_behind_it_is_away_and_refuses_nothing() {
+    let (host, offered) = offered(&[]);
+    fs::remove_file(offered.engine()).unwrap();
+    assert_eq!(offered.send("GET /version HTTP/1.1\r\nHost: docker\r\n\r\n"), "", "the connection ends without an answer");
+    host.docker("kill @web");
+    host.stays(4, "it is missed", |host| host.state("web").starts_with("exited"));
+    assert!(host.holds("Container/web").contains("EngineUnreachable"), "{}", host.holds("Container/web"));
+    std::os::unix::fs::symlink("/var/run/docker.sock", offered.engine()).unwrap();
     host.eventually("it runs again", |host| host.state("web") == "running healthy");
     host.converges();
     assert_eq!(offered.refused(), Vec::<String>::new());
