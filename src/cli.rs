@@ -31,6 +31,7 @@ mod output;
 mod release;
 mod run;
 mod selection;
+mod socket_proxy;
 mod table;
 mod validate;
 mod version;
@@ -142,6 +143,7 @@ enum Command {
     Claw(claw::ClawArgs),
     Release(release::ReleaseArgs),
     Health(health::HealthArgs),
+    SocketProxy(Box<socket_proxy::SocketProxyArgs>),
     Doctor(doctor::DoctorArgs),
     Validate(validate::ValidateArgs),
     Expand(expand::ExpandArgs),
@@ -149,6 +151,17 @@ enum Command {
     Crds(crds::CrdsArgs),
     Completions(completions::CompletionsArgs),
     Version(version::VersionArgs),
+}
+
+impl Command {
+    /// Whether it goes on until it is told to stop, and tells what it does meanwhile.
+    fn is_lasting(&self) -> bool {
+        match self {
+            Self::Run(args) => !args.ends_by_itself(),
+            Self::SocketProxy(_) => true,
+            _ => false,
+        }
+    }
 }
 
 /// How a command ended that did what it was asked.
@@ -194,7 +207,7 @@ fn runtime(command: &Command) -> Result<tokio::runtime::Runtime, Error> {
 impl Cli {
     async fn execute(self) -> Result<Exit, Error> {
         let Self { globals, command } = self;
-        logging::start(globals.log_format, globals.verbose, matches!(&command, Command::Run(args) if !args.ends_by_itself()));
+        logging::start(globals.log_format, globals.verbose, command.is_lasting());
         let settings = globals.settings();
         match command {
             Command::Run(args) => run::run(settings, *args).await,
@@ -211,6 +224,7 @@ impl Cli {
             Command::Claw(args) => claw::run(&settings, args).await,
             Command::Release(args) => release::run(&settings, args).await,
             Command::Health(args) => health::run(&settings, args).await,
+            Command::SocketProxy(args) => socket_proxy::run(&settings, *args).await,
             Command::Doctor(args) => doctor::run(&settings, args).await,
             Command::Validate(args) => validate::run(&settings, &args),
             Command::Expand(args) => expand::run(&settings, &args),

@@ -32,6 +32,8 @@ pub mod admin;
 
 pub mod http;
 
+pub mod socket_proxy;
+
 pub mod cli;
 
 pub mod view;

@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use database::FILE;
 pub use error::Error;
-pub use key::fingerprint_key;
+pub use key::{fingerprint_key, known_fingerprint_key};
 
 use database::{Database, Opening, Readers};
 use events::Events;
@@ -47,6 +47,7 @@ use history::Histories;
 use journal::{Journal, OpenIntent};
 use metrics::Metrics;
 use pending::Pending;
+use statements::Loaded;
 use status::Statuses;
 use writer::{Shared, Submit, Writer};
 
@@ -80,6 +81,7 @@ pub struct Record {
     pub history: Histories,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    readers: Arc<Readers>,
     stop: CancellationToken,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -111,10 +113,29 @@ impl Record {
         Self::start(state, settings).await.map(|(record, _)| record)
     }
 
+    /// Reads the record of an operator that does not run, without a trace: not a byte in the directory changes. What is
+    /// recorded here is refused.
+    pub async fn look(state: &Path) -> Result<Self, Error> {
+        let database = Database::without_trace(state);
+        let loaded = database.look().await?;
+        let (shared, is_writable) = Self::shared(database, loaded, Settings::default());
+        // Nobody listens at the other end.
+        let (submit, _) = Submit::new();
+        Ok(Self::over(&shared, submit, is_writable))
+    }
+
     async fn start(state: &Path, settings: Settings) -> Result<(Self, Option<PathBuf>), Error> {
         let database = Database::in_directory(state);
         let Opening { connection, loaded, moved_aside } = database.open_or_start_over().await?;
         let (submit, requests) = Submit::new();
+        let (shared, is_writable) = Self::shared(database, loaded, settings);
+        let record = Self::over(&shared, submit, is_writable);
+        let writer = Writer::new(shared, requests, connection).run(record.stop.clone());
+        *record.writer.lock().expect("nobody else has it yet") = Some(tokio::spawn(writer));
+        Ok((record, moved_aside))
+    }
+
+    fn shared(database: Database, loaded: Loaded, settings: Settings) -> (Shared, watch::Receiver<bool>) {
         let (writable, is_writable) = watch::channel(true);
         let shared = Shared {
             readers: Arc::new(Readers::new(database.clone())),
@@ -128,10 +149,7 @@ impl Record {
             histories: Arc::new(Mutex::new(loaded.histories)),
             retention: settings.event_retention,
         };
-        let record = Self::over(&shared, submit, is_writable);
-        let writer = Writer::new(shared, requests, connection).run(record.stop.clone());
-        *record.writer.lock().expect("nobody else has it yet") = Some(tokio::spawn(writer));
-        Ok((record, moved_aside))
+        (shared, is_writable)
     }
 
     fn over(shared: &Shared, submit: Submit, is_writable: watch::Receiver<bool>) -> Self {
@@ -142,6 +160,7 @@ impl Record {
             status: Statuses::new(Arc::clone(statuses), Arc::clone(pending)),
             history: Histories::new(Arc::clone(histories), submit),
             metrics: Arc::clone(metrics),
+            readers: Arc::clone(readers),
             stop: CancellationToken::new(),
             writer: Mutex::new(None),
         }
@@ -164,6 +183,8 @@ impl Record {
 
     /// Writes what is waiting and closes the database. What comes later is refused.
     pub async fn shutdown(&self) {
+        // Whoever closes it last puts everything into the one file; that has to be the writer.
+        self.readers.close().await;
         self.stop.cancel();
         let writer = self.writer.lock().expect("nothing panics while holding it").take();
         if let Some(writer) = writer

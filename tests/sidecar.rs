@@ -33,7 +33,10 @@ struct Service {
     network_mode: String,
     user: String,
     read_only: bool,
+    #[serde(default)]
     tmpfs: Vec<String>,
+    #[serde(default)]
+    healthcheck: Healthcheck,
     cap_drop: Vec<String>,
     security_opt: Vec<String>,
     restart: String,
@@ -41,6 +44,12 @@ struct Service {
     mem_limit: String,
     pids_limit: u32,
     logging: Logging,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Healthcheck {
+    disable: bool,
 }
 
 #[derive(Deserialize)]
@@ -58,8 +67,8 @@ struct File {
 /// The line that waits in the file for the directory of a project.
 const PROJECT_LINE: &str = "\n      # - /srv/shop:/srv/shop\n";
 
-/// The service, with `${NAME:-default}` filled in as Compose does, and with the line for this directory if there is one.
-fn service(variables: &BTreeMap<&str, String>, project: Option<&str>) -> Service {
+/// The services, with `${NAME:-default}` filled in as Compose does, and with the line for this directory if there is one.
+fn services(variables: &BTreeMap<&str, String>, project: Option<&str>) -> BTreeMap<String, Service> {
     let mut text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/compose.yaml")).unwrap();
     if let Some(project) = project {
         assert!(text.contains(PROJECT_LINE), "{text}");
@@ -70,7 +79,7 @@ fn service(variables: &BTreeMap<&str, String>, project: Option<&str>) -> Service
         let (name, default) = expression.split_once(":-").unwrap();
         text = format!("{before}{}{after}", variables.get(name).map_or(default, String::as_str));
     }
-    serde_yaml::from_str::<File>(&text).unwrap().services.remove("mooring").unwrap()
+    serde_yaml::from_str::<File>(&text).unwrap().services
 }
 
 /// A sidecar, the stack that it keeps, and everything they leave on the engine.
@@ -181,15 +190,33 @@ impl Sidecar {
 
     /// Starts it as the file says. `state` replaces the volume, and the owner is the test's own.
     fn start(&self, user: Option<String>, state: Option<&Path>) {
-        let mut variables = BTreeMap::from([("MOORING_DESIRED", self.desired())]);
+        let mut variables = BTreeMap::from([
+            ("MOORING_DESIRED", self.desired()),
+            ("MOORING_OWNER", self.name.clone()),
+            ("MOORING_ALLOW_BIND", self.sites()),
+        ]);
         variables.extend(user.map(|user| ("MOORING_USER", user)));
         let project = self.project();
-        let service = service(&variables, Some(project.as_str()).filter(|project| *project != self.desired()));
-        let volume = state.map_or_else(|| format!("{}-state", self.name), |state| state.display().to_string());
-        let mut words: Vec<String> = ["run", "--detach", "--pull", "never", "--name", &self.name].map(str::to_owned).to_vec();
+        let mut services = services(&variables, Some(project.as_str()).filter(|project| *project != self.desired()));
+        let state = state.map_or_else(|| format!("{}-state", self.name), |state| state.display().to_string());
+        self.start_service(&self.socket_proxy(), services.remove("socket-proxy").unwrap(), &state, &[]);
+        // The address of the API is one for the whole host.
+        self.start_service(&self.name, services.remove("mooring").unwrap(), &state, &["--no-http"]);
+        assert!(services.is_empty(), "there is more in the file than this test knows");
+    }
+
+    fn start_service(&self, name: &str, service: Service, state: &str, more: &[&str]) {
+        let mut words: Vec<String> = ["run", "--detach", "--pull", "never", "--name", name].map(str::to_owned).to_vec();
+        if service.healthcheck.disable {
+            words.push("--no-healthcheck".to_owned());
+        }
         let mut flag = |flag: &str, value: String| words.extend([flag.to_owned(), value]);
         service.environment.iter().for_each(|(name, value)| flag("--env", format!("{name}={value}")));
-        service.volumes.iter().for_each(|mount| flag("--volume", mount.replace("state:", &format!("{volume}:"))));
+        for mount in service.volumes {
+            let socket = mount.strip_prefix("socket:").map(|rest| format!("{}-socket:{rest}", self.name));
+            let state = mount.strip_prefix("state:").map(|rest| format!("{state}:{rest}"));
+            flag("--volume", socket.or(state).unwrap_or(mount));
+        }
         service.tmpfs.into_iter().for_each(|path| flag("--tmpfs", path));
         service.cap_drop.into_iter().for_each(|capability| flag("--cap-drop", capability));
         service.security_opt.into_iter().for_each(|option| flag("--security-opt", option));
@@ -203,10 +230,12 @@ impl Sidecar {
         flag("--pids-limit", service.pids_limit.to_string());
         assert!(service.read_only && service.image.starts_with("mooring:"));
         words.extend(["--read-only".to_owned(), image().to_owned()]);
-        words.extend(service.command);
-        // The address of the API is one for the whole host, and so is the default owner.
-        words.extend(["--no-http".to_owned(), "--owner".to_owned(), self.name.clone()]);
+        words.extend(service.command.into_iter().chain(more.iter().map(|word| (*word).to_owned())));
         docker(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
+    fn socket_proxy(&self) -> String {
+        format!("{}-socket-proxy", self.name)
     }
 
     fn web(&self) -> String {
@@ -304,6 +333,15 @@ impl Sidecar {
         self.eventually("the route answers as it did", || self.answers());
     }
 
+    /// It has no other way to the engine than the one that is offered, and is refused nothing that it needs.
+    fn has_only_what_it_needs(&self) {
+        let mounts = docker(&["inspect", "--format", "{{range .Mounts}}{{.Source}} {{end}}", &self.name]);
+        assert!(mounts.split(' ').all(|mount| !mount.starts_with("/run") && !mount.starts_with("/var/run")), "{mounts}");
+        let logs = Command::new("docker").args(["logs", &self.socket_proxy()]).output().unwrap();
+        let logs = String::from_utf8(logs.stderr).unwrap();
+        assert!(logs.contains("mooring offers the engine") && !logs.contains("refused"), "{logs}");
+    }
+
     fn stops_in_order(&self) {
         docker(&["stop", &self.name]);
         assert_eq!(docker(&["inspect", "--format", "{{.State.ExitCode}}", &self.name]), "0");
@@ -312,10 +350,10 @@ impl Sidecar {
 
 impl Drop for Sidecar {
     fn drop(&mut self) {
-        let containers = [self.name.clone(), self.web(), self.nginx(), self.wrong()];
+        let containers = [self.name.clone(), self.socket_proxy(), self.web(), self.nginx(), self.wrong()];
         let _ = Command::new("docker").args(["rm", "-fv"]).args(containers).output();
         let _ = Command::new("docker").args(["network", "rm", &format!("{}-net", self.name)]).output();
-        let volumes = [format!("{}-state", self.name), format!("mooring-lease-{}", self.name)];
+        let volumes = [format!("{}-state", self.name), format!("{}-socket", self.name), format!("mooring-lease-{}", self.name)];
         let _ = Command::new("docker").args(["volume", "rm", "-f"]).args(volumes).output();
     }
 }
@@ -331,14 +369,16 @@ fn the_sidecar_heals_from_inside_its_container() {
     docker(&["start", &sidecar.name]);
     sidecar.heals();
     sidecar.keeps_the_route();
+    sidecar.has_only_what_it_needs();
+    docker(&["restart", &sidecar.socket_proxy()]);
+    sidecar.heals();
 }
 
 #[test]
-fn the_sidecar_needs_no_root_where_the_group_of_the_socket_lets_it_in() {
+fn the_sidecar_needs_neither_root_nor_the_group_of_the_engines_socket() {
     const USER: u32 = 65532;
     // What the stack has of its own is not in the desired state's directory.
     let sidecar = Sidecar::new("user", "project", "upstreams: address");
-    let group = fs::metadata("/run/docker.sock").unwrap().gid();
     let state = sidecar.directory.path().join("state");
     fs::create_dir(&state).unwrap();
     fs::set_permissions(sidecar.directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -346,9 +386,10 @@ fn the_sidecar_needs_no_root_where_the_group_of_the_socket_lets_it_in() {
     for path in owned.iter().map(Path::new).chain([state.as_path()]) {
         std::os::unix::fs::chown(path, Some(USER), Some(USER)).unwrap();
     }
-    sidecar.start(Some(format!("{USER}:{group}")), Some(&state));
+    sidecar.start(Some(format!("{USER}:{USER}")), Some(&state));
     sidecar.heals();
     sidecar.keeps_the_route();
+    sidecar.has_only_what_it_needs();
     assert_eq!(fs::metadata(sidecar.secrets()).unwrap().uid(), USER);
     sidecar.stops_in_order();
 }

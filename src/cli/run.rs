@@ -125,13 +125,13 @@ fn settle(settings: Settings, args: &RunArgs) -> Result<Settings, Error> {
     })
 }
 
-fn signals() -> Result<[Signal; 2], Error> {
+pub(super) fn signals() -> Result<[Signal; 2], Error> {
     let listen = |kind| signal(kind).map_err(|source| Error::io("could not listen for signals", source));
     Ok([listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?])
 }
 
 /// The first signal asks to stop, the second one does not ask.
-async fn listen([mut terminate, mut interrupt]: [Signal; 2], stop: CancellationToken) {
+pub(super) async fn listen([mut terminate, mut interrupt]: [Signal; 2], stop: CancellationToken) {
     for _ in 0..2 {
         tokio::select! {
             _ = terminate.recv() => {}

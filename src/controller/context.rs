@@ -40,7 +40,7 @@ use crate::{
         status::{self, Findings},
     },
     resolve,
-    settings::Settings,
+    settings::{Mode, Settings},
     source::problem::Problem,
     store::{self, Object},
 };
@@ -165,7 +165,7 @@ impl Context {
     pub async fn open(settings: Settings, engines: Engines, clock: Clock) -> Result<Open, OpenError> {
         make_state_directory(&settings.state)?;
         let instance = instance::take(&settings.state)?;
-        match lease::take(&settings.owner, &*engines.execute, &*engines.observe).await {
+        match lease::take(&settings, &*engines.execute, &*engines.observe).await {
             Err(error) if error.is_held() => return Err(error.into()),
             // An engine that is away is asked for the lease when it is back, before anything else.
             Ok(()) | Err(_) => {}
@@ -227,6 +227,9 @@ impl Context {
 
     /// Removes what a crash left of unfinished changes of files.
     fn sweep(&self) {
+        if self.world.settings.mode == Mode::Observe {
+            return;
+        }
         for object in self.world.reader.objects().values() {
             let swept = match self.world.resolve(object).0 {
                 Some(resolve::Desired::Environment(environment)) => self.hands.files.sweep(&environment),
@@ -250,7 +253,7 @@ impl Context {
 
     /// Gives everything back that was taken. Nothing may be under way any more.
     pub async fn close(&self) {
-        lease::give_back(&self.world.settings.owner, &*self.hands.engine).await;
+        lease::give_back(&self.world.settings, &*self.hands.engine).await;
         self.anchor_for_good().await;
         self.record.shutdown().await;
     }

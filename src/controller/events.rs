@@ -46,7 +46,7 @@ async fn until_gone(ctx: &Context) -> Result<(), Error> {
     // Subscribe first, list afterwards: what happens in between is seen twice rather than never.
     let mut events = ctx.world.snapshots.engine().events().await?;
     // An engine that was away may have another master by now.
-    if let Err(error) = lease::take(&ctx.world.settings.owner, &*ctx.hands.engine, &**ctx.world.snapshots.engine()).await
+    if let Err(error) = lease::take(&ctx.world.settings, &*ctx.hands.engine, &**ctx.world.snapshots.engine()).await
         && error.is_held()
     {
         tracing::error!(error = crate::error_chain(&error), "stopping");

@@ -13,7 +13,12 @@ use std::{fmt, fs};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{execute, observe::engine, plan::container::State};
+use crate::{
+    execute,
+    observe::engine,
+    plan::container::State,
+    settings::{Mode, Settings},
+};
 
 /// Who holds a lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,8 +120,12 @@ impl Error {
 /// How often a stale marker is taken away before somebody else is believed to be at it as well.
 const TRIES: usize = 3;
 
-/// Takes the lease of `owner`, from a holder that is gone too.
-pub async fn take(owner: &str, actor: &dyn execute::engine::Engine, observer: &dyn engine::Engine) -> Result<(), Error> {
+/// Takes the lease of an owner, from a holder that is gone too. Who only observes needs none, and leaves nothing on the engine.
+pub async fn take(settings: &Settings, actor: &dyn execute::engine::Engine, observer: &dyn engine::Engine) -> Result<(), Error> {
+    if settings.mode == Mode::Observe {
+        return Ok(());
+    }
+    let owner = settings.owner.as_str();
     let (marker, me) = (marker(owner), Holder::this_process());
     let text = serde_json::to_string(&me).expect("a holder is made of strings and numbers");
     let failed = |source| Error::Engine { source };
@@ -136,8 +145,10 @@ pub async fn take(owner: &str, actor: &dyn execute::engine::Engine, observer: &d
 }
 
 /// Gives the lease back.
-pub async fn give_back(owner: &str, actor: &dyn execute::engine::Engine) {
-    if let Err(error) = actor.unmark(&marker(owner)).await {
+pub async fn give_back(settings: &Settings, actor: &dyn execute::engine::Engine) {
+    if settings.mode == Mode::Act
+        && let Err(error) = actor.unmark(&marker(&settings.owner)).await
+    {
         // It will be found stale.
         tracing::debug!(error = crate::error_chain(&error), "the lease could not be given back");
     }

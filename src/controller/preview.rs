@@ -1,8 +1,8 @@
 //! Looking without a running operator: what `diff` and `get` show when nobody runs.
 //!
-//! Nothing is written: neither to the engine nor to the files nor, beyond what
-//! reading a database takes, to the state directory. What an operator would
-//! remember (tries made, stops by hand) is read from its record if there is one.
+//! Nothing is written: neither to the engine nor to the files nor to the state
+//! directory, all of which may be read-only. What an operator would remember
+//! (tries made, stops by hand) is read from its record if there is one.
 
 use std::sync::Mutex;
 
@@ -67,13 +67,11 @@ impl Preview {
         let (reader, mut writer) = store::store();
         let mut plugins = Plugins::load(&settings.state).unwrap_or_default();
         let failed = |source| Error::Record { source };
-        let (record, fingerprints) = if settings.state.join(record::FILE).exists() {
-            let record = Record::join(&settings.state, record::Settings::default()).await.map_err(failed)?;
-            (Some(record), record::fingerprint_key(&settings.state).map_err(failed)?)
-        } else {
-            // Good for this one look: fingerprints are only compared with each other.
-            (None, FingerprintKey::new(rand::random()))
-        };
+        let is_there = settings.state.join(record::FILE).exists();
+        let record = if is_there { Some(Record::look(&settings.state).await.map_err(failed)?) } else { None };
+        // One of this moment is good for this one look: fingerprints are only compared with each other.
+        let known = record::known_fingerprint_key(&settings.state).map_err(failed)?;
+        let fingerprints = known.unwrap_or_else(|| FingerprintKey::new(rand::random()));
         let world = World {
             histories: Mutex::new(record.as_ref().map(|record| record.history.load_all()).unwrap_or_default()),
             found: Mutex::new(found::load(&settings.state)),

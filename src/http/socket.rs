@@ -21,18 +21,23 @@ impl ControlSocket {
     /// The directory has to be ours alone (0700) and its lock has to be held: then nobody can open the socket before
     /// its mode is right, and nobody alive listens on the one that is replaced.
     pub fn bind(path: &Path) -> io::Result<Self> {
+        Self::bind_for(path, 0o600)
+    }
+
+    /// The same for those whom `mode` lets in, once the socket has it; before, nobody but us.
+    pub fn bind_for(path: &Path, mode: u32) -> io::Result<Self> {
         // A socket gets its mode after it has been bound, so it is made under another name first. A rename puts it in
         // its place at once: there is no moment without a socket, nor one with an open one.
         let temporary = path.with_extension("new");
         remove_if_there(&temporary)?;
         let listener = UnixListener::bind(&temporary)?;
-        fs::set_permissions(&temporary, fs::Permissions::from_mode(0o600))?;
+        fs::set_permissions(&temporary, fs::Permissions::from_mode(mode))?;
         let inode = fs::symlink_metadata(&temporary)?.ino();
         fs::rename(&temporary, path)?;
         Ok(Self { listener, file: SocketFile { path: path.to_owned(), inode } })
     }
 
-    pub(super) fn into_parts(self) -> (UnixListener, SocketFile) {
+    pub(crate) fn into_parts(self) -> (UnixListener, SocketFile) {
         (self.listener, self.file)
     }
 }
@@ -46,7 +51,7 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
 
 /// The socket's file, removed with this value unless another one has taken its place.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     inode: u64,
 }

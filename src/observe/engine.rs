@@ -30,6 +30,8 @@ pub const SHAPE_LABEL: &str = "dev.mooring.shape";
 pub const VARIABLES_LABEL: &str = "dev.mooring.variables";
 /// Label that says that a container may be removed although it has data.
 pub const ALLOW_REMOVE_LABEL: &str = "dev.mooring.allow-remove";
+/// Label of a marker's text, on an empty volume.
+pub const MARKER_LABEL: &str = "dev.mooring.marker";
 
 /// What can be asked of an engine. No call here changes anything.
 #[async_trait]

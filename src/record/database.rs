@@ -59,11 +59,26 @@ pub(super) struct Opening {
 pub(super) struct Database {
     state: PathBuf,
     path: PathBuf,
+    manner: Manner,
+}
+
+/// How the database is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// As one's own, or beside the one whose it is.
+    Shared,
+    /// Without a trace, while nobody else uses it.
+    Traceless,
 }
 
 impl Database {
     pub(super) fn in_directory(state: &Path) -> Self {
-        Self { state: state.to_owned(), path: state.join(FILE) }
+        Self { state: state.to_owned(), path: state.join(FILE), manner: Manner::Shared }
+    }
+
+    /// To be read only, and so that not a byte in the directory changes.
+    pub(super) fn without_trace(state: &Path) -> Self {
+        Self { manner: Manner::Traceless, ..Self::in_directory(state) }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -90,6 +105,18 @@ impl Database {
             .map_err(|source| Error::Schema { path: self.path.clone(), source: Arc::new(source) })?;
         let loaded = statements::load(&mut connection).await.map_err(|source| self.cannot_open(source))?;
         Ok(Opening { connection, loaded, moved_aside: None })
+    }
+
+    /// Reads what there is to read. Nothing is made, mended or brought up to date.
+    pub(super) async fn look(&self) -> Result<Loaded, Error> {
+        let look = async {
+            let mut connection = self.reader_options().connect().await?;
+            statements::load(&mut connection).await
+        };
+        match clock::within(LIMIT, look).await {
+            Some(loaded) => loaded.map_err(|source| self.cannot_open(source)),
+            None => Err(self.timed_out()),
+        }
     }
 
     /// Like [`Self::open`], but a damaged file is moved aside and a fresh one made.
@@ -164,7 +191,15 @@ impl Database {
     }
 
     fn reader_options(&self) -> SqliteConnectOptions {
-        SqliteConnectOptions::new().filename(&self.path).create_if_missing(false).read_only(true).busy_timeout(BUSY)
+        let options = SqliteConnectOptions::new().create_if_missing(false).read_only(true).busy_timeout(BUSY);
+        match self.manner {
+            Manner::Shared => options.filename(&self.path),
+            // Whoever closed it in order has left one file with everything in it. SQLite would make others beside it, even
+            // to read.
+            Manner::Traceless if !suffixed(&self.path, "-wal").exists() => options.filename(&self.path).immutable(true),
+            // Whoever was killed has left its log. That is read as well, but the index of it is not brought up to date.
+            Manner::Traceless => options.filename(format!("file:{}?readonly_shm=1", in_uri(&self.path))),
+        }
     }
 
     fn cannot_open(&self, source: sqlx::Error) -> Error {
@@ -190,6 +225,11 @@ fn migrations() -> Vec<Migration> {
     ]
 }
 
+/// A path as SQLite reads it in a URI.
+fn in_uri(path: &Path) -> String {
+    path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
+}
+
 fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
@@ -212,6 +252,13 @@ impl Readers {
     /// Lets go of the connections: they would go on reading a file that has been replaced.
     pub(super) fn renew(&self) {
         *self.pool.write().expect("nothing panics while holding it") = pool(&self.database);
+    }
+
+    /// Lets go of the connections for good.
+    pub(super) async fn close(&self) {
+        let pool = self.pool.read().expect("nothing panics while holding it").clone();
+        // One that hangs is not waited for: it costs a tidy directory, no more.
+        let _ = clock::within(LIMIT, pool.close()).await;
     }
 
     /// Reads, in bounded time.

@@ -29,9 +29,20 @@ pub fn fingerprint_key(state: &Path) -> Result<FingerprintKey, Error> {
         create(state, &path).map_err(failed)?;
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    let bytes = Zeroizing::new(fs::read(&path).map_err(failed)?);
+    read(&path)
+}
+
+/// The key of this host, if it has one. Nothing is made or mended.
+pub fn known_fingerprint_key(state: &Path) -> Result<Option<FingerprintKey>, Error> {
+    let path = state.join(FILE);
+    if path.exists() { read(&path).map(Some) } else { Ok(None) }
+}
+
+fn read(path: &Path) -> Result<FingerprintKey, Error> {
+    let failed = |source| Error::State { path: path.to_owned(), source: Arc::new(source) };
+    let bytes = Zeroizing::new(fs::read(path).map_err(failed)?);
     let key = <[u8; FingerprintKey::LENGTH]>::try_from(bytes.as_slice())
-        .map_err(|_| Error::NotAKey { path: path.clone(), expected: FingerprintKey::LENGTH })?;
+        .map_err(|_| Error::NotAKey { path: path.to_owned(), expected: FingerprintKey::LENGTH })?;
     Ok(FingerprintKey::new(key))
 }
 

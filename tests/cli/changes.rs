@@ -222,10 +222,10 @@ fn a_hold_that_makes_no_sense_is_refused() {
         error: `2999-01-01T00:00:00` has no time zone; add `Z` for UTC, or an offset such as `+02:00`
         help: or say how long: `--for 2h`
         exit 2
-        error: a hold cannot be held; delete it instead
+        error: nothing is ever done for a Hold itself; change or delete it instead
         help: as in `container/web`, `container` or `all`
         exit 2
-        error: `pod` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold; a target is KIND/NAME, KIND or all
+        error: `pod` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold, Host; a target is KIND/NAME, KIND or all
         help: as in `container/web`, `container` or `all`
     "#]].assert_eq(&told.concat());
     assert_eq!(stage.files(), ["web.yaml"]);
@@ -234,7 +234,7 @@ fn a_hold_that_makes_no_sense_is_refused() {
     let file = stage.given("bad.yaml", file);
     stage.expect(&["validate", &file], &expect![[r#"
         exit 2
-        ROOT/bad.yaml:4:18: `spec.targets.0`: `pod` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold; a target is KIND/NAME, KIND or all
+        ROOT/bad.yaml:4:18: `spec.targets.0`: `pod` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold, Host; a target is KIND/NAME, KIND or all
         ROOT/bad.yaml:4:32: `spec.targets.2`: all is listed twice
         ROOT/bad.yaml:4:45: `spec.until`: `2999-01-01 00:00` has no time zone; add `Z` for UTC, or an offset such as `+02:00`
         ROOT/bad.yaml:4:73: `spec.reason` must not be empty

@@ -212,7 +212,7 @@ fn fields_are_explained() {
         &["explain", "pod"],
         &expect![[r#"
             exit 2
-            error: `pod` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold
+            error: `pod` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold, Host
             help: say KIND or KIND.path.to.field, as in `container.spec.image`
         "#]],
     );
@@ -223,19 +223,20 @@ fn fields_are_explained() {
 fn definitions_are_printed_and_written() {
     let stage = Stage::new(&[]);
     let all = String::from_utf8(stage.run(&["crds"]).stdout).unwrap();
-    assert_eq!(all.matches("kind: CustomResourceDefinition").count(), 6);
+    assert_eq!(all.matches("kind: CustomResourceDefinition").count(), 7);
     assert_eq!(json(&stage.run(&["crds", "ctr", "-o", "json"]))["spec"]["names"]["kind"], "Container");
     stage.expect(
         &["crds", "--directory", "crds"],
         &expect![[r#"
-        exit 0
-        crds/environments.yaml
-        crds/containers.yaml
-        crds/proxies.yaml
-        crds/modelproviders.yaml
-        crds/plugins.yaml
-        crds/holds.yaml
-    "#]],
+            exit 0
+            crds/environments.yaml
+            crds/containers.yaml
+            crds/proxies.yaml
+            crds/modelproviders.yaml
+            crds/plugins.yaml
+            crds/holds.yaml
+            crds/hosts.yaml
+        "#]],
     );
     let container = fs::read_to_string(stage.root.path().join("crds/containers.yaml")).unwrap();
     assert!(all.contains(&container));
@@ -273,10 +274,10 @@ fn a_slip_of_the_finger_is_answered_with_the_right_name() {
     stage.expect(
         &["release", "web"],
         &expect![[r#"
-        exit 2
-        error: `web` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold
-        help: say KIND, KIND/NAME, KIND NAME or all, as in `container/web`
-    "#]],
+            exit 2
+            error: `web` is not a kind; the kinds are Environment, Container, Proxy, ModelProvider, Plugin, Hold, Host
+            help: say KIND, KIND/NAME, KIND NAME or all, as in `container/web`
+        "#]],
     );
 }
 

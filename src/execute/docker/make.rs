@@ -13,14 +13,11 @@ use crate::{
     execute::engine::{Effect, Error},
     observe::{
         docker::failure::{Failure, found, in_path},
-        engine::{OBJECT_LABEL, OWNER_LABEL, SHAPE_LABEL},
+        engine::{MARKER_LABEL, OBJECT_LABEL, OWNER_LABEL, SHAPE_LABEL},
     },
     plan::{action::NewContainer, shape::Shape},
     secret::Secret,
 };
-
-/// Label of a marker's text.
-const MARKER_LABEL: &str = "dev.mooring.marker";
 
 impl Docker {
     pub(super) async fn create_network(&self, name: &str) -> Result<Effect, Error> {

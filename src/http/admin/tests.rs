@@ -54,7 +54,7 @@ impl Place {
     async fn ask(&self, method: &str, path: &str, headers: &[&str], body: &str) -> String {
         let mut io = TcpStream::connect(self.address).await.unwrap();
         let host = if headers.iter().any(|header| header.starts_with("Host:")) { "" } else { "Host: localhost\r\n" };
-        let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        let headers = headers.iter().flat_map(|header| [header, "\r\n"]).collect::<String>();
         let kind = "Content-Type: application/x-www-form-urlencoded";
         let length = body.len();
         let head =
