@@ -33,7 +33,7 @@ pub use socket::ControlSocket;
 use crate::{
     manifest::{Key, Kind, Manifest},
     secret::Secret,
-    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, WhyView},
+    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, Restartable, WhyView},
 };
 
 /// What the servers ask. Answers are taken from memory or from the journal, never from hope: an `Err` says why there
@@ -81,6 +81,13 @@ pub trait Operator: Send + Sync + 'static {
     /// Writes down what somebody has done by way of the backend manager. `actor` is the session as it stands in the log,
     /// `words` what was done; `error`, why it did not come about.
     async fn note(&self, actor: &str, operation: &'static str, words: &str, error: Option<&str>);
+
+    /// The running container of an object that could be restarted, and who depends on it. An `Err` says why there is none.
+    async fn restartable(&self, key: &Key) -> Result<Restartable, String>;
+
+    /// Has the container restarted that was shown, if it is still the same: the next pass takes the step, in the name of
+    /// `actor`.
+    async fn restart(&self, key: &Key, shown: &Restartable, actor: &str) -> Result<(), String>;
 
     /// The time of day.
     fn now(&self) -> Timestamp;

@@ -16,6 +16,7 @@ pub mod host;
 pub mod model_provider;
 pub mod plugin;
 pub mod proxy;
+pub mod request;
 pub mod restraint;
 pub mod rules;
 pub mod shape;

@@ -4,14 +4,15 @@ use std::future::ready;
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tokio_stream::wrappers::BroadcastStream;
 
-use super::{Context, why::why};
+use super::{Context, why::why, world::lock};
 use crate::{
     http::Operator,
     manifest::{HoldSpec, Key, Kind, Manifest, Mode},
+    plan::{Situation, container::State, request::Request},
     record::{
         events::{self, EventFilter, Subject},
         journal::{self, Actor, AuditFilter, Command, Outcome},
@@ -19,7 +20,7 @@ use crate::{
     resolve::SOURCE_ANNOTATION,
     secret::Secret,
     store::Object,
-    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, WhyView},
+    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, Restartable, WhyView},
 };
 
 #[async_trait]
@@ -106,6 +107,26 @@ impl Operator for Context {
         }
     }
 
+    async fn restartable(&self, key: &Key) -> Result<Restartable, String> {
+        self.restartable(key).await
+    }
+
+    async fn restart(&self, key: &Key, shown: &Restartable, actor: &str) -> Result<(), String> {
+        let now = self.restartable(key).await?;
+        if now != *shown {
+            return Err(format!("{key} is not as it was shown; look again"));
+        }
+        let request = Request {
+            by: actor.to_owned(),
+            container: shown.id.clone(),
+            started_at: shown.started_at,
+            until: self.world.clock.now().saturating_add(WAITED_FOR).unwrap_or(Timestamp::MAX),
+        };
+        lock(&self.world.requests).insert(key.clone(), request);
+        self.triggers.trigger(key);
+        Ok(())
+    }
+
     fn now(&self) -> Timestamp {
         self.world.clock.now()
     }
@@ -183,12 +204,36 @@ impl super::world::World {
 }
 
 /// Whoever asks: a session of the backend manager, or an account of this host. No account has a colon in its name.
-fn actor(name: &str) -> Actor {
+pub(super) fn actor(name: &str) -> Actor {
     match name.strip_prefix("session:") {
         Some(session) => Actor::Session(session.to_owned()),
         None => Actor::Cli(name.to_owned()),
     }
 }
+
+impl Context {
+    /// The container of an object that could be restarted, as it is now.
+    async fn restartable(&self, key: &Key) -> Result<Restartable, String> {
+        let object = self.world.reader.get(key).ok_or_else(|| format!("there is no {key}"))?;
+        let desired = self.world.resolve(&object).0.ok_or_else(|| format!("the manifest of {key} is refused"))?;
+        let seen = self.world.observe(&desired, Instant::now()).await.map_err(|error| crate::error_chain(&error))?;
+        let (Situation::Container(_, observed) | Situation::Healed(_, observed)) = &seen.situation else {
+            return Err(format!("{key} has no container that could be restarted"));
+        };
+        let running = observed.containers.iter().find(|container| container.state == State::Running);
+        let container = running.ok_or_else(|| format!("no container of {key} runs"))?;
+        let users = self.world.users(key);
+        Ok(Restartable {
+            id: container.id.clone(),
+            name: container.name.clone(),
+            started_at: container.started_at,
+            users: users.into_iter().filter(|user| user.kind == Kind::Container).collect(),
+        })
+    }
+}
+
+/// How long a restart that was asked for is waited for, when something else is to be done first.
+const WAITED_FOR: SignedDuration = SignedDuration::from_mins(1);
 
 /// An object as it is shown, without its status.
 #[must_use]

@@ -12,7 +12,7 @@ use crate::{
     execute::{self, Pass, Report, execute, files},
     manifest::{Key, Kind},
     observe::engine,
-    plan::{self, Plan, Situation, Step, Wait, proxy::ProxyAction, restraint::Restrained},
+    plan::{self, Plan, Situation, Step, Wait, Why, proxy::ProxyAction, restraint::Restrained},
     record::{
         journal::{Actor, PassId},
         pass::PassOutcome,
@@ -180,7 +180,7 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
     }
     ctx.decided(object, &plan, None, refusal.as_ref());
     let pass = Pass {
-        actor: Actor::Reconciler,
+        actor: asker(&plan),
         id: PassId::new(),
         object: key,
         generation: object.generation(),
@@ -208,6 +208,14 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
             }
             Err(Error::Execute { key: key.clone(), source: Box::new(source) })
         }
+    }
+}
+
+/// In whose name a plan is carried out.
+fn asker(plan: &Plan) -> Actor {
+    match plan.steps.first().map(|step| &step.why) {
+        Some(Why::Asked { by }) => super::operator::actor(by),
+        Some(_) | None => Actor::Reconciler,
     }
 }
 
@@ -272,6 +280,10 @@ impl Context {
             self.record.metrics.first_effect(first.duration_since(fault));
         }
         let mut history = self.world.history(key, object.generation());
+        if report.taken.iter().any(|(step, _)| matches!(step.why, Why::Asked { .. })) {
+            // It was taken up, once, whatever came of it.
+            lock(&self.world.requests).remove(key);
+        }
         for (step, outcome) in &report.taken {
             let operation = step.action.operation();
             self.record.metrics.step(key.kind, operation, outcome);

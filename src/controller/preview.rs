@@ -26,7 +26,7 @@ use crate::{
     settings::Settings,
     source::{catalogue::Catalogue, directory, plugin::Plugins},
     store,
-    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, WhyView},
+    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, Restartable, WhyView},
 };
 
 /// A look at the world, and at the record of whoever ran last.
@@ -151,6 +151,14 @@ impl Operator for Preview {
     }
 
     async fn note(&self, _: &str, _: &'static str, _: &str, _: Option<&str>) {}
+
+    async fn restartable(&self, _: &Key) -> Result<Restartable, String> {
+        Err("no operator is running, so nothing can be restarted".to_owned())
+    }
+
+    async fn restart(&self, key: &Key, _: &Restartable, _: &str) -> Result<(), String> {
+        self.restartable(key).await.map(drop)
+    }
 
     fn now(&self) -> Timestamp {
         self.world.clock.now()

@@ -25,8 +25,12 @@ impl World {
     #[must_use]
     pub fn plan(&self, object: &Object, situation: &Situation) -> Plan {
         let at = situation.at();
-        let plan = plan::plan(situation);
         let key = object.key();
+        let plan = plan::plan(situation);
+        let plan = match lock(&self.requests).get(key) {
+            Some(request) => plan::request::with(plan, situation, request),
+            None => plan,
+        };
         let history = self.history(key, object.generation());
         let plan = plan::restraint::restrain(plan, &history, &self.restraints(object, situation, &history), at);
         let holds = self.holds();

@@ -73,6 +73,8 @@ pub struct World {
     pub holds: Mutex<Arc<[plan::hold::Desired]>>,
     /// What is permitted on the host.
     pub policy: Mutex<Arc<plan::host::Policy>>,
+    /// What people have asked for and confirmed.
+    pub requests: Mutex<BTreeMap<Key, plan::request::Request>>,
     /// Whether it is the host that fails.
     pub guard: Mutex<Guard>,
     /// What became of plugins.
@@ -119,6 +121,7 @@ impl World {
             owners: Mutex::default(),
             holds: Mutex::default(),
             policy: Mutex::default(),
+            requests: Mutex::default(),
             guard: Mutex::default(),
             expansion: Mutex::default(),
             found: Mutex::default(),

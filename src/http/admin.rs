@@ -5,6 +5,7 @@
 //! opened with the password in force; every request that changes something also
 //! needs the session's own token, and to come from a page of ours.
 
+mod asked;
 mod assets;
 mod live;
 mod login;
@@ -35,6 +36,7 @@ use super::{
 use crate::{
     admin::{
         access::{self, Password},
+        confirm::Confirmations,
         store::Store,
     },
     secret::Secret,
@@ -61,6 +63,8 @@ pub struct Admin {
     pub operator: Arc<dyn Operator>,
     /// What is kept.
     pub store: Store,
+    /// What waits for a yes.
+    pub confirmations: Arc<Confirmations>,
     /// Who lets people in.
     pub gate: access::Shared,
     /// Names besides addresses and those of this machine under which a browser may ask.
@@ -108,6 +112,10 @@ fn router(admin: Admin) -> Router {
         .route("/admin/parts/objects/{kind}/{name}", get(pages::object_part))
         .route("/admin/audit", get(pages::audit))
         .route("/admin/live", get(live::changes))
+        .route("/admin/objects/{kind}/{name}/restart", post(asked::restart))
+        .route("/admin/objects/{kind}/{name}/release", post(asked::release))
+        .route("/admin/confirm", post(asked::answer))
+        .route("/admin/cancel", post(asked::cancel))
         .route("/admin/logout", post(login::logout))
         .layer(middleware::from_fn_with_state(admin.clone(), needs_session));
     let sessions = SessionManagerLayer::new(Sessions::new(admin.store.clone()))

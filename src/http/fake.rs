@@ -17,13 +17,18 @@ use crate::{
         status::{Condition, ConditionStatus, ConditionType, Status},
     },
     secret::Secret,
-    view::{AuditQuery, AuditView, Change, EventView, Health, ObjectView, PlanView, StepView, WaitView, WhyStep, WhyView},
+    view::{
+        AuditQuery, AuditView, Change, EventView, Health, ObjectView, PlanView, Restartable, StepView, WaitView, WhyStep, WhyView,
+    },
 };
 
 /// An operator that answers from this value.
 pub(crate) struct Fake {
     pub(crate) health: Health,
     pub(crate) released: Mutex<Vec<(Key, String)>>,
+    pub(crate) restarted: Mutex<Vec<(Key, String)>>,
+    /// The id of the container that runs.
+    pub(crate) container: Mutex<String>,
     /// The events that there were.
     pub(crate) past: Vec<EventView>,
     /// The password of the backend manager.
@@ -41,6 +46,8 @@ impl Default for Fake {
         Self {
             health,
             released: Mutex::default(),
+            restarted: Mutex::default(),
+            container: Mutex::new("c1".to_owned()),
             past: vec![event("Created", 1), event("Started", 1)],
             password: None,
             noted: Mutex::default(),
@@ -223,6 +230,19 @@ impl Operator for Fake {
 
     async fn note(&self, actor: &str, _: &'static str, words: &str, error: Option<&str>) {
         self.noted.lock().unwrap().push((actor.to_owned(), words.to_owned(), error.map(str::to_owned)));
+    }
+
+    async fn restartable(&self, key: &Key) -> Result<Restartable, String> {
+        let id = self.container.lock().unwrap().clone();
+        match key.kind {
+            Kind::Container => Ok(Restartable { id, name: "web".to_owned(), started_at: None, users: vec![shop().key] }),
+            _ => Err(format!("{key} has no container that could be restarted")),
+        }
+    }
+
+    async fn restart(&self, key: &Key, _: &Restartable, actor: &str) -> Result<(), String> {
+        self.restarted.lock().unwrap().push((key.clone(), actor.to_owned()));
+        Ok(())
     }
 
     fn now(&self) -> Timestamp {

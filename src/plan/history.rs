@@ -303,6 +303,7 @@ fn is_about_doubles(reason: &str) -> bool {
 /// Whether a step is a try at bringing something back, as opposed to making it the first time.
 pub(super) fn is_corrective(action: &EngineAction, why: &Why, seen_ready: bool) -> bool {
     match (action, why) {
+        (_, Why::Asked { .. }) => false,
         (EngineAction::RestartContainer { .. }, _)
         | (EngineAction::StartContainer { .. }, Why::NotRunning { .. } | Why::StartFailed { .. })
         | (EngineAction::CreateContainer(_), Why::RestartDidNotHelp { .. } | Why::ImageSuspect { .. }) => true,

@@ -89,6 +89,11 @@ pub enum Why {
         /// The network.
         network: String,
     },
+    /// A person has asked for it.
+    Asked {
+        /// Who, as it stands in the audit log.
+        by: String,
+    },
     /// Another network has its name, and the engine cannot tell which of them is meant.
     Doubled,
     /// It has another name than declared.
@@ -199,6 +204,7 @@ impl Why {
             Self::NoLongerWanted => "NoLongerWanted",
             Self::OtherProvider { .. } => "OtherProvider",
             Self::Disconnected { .. } => "Disconnected",
+            Self::Asked { .. } => "Asked",
             Self::Doubled => "Doubled",
             Self::Misnamed { .. } => "Misnamed",
             Self::SecretsMissing { .. } => "SecretsMissing",
@@ -246,6 +252,7 @@ impl fmt::Display for Why {
             Self::NoLongerWanted => f.write_str("its manifest is gone"),
             Self::OtherProvider { choice } => write!(f, "{choice} answers instead"),
             Self::Disconnected { network } => write!(f, "it is not on {network}"),
+            Self::Asked { by } => write!(f, "{by} asked for it"),
             Self::Doubled => f.write_str("there is another one of that name, and nobody is on this one"),
             Self::Misnamed { .. } => f.write_str("that is its declared name"),
             Self::SecretsMissing { secrets } => {

@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::{access::Gate, store::Store},
+    admin::{access::Gate, confirm::Confirmations, store::Store},
     http::{
         Operator,
         admin::{self, Admin},
@@ -39,10 +39,12 @@ pub(super) async fn keep(settings: Settings, operator: Arc<dyn Operator>, place:
         }
     };
     let gate = Arc::new(Gate::new(store.clone()));
+    let confirmations = Arc::new(Confirmations::default());
     let admin = |shutdown| Admin {
         operator: Arc::clone(&operator),
         store: store.clone(),
         gate: Arc::clone(&gate),
+        confirmations: Arc::clone(&confirmations),
         hosts: place.hosts.clone().into(),
         given: place.password.clone(),
         shutdown,

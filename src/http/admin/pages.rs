@@ -26,15 +26,15 @@ const SIDEBAR: usize = 50;
 const PAGE: usize = 100;
 
 /// What every page shows around itself.
-struct Frame {
-    title: String,
-    token: String,
+pub(super) struct Frame {
+    pub(super) title: String,
+    pub(super) token: String,
     /// Which of the places at the top it is.
-    place: &'static str,
+    pub(super) place: &'static str,
 }
 
 impl Frame {
-    fn new(title: &str, place: &'static str, opened: &Opened) -> Self {
+    pub(super) fn new(title: &str, place: &'static str, opened: &Opened) -> Self {
         Self { title: title.to_owned(), token: opened.token.clone(), place }
     }
 }

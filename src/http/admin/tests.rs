@@ -42,6 +42,7 @@ impl Place {
         let admin = Admin {
             operator: Arc::clone(&self.operator) as _,
             gate: Arc::new(Gate::new(store.clone())),
+            confirmations: Arc::default(),
             store,
             hosts: ["claw.example.test".to_owned()].into(),
             given: None,
@@ -261,6 +262,51 @@ async fn what_others_wrote_is_text_on_a_page_and_never_a_part_of_it() {
     assert!(!page.contains("<script>alert"), "{page}");
     assert_eq!(status(&place.get("/admin/objects/Container/..%2f..%2fetc", &session).await), "404 Not Found");
     assert_eq!(status(&place.get("/admin/assets/..%2f..%2fCargo.toml", &session).await), "404 Not Found");
+}
+
+/// The id of the question on a page.
+fn question(page: &str) -> String {
+    page.split("name=\"id\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_restart_is_shown_first_and_done_in_the_sessions_name_once_it_is_confirmed() {
+    let place = Place::new().await;
+    let session = place.login().await;
+    let token = token(&place.get("/admin/objects/Container/web", &session).await);
+    let ask = async || place.ask("POST", "/admin/objects/Container/web/restart", &[&session], &format!("token={token}")).await;
+    let shown = ask().await;
+    assert!(shown.contains("Restart web?") && shown.contains("Environment/shop depend on it"), "{shown}");
+    assert!(place.operator.restarted.lock().unwrap().is_empty(), "nobody has said yes");
+    let confirm = async |id: String| place.ask("POST", "/admin/confirm", &[&session], &format!("token={token}&id={id}")).await;
+
+    let again = ask().await;
+    assert_eq!(status(&confirm(question(&shown)).await), "409 Conflict", "another question voids the one before");
+    assert_eq!(status(&confirm(question(&again)).await), "303 See Other");
+    assert_eq!(status(&confirm(question(&again)).await), "409 Conflict", "once");
+    let third = ask().await;
+    place.ask("POST", "/admin/cancel", &[&session], &format!("token={token}")).await;
+    assert_eq!(status(&confirm(question(&third)).await), "409 Conflict", "it was cancelled");
+
+    // Neither another session nor a page of elsewhere can say yes.
+    let fourth = question(&ask().await);
+    let other = place.login().await;
+    let others = self::token(&place.get("/admin", &other).await);
+    let stolen = place.ask("POST", "/admin/confirm", &[&other], &format!("token={others}&id={fourth}")).await;
+    assert_eq!(status(&stolen), "409 Conflict");
+    let forged = place.ask("POST", "/admin/confirm", &[&session], &format!("token=x&id={fourth}")).await;
+    assert_eq!(status(&forged), "403 Forbidden");
+
+    let restarted = place.operator.restarted.lock().unwrap().clone();
+    assert!(restarted.len() == 1 && restarted[0].1.starts_with("session:"), "{restarted:?}");
+    let noted = place.operator.noted.lock().unwrap().clone();
+    assert!(noted.iter().any(|(_, words, _)| words == "confirm the restart of web"), "{noted:?}");
+    let none = place.ask("POST", "/admin/objects/Environment/shop/restart", &[&session], &format!("token={token}")).await;
+    assert!(status(&none) == "409 Conflict" && none.contains("has no container"), "{none}");
+    assert_eq!(
+        status(&place.ask("POST", "/admin/objects/Container/nobody/restart", &[&session], &format!("token={token}")).await),
+        "404 Not Found"
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,162 @@
+//! Changes: asked for, shown, confirmed, and handed to the loop that acts.
+
+use askama::Template;
+use axum::{
+    Form,
+    extract::{Extension, Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{
+    Admin,
+    login::Opened,
+    pages::{Frame, not_found, rendered},
+};
+use crate::{admin::confirm::Question, manifest::Key};
+
+/// What the form of a button has.
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    token: String,
+}
+
+/// What the form of a confirmation has.
+#[derive(Deserialize)]
+pub(super) struct Answer {
+    token: String,
+    id: String,
+}
+
+#[derive(Template)]
+#[template(path = "confirm.html", config = "src/http/admin/askama.toml")]
+struct ConfirmPage {
+    frame: Frame,
+    what: String,
+    details: Vec<String>,
+    id: String,
+    back: String,
+}
+
+#[derive(Template)]
+#[template(path = "told.html", config = "src/http/admin/askama.toml")]
+struct ToldPage {
+    frame: Frame,
+    text: String,
+    back: String,
+}
+
+/// Shows what a restart would do, and asks.
+pub(super) async fn restart(
+    State(admin): State<Admin>,
+    Extension(opened): Extension<Opened>,
+    Path((kind, name)): Path<(String, String)>,
+    Form(Asked { token }): Form<Asked>,
+) -> Response {
+    let Some(key) = object(&admin, &kind, &name) else { return not_found().await };
+    if token != opened.token {
+        return forged();
+    }
+    match admin.operator.restartable(&key).await {
+        Ok(shown) => {
+            let since = shown.started_at.map_or_else(|| "it runs".to_owned(), |at| format!("it runs since {at:.0}"));
+            let id = shown.id.get(..12).unwrap_or(&shown.id).to_owned();
+            let users: Vec<String> = shown.users.iter().map(ToString::to_string).collect();
+            let mut details = vec![
+                format!("container {} ({id}): {since}", shown.name),
+                "it is stopped and started again; its data stays".to_owned(),
+            ];
+            if !users.is_empty() {
+                details.push(format!("{} depend on it and may notice", users.join(", ")));
+            }
+            confirm(&admin, &opened, &key, (format!("Restart {}?", shown.name), details), Question::Restart(key.clone(), shown))
+        }
+        Err(error) => told(&opened, StatusCode::CONFLICT, error, &key),
+    }
+}
+
+/// Asks whether Mooring should try again.
+pub(super) async fn release(
+    State(admin): State<Admin>,
+    Extension(opened): Extension<Opened>,
+    Path((kind, name)): Path<(String, String)>,
+    Form(Asked { token }): Form<Asked>,
+) -> Response {
+    let Some(key) = object(&admin, &kind, &name) else { return not_found().await };
+    if token != opened.token {
+        return forged();
+    }
+    let details = vec!["what was given up, left stopped or left to somebody else is taken in hand again".to_owned()];
+    confirm(&admin, &opened, &key, (format!("Release {key}?"), details), Question::Release(key.clone()))
+}
+
+/// Does what was asked, if the question still stands.
+pub(super) async fn answer(
+    State(admin): State<Admin>,
+    Extension(opened): Extension<Opened>,
+    Form(Answer { token, id }): Form<Answer>,
+) -> Response {
+    if token != opened.token {
+        return forged();
+    }
+    let actor = opened.actor();
+    let (key, words, outcome) = match admin.confirmations.answer(&opened.name, &id) {
+        Err(void) => {
+            let frame = Frame::new("Not done", "overview", &opened);
+            return rendered(StatusCode::CONFLICT, &ToldPage { frame, text: void.to_string(), back: "/admin".to_owned() });
+        }
+        Ok(Question::Restart(key, shown)) => {
+            let outcome = admin.operator.restart(&key, &shown, &actor).await;
+            (key, format!("confirm the restart of {}", shown.name), outcome)
+        }
+        Ok(Question::Release(key)) => {
+            let outcome = admin.operator.release(&key, &actor).await;
+            let words = format!("confirm the release of {key}");
+            (key, words, outcome)
+        }
+    };
+    admin.operator.note(&actor, "Confirm", &words, outcome.as_ref().err().map(String::as_str)).await;
+    match outcome {
+        Ok(()) => Redirect::to(&page_of(&key)).into_response(),
+        Err(error) => told(&opened, StatusCode::CONFLICT, error, &key),
+    }
+}
+
+/// Takes the question back.
+pub(super) async fn cancel(
+    State(admin): State<Admin>,
+    Extension(opened): Extension<Opened>,
+    Form(Asked { token }): Form<Asked>,
+) -> Response {
+    if token != opened.token {
+        return forged();
+    }
+    if admin.confirmations.cancel(&opened.name) {
+        admin.operator.note(&opened.actor(), "Cancel", "cancel what was asked for", None).await;
+    }
+    Redirect::to("/admin").into_response()
+}
+
+fn object(admin: &Admin, kind: &str, name: &str) -> Option<Key> {
+    let key = Key::new(kind.parse().ok()?, name);
+    admin.operator.object(&key).map(|_| key)
+}
+
+fn page_of(key: &Key) -> String {
+    format!("/admin/objects/{key}")
+}
+
+fn confirm(admin: &Admin, opened: &Opened, key: &Key, (what, details): (String, Vec<String>), question: Question) -> Response {
+    let id = admin.confirmations.ask(&opened.name, question);
+    let frame = Frame::new("Confirm", "overview", opened);
+    rendered(StatusCode::OK, &ConfirmPage { frame, what, details, id, back: page_of(key) })
+}
+
+fn told(opened: &Opened, status: StatusCode, text: String, key: &Key) -> Response {
+    rendered(status, &ToldPage { frame: Frame::new("Not done", "overview", opened), text, back: page_of(key) })
+}
+
+fn forged() -> Response {
+    (StatusCode::FORBIDDEN, "the page is of another session; load it again").into_response()
+}
