@@ -92,7 +92,9 @@ async fn look(ctx: &Context, object: &Object, now: Instant) -> State {
         Ok(Looked::Refused(error)) => State::Stuck(error.to_string()),
         Ok(Looked::Waiting { wait: Some(wait), .. }) if wait.ends_by_itself() => State::OnItsWay(wait.to_string()),
         Ok(Looked::Waiting { wait: Some(wait), .. }) => State::Stuck(wait.to_string()),
-        Ok(Looked::Waiting { wait: None, .. }) => State::Stuck("there is something to do, and we are only to observe".to_owned()),
+        Ok(Looked::Waiting { wait: None, .. }) => {
+            State::Stuck("there is something to do, and the desired-state directory looks unmounted".to_owned())
+        }
         Err(error) => State::Failed(crate::error_chain(&error)),
     }
 }

@@ -130,7 +130,7 @@ pub enum Looked {
     Acted,
     /// Something stands in the way.
     Waiting {
-        /// What; none when we are only to observe and there would have been something to do.
+        /// What; none when the desired-state directory looks unmounted and there would have been something to do.
         wait: Option<Wait>,
         /// When to look again although nothing happens.
         next: Option<Duration>,

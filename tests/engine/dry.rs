@@ -251,7 +251,7 @@ fn a_mooring_that_only_observes_writes_to_its_own_directory_alone() {
     ] {
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(output.status.code(), Some(1), "{said}{}", String::from_utf8_lossy(&output.stderr));
-        assert!(said.contains("we are only to observe"), "{said}");
+        assert!(said.contains("only observed, as --observe-only says"), "{said}");
     }
     assert!(before == outside(&dry), "a file was changed");
     assert!(dry.asked_only() > 0);
