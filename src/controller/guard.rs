@@ -18,7 +18,6 @@ use crate::{
         guard::{Census, Settings, Sign, State},
         history::ManualStop,
     },
-    record::events::Subject,
 };
 
 /// How long somebody whose turn it is may take to come up until others go on.
@@ -231,20 +230,5 @@ impl Context {
         plan.is_finishing
             || !plan.acts_on_containers()
             || lock(&self.world.guard).take_turn(key, concurrency, self.world.clock.now())
-    }
-
-    /// Something is wrong with the host, or with Mooring itself: told once until it is over.
-    pub(super) fn raise(&self, reason: &'static str, message: &str) {
-        let is_new = lock(&self.noted.troubles).insert(reason, message.to_owned()).is_none();
-        if is_new {
-            self.record.events.warning(Subject::Host, reason, message);
-        }
-    }
-
-    /// It is over.
-    pub(super) fn settle_trouble(&self, reason: &'static str, word: &str, message: &str) {
-        if lock(&self.noted.troubles).remove(reason).is_some() {
-            self.record.events.normal(Subject::Host, word, message);
-        }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     resolve::SOURCE_ANNOTATION,
     secret::Secret,
     store::Object,
-    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, WhyView},
+    view::{AlertView, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, SentView, WhyView},
 };
 
 #[async_trait]
@@ -136,6 +136,14 @@ impl Operator for Context {
         };
         self.record.journal.note(&command).await.map_err(|error| crate::error_chain(&error))?;
         outcome
+    }
+
+    fn alerts(&self) -> Vec<AlertView> {
+        self.alerts_view()
+    }
+
+    async fn test_alerts(&self, receiver: Option<&str>) -> Result<Vec<SentView>, String> {
+        self.world.test_alerts(receiver).await
     }
 
     fn health(&self) -> Health {

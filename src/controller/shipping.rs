@@ -51,9 +51,11 @@ async fn ship_to(ctx: &Context, target: Target) {
                 (before, Some(trouble)) if before.as_ref() != Some(trouble) => {
                     tracing::warn!(%target, trouble, "the audit log is not shipped; it is kept here meanwhile");
                     let message = format!("the audit log is kept here and not shipped: {trouble}");
+                    ctx.noted.troubles.note("AuditNotShipped", "", &message);
                     ctx.record.events.warning(Subject::Host, "AuditNotShipped", message);
                 }
                 (Some(_), None) => {
+                    ctx.noted.troubles.settle("AuditNotShipped", "");
                     ctx.record.events.normal(
                         Subject::Host,
                         "AuditShipped",
