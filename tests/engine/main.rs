@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "the modules of a test target are seen by nobody else")]
 
+mod alerts;
 #[cfg(feature = "crash-points")]
 mod crashes;
 mod deaths;
@@ -26,6 +27,9 @@ mod people;
 mod plugins;
 mod proxy;
 mod recorder;
+#[expect(dead_code, reason = "it is made for more than is needed here")]
+#[path = "../support/receiver.rs"]
+mod receiver;
 mod repair;
 mod replacements;
 mod restarts;
