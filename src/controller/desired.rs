@@ -22,10 +22,10 @@ use super::{
     world::lock,
 };
 use crate::{
-    manifest::{Key, Kind, host},
+    manifest::{Key, Kind, Manifest, host},
     observe::snapshot::Snapshot,
     record::events::Subject,
-    resolve::Desired,
+    resolve::{self, Desired, Refusal},
     settings::Settings,
     source::{
         self,
@@ -159,8 +159,17 @@ impl Context {
 
     /// What is wrong with the host's manifest, if there is one and no version of it is in force.
     pub(super) fn host_refused(&self) -> Option<Vec<Problem>> {
-        if self.world.reader.get(&Key::new(Kind::Host, host::NAME)).is_some() {
-            return None;
+        if let Some(object) = self.world.reader.get(&Key::new(Kind::Host, host::NAME)) {
+            let (Some(manifest), (None, Some(resolve::Error(refusals)))) = (object.manifest(), self.world.resolve(&object))
+            else {
+                return None;
+            };
+            let (file, line) = place(manifest);
+            let problem = |refusal: Refusal| {
+                let (file, code, message) = (file.clone(), Code::Reference, refusal.to_string());
+                Problem { file, line, column: 1, path: refusal.path, code, message, help: None }
+            };
+            return Some(refusals.into_iter().map(problem).collect());
         }
         let directory = &self.world.settings.desired;
         // What does not parse has no kind, so the text is asked.
@@ -308,6 +317,13 @@ impl Context {
             self.triggers.trigger(&key);
         }
     }
+}
+
+/// Where a manifest stands.
+fn place(manifest: &Manifest) -> (PathBuf, usize) {
+    let source = manifest.meta().annotations.as_ref().and_then(|annotations| annotations.get(resolve::SOURCE_ANNOTATION));
+    let place = source.and_then(|source| source.rsplit_once(':')).map(|(file, line)| (file.into(), line.parse().unwrap_or(1)));
+    place.unwrap_or_default()
 }
 
 /// Whether a problem is one of a file that never was good: no object can tell of it.

@@ -18,6 +18,7 @@ use crate::{
         guard::{Census, Settings, Sign, State},
         history::ManualStop,
     },
+    record::events::Subject,
 };
 
 /// How long somebody whose turn it is may take to come up until others go on.

@@ -59,7 +59,7 @@ fn a_crash_loop_is_told_once_and_once_that_it_is_over_whoever_else_is_dead_and_a
     host.eventually("its end is told", |_| ops.messages().last().is_some_and(|last| last == "resolved Container/web CrashLoop"));
     thread::sleep(Duration::from_secs(3));
     assert_eq!(ops.messages()[3..], ["resolved Container/web CrashLoop"]);
-    assert!(hanging.heard().len() >= 1);
+    assert!(!hanging.heard().is_empty());
 }
 
 #[test]
@@ -80,4 +80,72 @@ fn a_receiver_that_refuses_for_good_is_said_once_and_told_to_the_others() {
     });
     let refused = ops.heard()[0].body["alerts"][0]["message"].as_str().unwrap_or_default().to_owned();
     assert_eq!(refused, "closed cannot be told: it was refused: status 403, \"POST / HTTP/1.1\"");
+}
+
+#[test]
+fn what_is_wrong_with_the_desired_state_is_one_alert_each() {
+    let ops = Http::new(Manner::Answers(Vec::new()));
+    let mut host = Host::new(&[
+        container("web", "image: web:1"),
+        told(&format!("    - {{name: ops, webhook: {{url: '{}'}}}}\n", ops.url("/"))),
+    ]);
+    host.run();
+    host.converges();
+    host.write("new.yaml", "kind: Contaner\n");
+    host.eventually("a file that is refused is told", |_| ops.messages() == ["firing Host InvalidManifest"]);
+    assert_eq!(ops.heard()[0].body["alerts"][0]["about"], "new.yaml");
+    host.delete("new.yaml");
+    host.eventually("its end is told", |_| ops.messages().len() == 2);
+
+    let there = host.path("");
+    let away = there.parent().unwrap().join("away");
+    fs::rename(&there, &away).unwrap();
+    host.eventually("a directory that is gone is told", |_| ops.messages().len() == 3);
+    host.stays(4, "it is told once", |_| ops.messages()[2..] == ["firing Host DirectoryUnreadable"]);
+    fs::rename(&away, &there).unwrap();
+    host.eventually("its end is told", |_| ops.messages().len() == 4);
+    assert_eq!(ops.messages()[3], "resolved Host DirectoryUnreadable");
+}
+
+#[test]
+fn a_budget_that_is_spent_is_one_alert_however_many_wait_for_it() {
+    let ops = Http::new(Manner::Answers(Vec::new()));
+    let group = "groups: {shop: {members: [container/web, container/api], budget: {attempts: 1, window: 15s}}}\n";
+    let (file, text) = told(&format!("    - {{name: ops, webhook: {{url: '{}'}}, only: [host]}}\n", ops.url("/")));
+    let mut host = Host::new(&[container("web", "image: web:1"), container("api", "image: web:1"), (file, text + "  " + group)]);
+    host.run();
+    host.converges();
+    host.docker("kill @web");
+    host.eventually("it is back", |host| host.state("web").starts_with("running"));
+    host.docker("kill @web @api");
+    host.eventually("it is told", |_| ops.messages() == ["firing Host BudgetSpent"]);
+    assert_eq!(ops.heard()[0].body["alerts"][0]["about"], "group shop");
+    host.eventually("everything is back", |host| ["web", "api"].iter().all(|name| host.state(name).starts_with("running")));
+    host.eventually("its end is told", |_| ops.messages().last().is_some_and(|last| last == "resolved Host BudgetSpent"));
+    assert_eq!(ops.messages().len(), 2);
+}
+
+#[test]
+fn receivers_that_cannot_work_are_no_beginning_and_those_that_did_stay_in_force() {
+    let nowhere = told("    - {name: ops, webhook: {}}\n");
+    let strange = told("    - {name: ops, webhook: {urlFrom: {environment: shpo, variable: ALERT_URL}}}\n");
+    let mut host = Host::new(&[container("web", DOOMED), nowhere.clone()]);
+    fs::create_dir(host.path("flag")).unwrap();
+    let refusal = host.open().map(drop).unwrap_err().to_string();
+    assert!(refusal.contains("`spec.alerts.receivers.0.webhook.url` is missing"), "{refusal}");
+    host.put(strange.clone());
+    let refusal = host.open().map(drop).unwrap_err().to_string();
+    assert!(
+        refusal.contains("spec.alerts.receivers.0.webhook.urlFrom.environment: there is no Environment named `shpo`"),
+        "{refusal}"
+    );
+
+    let ops = Http::new(Manner::Answers(Vec::new()));
+    host.put(told(&webhook("ops", &ops.url("/"))));
+    host.run();
+    for bad in [nowhere, strange] {
+        host.put(bad);
+        host.eventually("the bad one is told", |host| host.holds("Host/default").contains("Degraded: InvalidManifest"));
+    }
+    host.eventually("who was told before is told", |_| ops.messages() == ["firing Container/web CrashLoop"]);
 }

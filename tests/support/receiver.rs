@@ -28,6 +28,9 @@ pub struct Request {
     pub body: serde_json::Value,
 }
 
+/// What a server has heard so far.
+type Heard<T> = Arc<Mutex<Vec<T>>>;
+
 /// A server that goes away with this.
 pub struct Server {
     pub port: u16,
@@ -68,12 +71,12 @@ pub fn nobody() -> u16 {
 /// A server of HTTP.
 pub struct Http {
     pub server: Server,
-    heard: Arc<Mutex<Vec<Request>>>,
+    heard: Heard<Request>,
 }
 
 impl Http {
     pub fn new(manner: Manner) -> Self {
-        let heard: Arc<Mutex<Vec<Request>>> = Arc::default();
+        let heard: Heard<Request> = Arc::default();
         let (requests, manner) = (Arc::clone(&heard), Mutex::new(manner));
         let server = Server::new(move |stream| {
             let Some(request) = read(&stream) else { return };
@@ -138,13 +141,13 @@ fn read(stream: &TcpStream) -> Option<Request> {
 /// A server of SMTP that speaks in the clear.
 pub struct Smtp {
     pub server: Server,
-    said: Arc<Mutex<Vec<String>>>,
-    mails: Arc<Mutex<Vec<String>>>,
+    said: Heard<String>,
+    mails: Heard<String>,
 }
 
 impl Smtp {
     pub fn new() -> Self {
-        let (said, mails): (Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<String>>>) = Default::default();
+        let (said, mails): (Heard<String>, Heard<String>) = Default::default();
         let (commands, letters) = (Arc::clone(&said), Arc::clone(&mails));
         let server = Server::new(move |stream| {
             stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
