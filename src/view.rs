@@ -432,4 +432,17 @@ mod tests {
         }});
         assert_eq!(without_secrets("", manifest), expected);
     }
+
+    #[test]
+    fn who_is_alerted_is_shown_without_urls_and_headers() {
+        let manifest = json!({"spec": {"alerts": {"receivers": [
+            {"name": "ops", "webhook": {"url": "https://a/T0K3N", "headers": {"X-Key": "T0K3N"}}},
+            {"name": "chat", "slack": {"urlFrom": {"environment": "alerts", "variable": "CHAT_URL"}}},
+        ]}}});
+        let expected = json!({"spec": {"alerts": {"receivers": [
+            {"name": "ops", "webhook": {"url": "(not shown)", "headers": {"X-Key": "(not shown)"}}},
+            {"name": "chat", "slack": {"urlFrom": {"environment": "alerts", "variable": "CHAT_URL"}}},
+        ]}}});
+        assert_eq!(without_secrets("", manifest), expected);
+    }
 }

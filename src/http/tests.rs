@@ -239,6 +239,29 @@ async fn manifests_that_might_be_declared_are_planned_for_whoever_could_declare_
 }
 
 #[tokio::test]
+async fn everybody_sees_what_is_wrong_and_who_has_the_socket_may_test_who_is_told() {
+    let server = over_tcp(Fake::default()).await;
+    let alerts = get(&server, "/api/v1/alerts").await;
+    assert!(alerts.contains(r#""subject":"Container/web","reason":"CrashLoop""#), "{alerts}");
+    let request = "POST /api/v1/alerts/test HTTP/1.1\r\nHost: localhost\r\nConnection: close";
+    let answer = ask(TcpStream::connect(server.address).await.unwrap(), request).await;
+    assert!(brief(&answer).starts_with("403 "), "{answer}");
+    server.stop().await;
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("m.sock");
+    let server = over_unix(&path, Arc::default());
+    let client = crate::cli::client::Client::new(&path);
+    assert_eq!(client.alerts().await.unwrap(), [fake::alert()]);
+    let sent = client.test_alerts(None).await.unwrap();
+    assert_eq!(sent.iter().map(|sent| sent.error.as_deref()).collect::<Vec<_>>(), [None, Some("connection refused")]);
+    assert_eq!(client.test_alerts(Some("ops")).await.unwrap().len(), 1);
+    let unknown = client.test_alerts(Some("o p&s")).await.unwrap_err().to_string();
+    assert_eq!(unknown, "there is no receiver named `o p&s`");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_release_on_the_control_socket_is_recorded_under_the_users_name() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("m.sock");
