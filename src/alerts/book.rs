@@ -23,6 +23,8 @@ use crate::manifest::Key;
 
 /// What comes back this soon after its end is still the same thing.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(1);
+/// After a start it takes a moment until all that is wrong has been found again.
+const LEAST_QUIET: SignedDuration = SignedDuration::from_secs(5);
 /// With a shorter delay, what comes and goes would be told again and again.
 const SHORTEST_QUIET: SignedDuration = SignedDuration::from_secs(30);
 /// Gone for this long is gone, however often it came back before.
@@ -187,6 +189,13 @@ impl Book {
             });
             Shown { alert: &line.alert, told: told.collect() }
         })
+    }
+
+    /// The receivers that could not be told of something that still fires.
+    #[must_use]
+    pub fn unreached(&self) -> BTreeSet<&str> {
+        let told = self.entries.iter().filter(|line| line.alert.over.is_none()).flat_map(|line| &line.told);
+        told.filter(|(_, told)| told.state == Delivery::Lost).map(|(receiver, _)| receiver.as_str()).collect()
     }
 
     /// The message that comes next for a receiver.
@@ -374,7 +383,7 @@ impl Line {
     fn is_quiet(&self, now: Timestamp, policy: &Policy) -> bool {
         let Some(over) = self.alert.over else { return false };
         let quiet = match self.returns {
-            0 => policy.delay,
+            0 => policy.delay.max(LEAST_QUIET),
             returns => {
                 let longer = policy.delay.max(SHORTEST_QUIET) * (1_i32 << returns.min(10));
                 longer.min(LONGEST_QUIET.max(policy.delay))

@@ -122,7 +122,11 @@ enum Wrong {
 impl Teller {
     fn new(ctx: Arc<Context>) -> Self {
         let kept = load(&ctx.world.settings.state);
-        *lock(&ctx.alerts.0) = kept.clone().unwrap_or_default();
+        let book = kept.clone().unwrap_or_default();
+        for receiver in book.unreached() {
+            ctx.noted.troubles.note(NOT_SENT, receiver, &format!("{receiver} could not be told before Mooring was started"));
+        }
+        *lock(&ctx.alerts.0) = book;
         let mut teller =
             Self { ctx, wrong: BTreeMap::new(), lanes: Lanes::default(), under_way: JoinSet::new(), kept, host: host() };
         teller.look_again();
@@ -189,6 +193,7 @@ impl Teller {
         // First kept, then told: after a crash it is told again under the same name, rather than never.
         self.keep().await;
         for receiver in &policy.alerts.receivers {
+            self.ctx.record.metrics.alerts_begin(&receiver.name);
             let next = lock(&self.ctx.alerts.0).next(&receiver.name).cloned();
             if let Some(notification) = next
                 && self.lanes.set_out(&notification, receiver)

@@ -53,7 +53,9 @@ fn failed(error: &lettre::transport::smtp::Error) -> Error {
     if let Some(code) = error.status() {
         return Error::Refused { message: format!("code {code}"), is_final: error.is_permanent() };
     }
-    Error::Silent { reason: crate::error_chain(error) }
+    // Each of its errors repeats the one below it.
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    Error::Silent { reason: causes.last().map(ToString::to_string).unwrap_or_default() }
 }
 
 fn message(target: &Target, letter: &Letter<'_>) -> Result<Message, Error> {

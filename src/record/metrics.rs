@@ -136,6 +136,13 @@ impl Metrics {
         }
     }
 
+    /// There is a receiver: its counters exist from now on.
+    pub fn alerts_begin(&self, receiver: &str) {
+        for outcome in ["sent", "failed", "given_up"] {
+            self.alerts.with_label_values(&[receiver, outcome]);
+        }
+    }
+
     /// A try to tell a receiver has ended.
     pub fn alert(&self, receiver: &str, outcome: &str) {
         self.alerts.with_label_values(&[receiver, outcome]).inc();

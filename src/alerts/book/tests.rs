@@ -180,8 +180,10 @@ fn nobody_waits_to_hear_the_end_of_what_never_arrived() {
     let id = story.book.next("ops").unwrap().id.clone();
     story.book.given_up(&id);
     assert_eq!(story.book.next("ops"), None);
+    assert_eq!(story.book.unreached(), BTreeSet::from(["ops"]));
     story = story.during(100..300, &[]);
     assert_eq!(story.book.shown().count(), 0);
+    assert_eq!(story.book.unreached(), BTreeSet::new());
     story.tells(expect![[r#"
         40 ops firing web
     "#]]);
