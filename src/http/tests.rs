@@ -251,13 +251,12 @@ async fn everybody_sees_what_is_wrong_and_who_has_the_socket_may_test_who_is_tol
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("m.sock");
     let server = over_unix(&path, Arc::default());
-    let client = crate::cli::client::Client::new(&path);
-    assert_eq!(client.alerts().await.unwrap(), [fake::alert()]);
-    let sent = client.test_alerts(None).await.unwrap();
-    assert_eq!(sent.iter().map(|sent| sent.error.as_deref()).collect::<Vec<_>>(), [None, Some("connection refused")]);
-    assert_eq!(client.test_alerts(Some("ops")).await.unwrap().len(), 1);
-    let unknown = client.test_alerts(Some("o p&s")).await.unwrap_err().to_string();
-    assert_eq!(unknown, "there is no receiver named `o p&s`");
+    let answer = ask(UnixStream::connect(&path).await.unwrap(), request).await;
+    let expected =
+        r#"200 OK | application/json | {"items":[{"receiver":"ops"},{"receiver":"mail","error":"connection refused"}]}"#;
+    assert_eq!(brief(&answer), expected);
+    let answer = ask(UnixStream::connect(&path).await.unwrap(), &request.replace("test ", "test?receiver=opps ")).await;
+    assert!(brief(&answer).starts_with("404 ") && answer.contains("there is no receiver named `opps`"), "{answer}");
     server.stop().await;
 }
 

@@ -26,10 +26,10 @@ mod outages;
 mod people;
 mod plugins;
 mod proxy;
-mod recorder;
 #[expect(dead_code, reason = "it is made for more than is needed here")]
 #[path = "../support/receiver.rs"]
 mod receiver;
+mod recorder;
 mod repair;
 mod replacements;
 mod restarts;
