@@ -5,6 +5,7 @@
 //! control socket ([`backend`]), or change the files that are the truth.
 
 mod age;
+mod alerts;
 mod apply;
 mod audit;
 pub mod backend;
@@ -137,6 +138,7 @@ enum Command {
     Diff(diff::DiffArgs),
     Wait(wait::WaitArgs),
     Events(events::EventsArgs),
+    Alerts(alerts::AlertsArgs),
     Audit(audit::AuditArgs),
     Why(why::WhyArgs),
     Hold(hold::HoldArgs),
@@ -218,6 +220,7 @@ impl Cli {
             Command::Diff(args) => diff::run(&settings, args).await,
             Command::Wait(args) => wait::run(&settings, args).await,
             Command::Events(args) => events::run(&settings, args).await,
+            Command::Alerts(args) => alerts::run(&settings, args).await,
             Command::Audit(args) => audit::run(&settings, args).await,
             Command::Why(args) => why::run(&settings, args).await,
             Command::Hold(args) => hold::run(&settings, args).await,

@@ -6,6 +6,7 @@
 //! on what an event says.
 
 mod absence;
+mod alerts;
 pub mod anchors;
 mod context;
 pub mod desired;
@@ -27,6 +28,7 @@ mod resync;
 mod retries;
 mod shipping;
 pub mod triggers;
+mod troubles;
 mod what_if;
 mod why;
 pub mod world;
@@ -56,6 +58,9 @@ pub async fn run(ctx: Arc<Context>, queue: UnboundedReceiver<Key>) {
     tasks.spawn(anchors::keep(Arc::clone(&ctx)));
     tasks.spawn(shipping::ship(Arc::clone(&ctx)));
 
+    // Not one of those that are broken off at the end: what is on its way may arrive.
+    let telling = tokio::spawn(alerts::tell(Arc::clone(&ctx)));
+
     let requests = UnboundedReceiverStream::new(queue).map(|key| Ok::<_, std::convert::Infallible>(store::reference(&key)));
     let config = Config::default().concurrency(ctx.world.settings.concurrency);
     let passes = applier(
@@ -78,5 +83,8 @@ pub async fn run(ctx: Arc<Context>, queue: UnboundedReceiver<Key>) {
         })
         .await;
     tasks.shutdown().await;
+    if let Err(error) = telling.await {
+        tracing::error!(%error, "the task that tells people died");
+    }
     ctx.close().await;
 }

@@ -6,6 +6,7 @@
 //! framework is known nowhere else.
 
 pub mod admin;
+mod alerts;
 mod connection;
 mod events;
 #[cfg(test)]
@@ -33,7 +34,7 @@ pub use socket::ControlSocket;
 use crate::{
     manifest::{Key, Kind, Manifest},
     secret::Secret,
-    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, Restartable, WhyView},
+    view::{AlertView, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, Restartable, SentView, WhyView},
 };
 
 /// What the servers ask. Answers are taken from memory or from the journal, never from hope: an `Err` says why there
@@ -91,6 +92,12 @@ pub trait Operator: Send + Sync + 'static {
 
     /// The time of day.
     fn now(&self) -> Timestamp;
+
+    /// What is wrong, and who was told.
+    fn alerts(&self) -> Vec<AlertView>;
+
+    /// Sends a test to the receiver of this name, or to all, and tells what came of it.
+    async fn test_alerts(&self, receiver: Option<&str>) -> Result<Vec<SentView>, String>;
 
     /// Whether it lives and is of use.
     fn health(&self) -> Health;

@@ -26,6 +26,9 @@ pub mod execute;
 
 pub mod record;
 
+pub mod alerts;
+pub mod deliver;
+
 pub mod controller;
 
 pub mod admin;

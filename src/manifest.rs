@@ -4,6 +4,7 @@
 //! from these types and the watch of an API server can become a second source.
 //! Nothing here reads files or checks references; `source` and `resolve` do.
 
+pub mod alerts;
 pub mod container;
 pub mod environment;
 pub mod hold;

@@ -365,6 +365,53 @@ pub struct EventView {
     pub count: i64,
 }
 
+/// Something that is wrong, and who was told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlertView {
+    /// `Container/web`, or `Host`.
+    pub subject: String,
+    /// One word in CamelCase.
+    pub reason: String,
+    /// What of the host it is about, where there may be several.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub about: String,
+    /// `warning` or `critical`.
+    pub severity: String,
+    /// In words.
+    pub message: String,
+    /// Since when; RFC 3339.
+    pub since: String,
+    /// When it ended, if somebody has still to be told that; RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub over: Option<String>,
+    /// Whether it is not told to anybody just now.
+    pub is_muted: bool,
+    /// Who was told.
+    pub told: Vec<ToldView>,
+}
+
+/// A receiver that was told of an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldView {
+    /// Its name.
+    pub receiver: String,
+    /// When that was decided last; RFC 3339.
+    pub at: String,
+    /// `told`, `waiting` while it cannot be reached, or `not delivered`.
+    pub state: String,
+}
+
+/// What came of a message to a receiver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentView {
+    /// Its name.
+    pub receiver: String,
+    /// What went wrong, if it was not taken.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<String>,
+}
+
 /// Whether the operator lives and is of use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -396,6 +443,19 @@ mod tests {
             "image": "a", "environment": {"PASSWORD": "(not shown)", "PORT": "(not shown)"},
             "command": ["(not shown)", "(not shown)"], "ports": [80],
         }});
+        assert_eq!(without_secrets("", manifest), expected);
+    }
+
+    #[test]
+    fn who_is_alerted_is_shown_without_urls_and_headers() {
+        let manifest = json!({"spec": {"alerts": {"receivers": [
+            {"name": "ops", "webhook": {"url": "https://a/T0K3N", "headers": {"X-Key": "T0K3N"}}},
+            {"name": "chat", "slack": {"urlFrom": {"environment": "alerts", "variable": "CHAT_URL"}}},
+        ]}}});
+        let expected = json!({"spec": {"alerts": {"receivers": [
+            {"name": "ops", "webhook": {"url": "(not shown)", "headers": {"X-Key": "(not shown)"}}},
+            {"name": "chat", "slack": {"urlFrom": {"environment": "alerts", "variable": "CHAT_URL"}}},
+        ]}}});
         assert_eq!(without_secrets("", manifest), expected);
     }
 }

@@ -13,6 +13,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("bollard::", &["observe", "execute"]),
     ("hickory_resolver::", &["observe"]),
     ("nix::sched", &["observe"]),
+    ("lettre::", &["deliver"]),
+    ("tokio_rustls::", &["deliver"]),
+    ("webpki_roots::", &["deliver"]),
     ("sqlx::", &["record", "admin"]),
     ("axum::", &["http"]),
     ("clap::", &["cli"]),
@@ -26,7 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// Modules that decide, and must not be able to do anything else.
 const PURE: &[&str] =
-    &["plan", "resolve", "manifest", "dotenv", "expand", "nginx", "sites", "socket_proxy/rules", "socket_proxy/target"];
+    &["plan", "resolve", "manifest", "dotenv", "expand", "nginx", "sites", "alerts", "socket_proxy/rules", "socket_proxy/target"];
 
 /// What a pure module must not name.
 const IMPURE: &[&str] =

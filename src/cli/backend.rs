@@ -18,7 +18,7 @@ use crate::{
     manifest::{Key, Kind},
     settings::Settings,
     source::parse::parse_file,
-    view::{AuditQuery, AuditView, EventView, ObjectView, PlanView, WhyView},
+    view::{AlertView, AuditQuery, AuditView, EventView, ObjectView, PlanView, SentView, WhyView},
 };
 
 /// As many problems of files are told beside an answer that is about something else.
@@ -193,6 +193,22 @@ impl Backend {
                     news.filter(move |event| std::future::ready(object.as_ref().is_none_or(|object| event.object == *object)));
                 Ok(stream::iter(past).chain(news).map(Ok).boxed())
             }
+        }
+    }
+
+    /// What is wrong, and who was told.
+    pub async fn alerts(&self) -> Result<Vec<AlertView>, Error> {
+        match self {
+            Self::Socket(client) => Ok(client.alerts().await?),
+            Self::Local(operator) => Ok(operator.alerts()),
+        }
+    }
+
+    /// Sends a test to this receiver, or to all.
+    pub async fn test_alerts(&self, receiver: Option<&str>) -> Result<Vec<SentView>, Error> {
+        match self {
+            Self::Socket(client) => Ok(client.test_alerts(receiver).await?),
+            Self::Local(operator) => operator.test_alerts(receiver).await.map_err(Error::Operator),
         }
     }
 

@@ -20,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     manifest::{Key, Kind},
-    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, WhyView},
+    view::{AlertView, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, SentView, WhyView},
 };
 
 /// Longer than the operator's own limit of half a minute: whoever is late says so itself.
@@ -182,6 +182,17 @@ impl Client {
         let mut parameters = audit_parameters(query).to_vec();
         parameters.push(("follow", Some("true".to_owned())));
         self.send(Method::GET, &path("audit", &parameters)).await?.lines().await
+    }
+
+    /// What is wrong, and who was told.
+    pub async fn alerts(&self) -> Result<Vec<AlertView>, Error> {
+        self.list("alerts", &[]).await
+    }
+
+    /// Sends a test to this receiver, or to all.
+    pub async fn test_alerts(&self, receiver: Option<&str>) -> Result<Vec<SentView>, Error> {
+        let path = path("alerts/test", &[("receiver", receiver.map(str::to_owned))]);
+        self.send(Method::POST, &path).await?.whole().await.map(|Items { items }| items)
     }
 
     /// Lets Mooring try again with an object.

@@ -17,11 +17,13 @@ use tokio::{
 
 use super::{
     Triggers,
+    alerts::Desk,
     desired::DesiredState,
     found,
     instance::{self, Instance},
     lease,
     triggers::Mark,
+    troubles::Troubles,
     world::{World, lock, out_of_reach},
 };
 use crate::{
@@ -60,6 +62,8 @@ pub struct Context {
     stopping: watch::Sender<bool>,
     /// What was noted of objects since the start.
     pub(super) noted: Noted,
+    /// What people were told.
+    pub(super) alerts: Desk,
     /// How far each object has come, and whether another version of it is.
     readiness: Mutex<BTreeMap<Key, (Readiness, bool)>>,
     engine: Mutex<EngineState>,
@@ -148,8 +152,8 @@ pub(super) struct Noted {
     pub(super) moves: Mutex<BTreeMap<Key, Instant>>,
     /// The notes that are known to have been told, by object.
     pub(super) told: Mutex<BTreeMap<Key, BTreeSet<String>>>,
-    /// What is wrong with the host or with Mooring itself, by the word of its event.
-    pub(super) troubles: Mutex<BTreeMap<&'static str, String>>,
+    /// What is wrong with the host or with Mooring itself.
+    pub(super) troubles: Troubles,
 }
 
 impl Noted {
@@ -207,6 +211,7 @@ impl Context {
             desired,
             stopping,
             noted: Noted::default(),
+            alerts: Desk::default(),
             readiness: Mutex::default(),
             engine: Mutex::default(),
             observed: AtomicBool::new(false),
@@ -289,6 +294,7 @@ impl Context {
     pub(super) fn decided(&self, object: &Object, plan: &Plan, failure: Option<&str>, refusal: Option<&resolve::Error>) {
         let key = object.key();
         self.tell_notes(key, plan);
+        self.note_budget(key, plan.wait.as_ref());
         let refusal = refusal.map(ToString::to_string).or_else(|| self.desired.problem_of(key));
         let findings = Findings { generation: object.generation(), plan, failure, refusal: refusal.as_deref() };
         let previous = self.record.status.get(key).unwrap_or_default();
@@ -421,6 +427,7 @@ impl Context {
         lock(&self.world.histories).remove(key);
         lock(&self.world.resolved).remove(key);
         self.noted.forget(key);
+        self.note_budget(key, None);
         lock(&self.readiness).remove(key);
         self.record.status.forget(key);
         if let Err(error) = self.record.history.forget(key).await {
@@ -432,6 +439,7 @@ impl Context {
     pub(super) fn engine_reached(&self, description: &Description) {
         tracing::info!(version = description.version, api = description.api_version, "connected to the engine");
         let before = std::mem::replace(&mut *lock(&self.engine), EngineState { reached: Some(description.clone()), lost: None });
+        self.settle_trouble("EngineLost", "EngineBack", "the engine answers again");
         if before.lost.is_some() {
             lock(&self.world.guard).engine_back(self.world.clock.now());
         }
@@ -440,6 +448,7 @@ impl Context {
     /// The engine does not answer any more.
     pub(super) fn engine_gone(&self, error: Option<&engine::Error>) {
         let reason = error.map_or_else(|| "it closed the connection".to_owned(), out_of_reach);
+        let message = format!("the engine cannot be reached: {reason}");
         self.record.metrics.engine_reconnected();
         let is_confirmed = matches!(error, Some(engine::Error::Unreachable { .. }));
         let was_confirmed = {
@@ -455,6 +464,9 @@ impl Context {
             engine.lost = Some(Loss { since, reason, is_confirmed: is_confirmed || was_confirmed });
             was_confirmed
         };
+        if is_confirmed {
+            self.raise("EngineLost", &message);
+        }
         if is_confirmed && !was_confirmed {
             // What cannot be seen is not to be called ready until the next resync.
             self.look_at_everything(Instant::now());

@@ -22,10 +22,10 @@ use super::{
     world::lock,
 };
 use crate::{
-    manifest::{Key, Kind, host},
+    manifest::{Key, Kind, Manifest, host},
     observe::snapshot::Snapshot,
     record::events::Subject,
-    resolve::Desired,
+    resolve::{self, Desired, Refusal},
     settings::Settings,
     source::{
         self,
@@ -45,6 +45,11 @@ const SETTLE_CAP: Duration = Duration::from_millis(250);
 const ENVIRONMENT_SETTLE: Duration = Duration::from_millis(15);
 /// The cap for `.env` files.
 const ENVIRONMENT_SETTLE_CAP: Duration = Duration::from_millis(60);
+
+/// The word for a directory that cannot be read.
+const UNREADABLE: &str = "DirectoryUnreadable";
+/// The word for one that is empty and should not be.
+const EMPTY: &str = "DirectoryEmpty";
 
 /// The files that say what is wanted, and the store that they fill.
 pub struct DesiredState {
@@ -120,7 +125,7 @@ impl Context {
             Ok(scan) => scan,
             Err(error) => {
                 let message = format!("{}; what was last known stays in force", crate::error_chain(&error));
-                self.disbelieve("DirectoryUnreadable", &message);
+                self.disbelieve(UNREADABLE, &message);
                 // On the first scan there may still be the last good state of an earlier run.
                 self.apply(&mut inner);
                 return;
@@ -129,7 +134,7 @@ impl Context {
         if scan.is_empty() && !inner.catalogue.is_empty() {
             let message = "the desired-state directory is empty, which looks like a missing mount: everything stays as it was \
                            (to really want nothing, put a YAML file with only a comment into it)";
-            self.disbelieve("DirectoryEmpty", message);
+            self.disbelieve(EMPTY, message);
             self.apply(&mut inner);
             return;
         }
@@ -154,8 +159,17 @@ impl Context {
 
     /// What is wrong with the host's manifest, if there is one and no version of it is in force.
     pub(super) fn host_refused(&self) -> Option<Vec<Problem>> {
-        if self.world.reader.get(&Key::new(Kind::Host, host::NAME)).is_some() {
-            return None;
+        if let Some(object) = self.world.reader.get(&Key::new(Kind::Host, host::NAME)) {
+            let (Some(manifest), (None, Some(resolve::Error(refusals)))) = (object.manifest(), self.world.resolve(&object))
+            else {
+                return None;
+            };
+            let (file, line) = place(manifest);
+            let problem = |refusal: Refusal| {
+                let (file, code, message) = (file.clone(), Code::Reference, refusal.to_string());
+                Problem { file, line, column: 1, path: refusal.path, code, message, help: None }
+            };
+            return Some(refusals.into_iter().map(problem).collect());
         }
         let directory = &self.world.settings.desired;
         // What does not parse has no kind, so the text is asked.
@@ -188,6 +202,9 @@ impl Context {
     /// Holds on to what was last known, and tells so once.
     fn disbelieve(&self, reason: &str, message: &str) {
         let before = lock(&self.desired.report).directory.replace(message.to_owned());
+        let other = if reason == UNREADABLE { EMPTY } else { UNREADABLE };
+        self.noted.troubles.settle(other, "");
+        self.noted.troubles.note(reason, "", message);
         if before.as_deref() != Some(message) {
             tracing::error!("{message}");
             self.record.events.warning(Subject::Host, reason, message);
@@ -207,10 +224,15 @@ impl Context {
                 if plugins.is_known(key) { format!("the last good version stays in force: {reason}") } else { reason.clone() };
             refused.entry(key.clone()).or_insert(reason);
         }
-        let homeless: Vec<String> =
-            problems.iter().filter(|problem| is_homeless(problem, catalogue)).map(ToString::to_string).collect();
+        let homeless: Vec<&Problem> = problems.iter().filter(|problem| is_homeless(problem, catalogue)).collect();
+        let files = homeless.iter().map(|problem| (problem.file.display().to_string(), problem.to_string())).collect();
+        self.noted.troubles.are("InvalidManifest", &files);
+        let homeless: Vec<String> = homeless.into_iter().map(ToString::to_string).collect();
         let report = Report { directory: None, objects: refused.clone(), problems };
         let Report { directory, objects: before, problems: told } = std::mem::replace(&mut *lock(&self.desired.report), report);
+        for reason in [UNREADABLE, EMPTY] {
+            self.noted.troubles.settle(reason, "");
+        }
         if directory.is_some() {
             self.record.events.normal(Subject::Host, "DirectoryBack", "the desired-state directory is believed again");
             self.look_at_everything(Instant::now());
@@ -284,8 +306,9 @@ impl Context {
             let message = "the desired-state directory is empty while there are containers of ours, which looks like a missing mount: \
                            nothing is removed (to really want nothing, put a YAML file with only a comment into it)";
             lock(&self.desired.report).directory = Some(message.to_owned());
+            self.noted.troubles.note(EMPTY, "", message);
             for key in orphans {
-                self.record.events.warning(key, "DirectoryEmpty", message);
+                self.record.events.warning(key, EMPTY, message);
             }
             return;
         }
@@ -294,6 +317,13 @@ impl Context {
             self.triggers.trigger(&key);
         }
     }
+}
+
+/// Where a manifest stands.
+fn place(manifest: &Manifest) -> (PathBuf, usize) {
+    let source = manifest.meta().annotations.as_ref().and_then(|annotations| annotations.get(resolve::SOURCE_ANNOTATION));
+    let place = source.and_then(|source| source.rsplit_once(':')).map(|(file, line)| (file.into(), line.parse().unwrap_or(1)));
+    place.unwrap_or_default()
 }
 
 /// Whether a problem is one of a file that never was good: no object can tell of it.

@@ -232,19 +232,4 @@ impl Context {
             || !plan.acts_on_containers()
             || lock(&self.world.guard).take_turn(key, concurrency, self.world.clock.now())
     }
-
-    /// Something is wrong with the host, or with Mooring itself: told once until it is over.
-    pub(super) fn raise(&self, reason: &'static str, message: &str) {
-        let is_new = lock(&self.noted.troubles).insert(reason, message.to_owned()).is_none();
-        if is_new {
-            self.record.events.warning(Subject::Host, reason, message);
-        }
-    }
-
-    /// It is over.
-    pub(super) fn settle_trouble(&self, reason: &'static str, word: &str, message: &str) {
-        if lock(&self.noted.troubles).remove(reason).is_some() {
-            self.record.events.normal(Subject::Host, word, message);
-        }
-    }
 }

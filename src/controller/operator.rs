@@ -20,7 +20,7 @@ use crate::{
     resolve::SOURCE_ANNOTATION,
     secret::Secret,
     store::Object,
-    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, Restartable, WhyView},
+    view::{AlertView, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, Restartable, SentView, WhyView},
 };
 
 #[async_trait]
@@ -157,6 +157,14 @@ impl Operator for Context {
         };
         self.record.journal.note(&command).await.map_err(|error| crate::error_chain(&error))?;
         outcome
+    }
+
+    fn alerts(&self) -> Vec<AlertView> {
+        self.alerts_view()
+    }
+
+    async fn test_alerts(&self, receiver: Option<&str>) -> Result<Vec<SentView>, String> {
+        self.world.test_alerts(receiver).await
     }
 
     fn health(&self) -> Health {

@@ -26,7 +26,7 @@ use crate::{
     settings::Settings,
     source::{catalogue::Catalogue, directory, plugin::Plugins},
     store,
-    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, Restartable, WhyView},
+    view::{AlertView, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, Restartable, SentView, WhyView},
 };
 
 /// A look at the world, and at the record of whoever ran last.
@@ -166,6 +166,14 @@ impl Operator for Preview {
 
     async fn release(&self, _: &Key, _: &str) -> Result<(), String> {
         Err("no operator is running, so there is nothing to release".to_owned())
+    }
+
+    fn alerts(&self) -> Vec<AlertView> {
+        self.world.kept_alerts()
+    }
+
+    async fn test_alerts(&self, receiver: Option<&str>) -> Result<Vec<SentView>, String> {
+        self.world.test_alerts(receiver).await
     }
 
     fn health(&self) -> Health {

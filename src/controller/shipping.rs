@@ -14,10 +14,17 @@ use crate::{
 /// How often it is seen whether the log is shipped elsewhere now.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// The word for a log that is not shipped.
+const NOT_SHIPPED: &str = "AuditNotShipped";
+/// The word for a database of which nobody knows where it is.
+const UNKNOWN: &str = "DatabaseUnknown";
+
 /// Ships for as long as it is wanted, to wherever it is wanted. Healing does not know of it.
 pub(super) async fn ship(ctx: Arc<Context>) {
     loop {
         let target = ctx.target();
+        // What the last target had is nothing of this one's.
+        ctx.noted.troubles.settle(NOT_SHIPPED, "");
         let changed = async {
             loop {
                 tokio::time::sleep(LOOK).await;
@@ -51,9 +58,11 @@ async fn ship_to(ctx: &Context, target: Target) {
                 (before, Some(trouble)) if before.as_ref() != Some(trouble) => {
                     tracing::warn!(%target, trouble, "the audit log is not shipped; it is kept here meanwhile");
                     let message = format!("the audit log is kept here and not shipped: {trouble}");
-                    ctx.record.events.warning(Subject::Host, "AuditNotShipped", message);
+                    ctx.noted.troubles.note(NOT_SHIPPED, "", &message);
+                    ctx.record.events.warning(Subject::Host, NOT_SHIPPED, message);
                 }
                 (Some(_), None) => {
+                    ctx.noted.troubles.settle(NOT_SHIPPED, "");
                     ctx.record.events.normal(
                         Subject::Host,
                         "AuditShipped",
@@ -84,19 +93,22 @@ impl Context {
             return Some(target.clone());
         }
         let policy = self.world.policy();
-        let Database { environment, variable } = policy.database.as_ref()?;
+        let Some(Database { environment, variable }) = &policy.database else {
+            self.settle_trouble(UNKNOWN, "DatabaseKnown", "the audit log is not to be shipped any more");
+            return None;
+        };
         let values = self.world.values(environment);
         let url = values.and_then(|values| values.get(variable).cloned().ok_or_else(|| format!("{variable} has no value")));
         let target = url.and_then(|url| url.expose().parse::<Target>().map_err(|error| error.to_string()));
         match target {
             Ok(target) => {
-                self.settle_trouble("DatabaseUnknown", "DatabaseKnown", "the audit log's database is known again");
+                self.settle_trouble(UNKNOWN, "DatabaseKnown", "the audit log's database is known again");
                 Some(target)
             }
             Err(reason) => {
                 let message =
                     format!("{variable} of Environment/{environment} does not say where to ship the audit log to: {reason}");
-                self.raise("DatabaseUnknown", &message);
+                self.raise(UNKNOWN, &message);
                 None
             }
         }

@@ -18,7 +18,8 @@ use crate::{
     },
     secret::Secret,
     view::{
-        AuditQuery, AuditView, Change, EventView, Health, ObjectView, PlanView, Restartable, StepView, WaitView, WhyStep, WhyView,
+        AlertView, AuditQuery, AuditView, Change, EventView, Health, ObjectView, PlanView, Restartable, SentView, StepView,
+        ToldView, WaitView, WhyStep, WhyView,
     },
 };
 
@@ -147,6 +148,26 @@ pub(crate) fn entry() -> AuditView {
     }
 }
 
+/// Something that is wrong with `web`.
+pub(crate) fn alert() -> AlertView {
+    let told = |receiver: &str, state: &str| ToldView {
+        receiver: receiver.to_owned(),
+        at: "2026-01-02T03:04:35Z".to_owned(),
+        state: state.to_owned(),
+    };
+    AlertView {
+        subject: "Container/web".to_owned(),
+        reason: "CrashLoop".to_owned(),
+        about: String::new(),
+        severity: "critical".to_owned(),
+        message: "given up after 3 tries".to_owned(),
+        since: "2026-01-02T03:04:05Z".to_owned(),
+        over: None,
+        is_muted: false,
+        told: vec![told("ops", "told"), told("mail", "waiting")],
+    }
+}
+
 /// Why something was done.
 pub(crate) fn why() -> WhyView {
     WhyView {
@@ -247,6 +268,20 @@ impl Operator for Fake {
 
     fn now(&self) -> Timestamp {
         "2026-01-02T03:04:05Z".parse().unwrap()
+    }
+
+    fn alerts(&self) -> Vec<AlertView> {
+        vec![alert()]
+    }
+
+    async fn test_alerts(&self, receiver: Option<&str>) -> Result<Vec<SentView>, String> {
+        let sent =
+            |receiver: &str, error: Option<&str>| SentView { receiver: receiver.to_owned(), error: error.map(str::to_owned) };
+        match receiver {
+            None => Ok(vec![sent("ops", None), sent("mail", Some("connection refused"))]),
+            Some("ops") => Ok(vec![sent("ops", None)]),
+            Some(other) => Err(format!("there is no receiver named `{other}`")),
+        }
     }
 
     fn health(&self) -> Health {

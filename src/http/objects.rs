@@ -71,7 +71,8 @@ pub(super) async fn plans_if(State(ctx): State<Context>, body: Result<Bytes, Byt
     ctx.operator.plans_if(manifests).await.map(|plans| Json(items(&plans))).map_err(Refusal::unavailable)
 }
 
-fn refuse_strangers(ctx: &Context) -> Result<(), Refusal> {
+/// Lets only those go on who have the control socket.
+pub(super) fn refuse_strangers(ctx: &Context) -> Result<(), Refusal> {
     match ctx.access {
         Access::Full => Ok(()),
         Access::ReadOnly => {

@@ -54,6 +54,13 @@ pub(super) struct ObjectsQuery {
     pub(super) watch: bool,
 }
 
+/// To whom a test goes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TestParams {
+    pub(super) receiver: Option<String>,
+}
+
 /// Which plans.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -12,7 +12,7 @@ use axum::{
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Access, Operator, events, guard, objects, refusal::Refusal, stream::Streams};
+use super::{Access, Operator, alerts, events, guard, objects, refusal::Refusal, stream::Streams};
 use crate::{
     source::parse::MAX_BYTES,
     view::{Health, ObjectView},
@@ -22,7 +22,7 @@ use crate::{
 const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// What there is, for those who ask for something else.
-const PATHS: [&str; 11] = [
+const PATHS: [&str; 13] = [
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",
@@ -32,6 +32,8 @@ const PATHS: [&str; 11] = [
     "GET /api/v1/plans?object=",
     "GET /api/v1/events?object=&limit=&follow=",
     "GET /api/v1/audit?object=&actor=&operation=&target=&outcome=&since=&until=&before=&limit=&follow=",
+    "GET /api/v1/alerts",
+    "POST /api/v1/alerts/test?receiver= (on the control socket)",
     "POST /api/v1/plans (on the control socket; YAML manifests that might be declared)",
     "POST /api/v1/objects/{kind}/{name}/release (on the control socket)",
 ];
@@ -76,6 +78,8 @@ pub(super) fn router(operator: Arc<dyn Operator>, access: Access, shutdown: Canc
         .route("/api/v1/plans", get(objects::plans).post(objects::plans_if).layer(DefaultBodyLimit::max(MAX_BYTES)))
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/audit", get(events::audit))
+        .route("/api/v1/alerts", get(alerts::list))
+        .route("/api/v1/alerts/test", post(alerts::test))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))

@@ -239,6 +239,28 @@ async fn manifests_that_might_be_declared_are_planned_for_whoever_could_declare_
 }
 
 #[tokio::test]
+async fn everybody_sees_what_is_wrong_and_who_has_the_socket_may_test_who_is_told() {
+    let server = over_tcp(Fake::default()).await;
+    let alerts = get(&server, "/api/v1/alerts").await;
+    assert!(alerts.contains(r#""subject":"Container/web","reason":"CrashLoop""#), "{alerts}");
+    let request = "POST /api/v1/alerts/test HTTP/1.1\r\nHost: localhost\r\nConnection: close";
+    let answer = ask(TcpStream::connect(server.address).await.unwrap(), request).await;
+    assert!(brief(&answer).starts_with("403 "), "{answer}");
+    server.stop().await;
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("m.sock");
+    let server = over_unix(&path, Arc::default());
+    let answer = ask(UnixStream::connect(&path).await.unwrap(), request).await;
+    let expected =
+        r#"200 OK | application/json | {"items":[{"receiver":"ops"},{"receiver":"mail","error":"connection refused"}]}"#;
+    assert_eq!(brief(&answer), expected);
+    let answer = ask(UnixStream::connect(&path).await.unwrap(), &request.replace("test ", "test?receiver=opps ")).await;
+    assert!(brief(&answer).starts_with("404 ") && answer.contains("there is no receiver named `opps`"), "{answer}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_release_on_the_control_socket_is_recorded_under_the_users_name() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("m.sock");

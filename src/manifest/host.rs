@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    alerts::Alerts,
     quantity::{Bytes, Duration},
     status::Status,
     window::Window,
@@ -43,6 +44,9 @@ pub struct HostSpec {
     /// Where the audit log is shipped to, unless `--database-url` says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<Database>,
+    /// Who is told when something is wrong.
+    #[serde(skip_serializing_if = "is_default")]
+    pub alerts: Alerts,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

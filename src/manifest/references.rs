@@ -25,9 +25,18 @@ impl Manifest {
             // A hold may name what is not there yet, or any more.
             Self::Environment(_) | Self::Hold(_) => Vec::new(),
             Self::Host(host) => {
-                let database = host.spec.database.iter();
-                let reference = |name: &str| Reference::new("spec.database.environment", Kind::Environment, name);
-                database.map(|database| reference(&database.environment)).collect()
+                let database = host
+                    .spec
+                    .database
+                    .iter()
+                    .map(|database| Reference::new("spec.database.environment", Kind::Environment, &database.environment));
+                let receivers = host.spec.alerts.receivers.iter().enumerate().flat_map(|(at, receiver)| {
+                    receiver.variables().into_iter().map(move |(field, variable)| {
+                        let path = format!("spec.alerts.receivers.{at}.{field}.environment");
+                        Reference::new(path, Kind::Environment, &variable.environment)
+                    })
+                });
+                database.chain(receivers).collect()
             }
             Self::Container(container) => {
                 let spec = &container.spec;

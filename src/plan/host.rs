@@ -8,11 +8,14 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Note, Plan, guard, hold::Unmatched};
-use crate::manifest::{
-    Key, Mode,
-    hold::Target,
-    host::{Database, HostBudget},
-    window::Hours,
+use crate::{
+    alerts,
+    manifest::{
+        Key, Mode,
+        hold::Target,
+        host::{Database, HostBudget},
+        window::Hours,
+    },
 };
 
 /// What the manifest says.
@@ -43,6 +46,8 @@ pub struct Policy {
     pub fights: (u32, SignedDuration),
     /// Where the URL of the database is that the audit log is shipped to.
     pub database: Option<Database>,
+    /// Who is told when something is wrong.
+    pub alerts: alerts::Policy,
 }
 
 /// What is permitted in a group.

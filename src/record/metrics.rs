@@ -56,6 +56,8 @@ pub struct Metrics {
     crash_loops: IntCounterVec,
     pulls: IntGauge,
     pull_bytes: IntGaugeVec,
+    alerts: IntCounterVec,
+    alerts_firing: IntGauge,
 }
 
 impl Default for Metrics {
@@ -102,6 +104,12 @@ impl Metrics {
             crash_loops: register.counters("crash_loops_total", "Times an object was given up.", &["kind"]),
             pulls: register.int_gauge("model_pulls", "Models that are being pulled."),
             pull_bytes: register.int_gauges("model_pull_bytes", "Bytes of models that are being pulled.", &["state"]),
+            alerts: register.counters(
+                "alerts_total",
+                "Tries to tell a receiver of alerts, by what came of them.",
+                &["receiver", "outcome"],
+            ),
+            alerts_firing: register.int_gauge("alerts_firing", "Alerts that fire, whether or not anybody was told."),
             registry: register.0,
         };
         metrics.begin();
@@ -126,6 +134,23 @@ impl Metrics {
         for (state, bytes) in [("completed", completed), ("total", total)] {
             self.pull_bytes.with_label_values(&[state]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
         }
+    }
+
+    /// There is a receiver: its counters exist from now on.
+    pub fn alerts_begin(&self, receiver: &str) {
+        for outcome in ["sent", "failed", "given_up"] {
+            self.alerts.with_label_values(&[receiver, outcome]);
+        }
+    }
+
+    /// A try to tell a receiver has ended.
+    pub fn alert(&self, receiver: &str, outcome: &str) {
+        self.alerts.with_label_values(&[receiver, outcome]).inc();
+    }
+
+    /// So many alerts fire.
+    pub fn alerts_firing(&self, count: usize) {
+        self.alerts_firing.set(gauge(count));
     }
 
     /// The last row of the audit log: one series, as an earlier head says nothing.

@@ -1,10 +1,19 @@
 //! The host: its windows, groups and limits.
 
-use jiff::SignedDuration;
-
 use super::{Error, Refusal};
 use crate::{
-    manifest::{HostSpec, hold::Target, host, quantity, window::Hours, window::Window},
+    alerts::{
+        self,
+        policy::{Mute, Way, span},
+    },
+    manifest::{
+        self, HostSpec,
+        alerts::Alerts,
+        hold::{self, Target},
+        host,
+        window::Hours,
+        window::Window,
+    },
     plan::{
         guard,
         host::{Desired, Group, Policy},
@@ -49,7 +58,52 @@ pub(crate) fn policy(spec: &HostSpec) -> Result<Policy, Error> {
         },
         fights: (spec.fights.corrections, span(spec.fights.window)),
         database: spec.database.clone(),
+        alerts: alerts(&spec.alerts)?,
     })
+}
+
+/// Who is told of what.
+fn alerts(spec: &Alerts) -> Result<alerts::Policy, Error> {
+    let Alerts { delay, group, repeat, hostname, mute, receivers } = spec;
+    let mute = mute.iter().enumerate().map(|(at, mute)| {
+        let path = format!("spec.alerts.mute.{at}");
+        let until = mute.until.as_deref().map(hold::moment).transpose();
+        Ok(Mute {
+            targets: targets(&mute.targets, &format!("{path}.targets"))?,
+            reasons: mute.reasons.clone(),
+            until: until.map_err(|error| refused(format!("{path}.until"), &error))?,
+        })
+    });
+    let receivers = receivers.iter().enumerate().map(|(at, receiver)| {
+        let path = format!("spec.alerts.receivers.{at}");
+        let manifest::alerts::Receiver { name, severity, only, webhook, slack, alertmanager, email } = receiver;
+        let ways =
+            [webhook.clone().map(Way::Webhook), slack.clone().map(Way::Slack), alertmanager.clone().map(Way::Alertmanager)];
+        let way = ways.into_iter().flatten().chain(email.clone().map(Way::Email)).next();
+        Ok(alerts::Receiver {
+            name: name.clone(),
+            severity: *severity,
+            only: targets(only, &format!("{path}.only"))?,
+            way: way.ok_or_else(|| refused(path, &"a receiver has one of webhook, slack, alertmanager and email"))?,
+        })
+    });
+    Ok(alerts::Policy {
+        delay: span(*delay),
+        group: span(*group),
+        repeat: repeat.0.map(span),
+        hostname: hostname.clone(),
+        mute: mute.collect::<Result<_, Error>>()?,
+        receivers: receivers.collect::<Result<_, Error>>()?,
+    })
+}
+
+fn targets(texts: &[String], path: &str) -> Result<Vec<manifest::alerts::Target>, Error> {
+    let target = |(at, text): (usize, &String)| text.parse().map_err(|error| refused(format!("{path}.{at}"), &error));
+    texts.iter().enumerate().map(target).collect()
+}
+
+fn refused(path: String, error: &impl ToString) -> Error {
+    Error(vec![Refusal { path, message: error.to_string() }])
 }
 
 impl Default for Policy {
@@ -66,9 +120,4 @@ pub(super) fn hours(window: Option<&Window>, path: &str) -> Result<Option<Hours>
     };
     let hours = window.map(Window::hours).transpose();
     hours.map_err(|wrong| Error(wrong.into_iter().map(refusal).collect()))
-}
-
-/// A span of time as the planner counts it.
-fn span(duration: quantity::Duration) -> SignedDuration {
-    SignedDuration::try_from(duration.0).unwrap_or(SignedDuration::MAX)
 }

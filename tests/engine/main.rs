@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "the modules of a test target are seen by nobody else")]
 
+mod alerts;
 #[cfg(feature = "crash-points")]
 mod crashes;
 mod deaths;
@@ -25,6 +26,9 @@ mod outages;
 mod people;
 mod plugins;
 mod proxy;
+#[expect(dead_code, reason = "it is made for more than is needed here")]
+#[path = "../support/receiver.rs"]
+mod receiver;
 mod recorder;
 mod repair;
 mod replacements;

@@ -9,7 +9,10 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use crate::host::{Host, container};
+use crate::{
+    host::{Host, container, manifest},
+    receiver::{self, Http},
+};
 
 /// What the proxy does with a connection.
 #[derive(Clone, Copy)]
@@ -136,4 +139,21 @@ fn an_engine_with_a_new_socket_file_is_found() {
         host.eventually("web runs again", |host| host.state("web").starts_with("running"));
     }
     assert_eq!(host.names(), ["@web"]);
+}
+
+#[test]
+fn an_engine_that_is_lost_is_one_alert_however_many_containers_it_has() {
+    let ops = Http::new(receiver::Manner::Answers(Vec::new()));
+    let (host, mut proxy) = behind_a_proxy();
+    host.put(container("api", "image: web:1"));
+    let receiver = format!("{{name: ops, webhook: {{url: '{}'}}}}", ops.url("/"));
+    host.put(manifest("Host", "default", &format!("alerts: {{delay: 2s, group: 1s, repeat: never, receivers: [{receiver}]}}")));
+    host.converges();
+    proxy.vanishes();
+    host.eventually("it is told", |_| !ops.messages().is_empty());
+    host.stays(4, "it is told once", |_| ops.messages() == ["firing Host EngineLost"]);
+    proxy.listens(Manner::Faithful);
+    host.eventually("its end is told", |_| ops.messages() == ["firing Host EngineLost", "resolved Host EngineLost"]);
+    host.converges();
+    host.stays(4, "there is no more to tell", |_| ops.messages().len() == 2);
 }

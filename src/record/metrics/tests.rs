@@ -12,6 +12,7 @@ fn used() -> Arc<Metrics> {
     metrics.correction(Kind::Container, Duration::from_millis(480));
     metrics.engine_call("list");
     metrics.crash_loop(Kind::Container);
+    metrics.alert("ops", "sent");
     metrics.objects(&BTreeMap::from([((Kind::Container, ConditionType::Ready), 2)]));
     metrics.audit_head(&Head { id: 532, hash: "c0ffee".repeat(11) });
     metrics
@@ -23,6 +24,8 @@ fn these_are_the_metrics_and_each_has_a_help() {
     assert!(families.iter().all(|family| !family.help().is_empty()));
     let names: BTreeSet<_> = families.iter().map(|family| format!("{}\n", family.name())).collect();
     expect![[r#"
+        mooring_alerts_firing
+        mooring_alerts_total
         mooring_audit_head
         mooring_audit_unshipped_rows
         mooring_build_info

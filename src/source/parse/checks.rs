@@ -4,6 +4,7 @@
 //! also in one that the schema refuses; what the schema has reported they leave
 //! alone.
 
+mod alerts;
 mod container;
 mod environment;
 mod hold;

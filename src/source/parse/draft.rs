@@ -136,7 +136,17 @@ const SECRETIVE: [&str; 10] = [
 
 /// Whether the value of a part may be secret.
 pub(crate) fn may_be_secret(pointer: &str) -> bool {
-    SECRETIVE.iter().any(|secretive| pointer.strip_prefix(secretive).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    let is_below = |secretive: &str| pointer.strip_prefix(secretive).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    SECRETIVE.iter().any(|secretive| is_below(secretive)) || is_of_receiver(pointer)
+}
+
+/// Whether a part of whoever is alerted may be secret: who knows the URL of a webhook may write into a chat.
+fn is_of_receiver(pointer: &str) -> bool {
+    let Some((_, field)) = pointer.strip_prefix("/spec/alerts/receivers/").and_then(|rest| rest.split_once('/')) else {
+        return false;
+    };
+    // Where a mapping is expected, somebody may have written the URL itself.
+    matches!(field, "webhook" | "slack" | "alertmanager") || field.ends_with("/url") || field.contains("/headers")
 }
 
 /// Long enough for what people mistype, short enough for one line.

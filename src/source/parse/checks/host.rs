@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Draft, entries, is_variable, keys, text, wrong};
+use super::{Draft, alerts, entries, is_variable, keys, text, wrong};
 use crate::manifest::{hold::Target, host, quantity, window::Window};
 
 /// Acts are remembered for this long.
@@ -22,6 +22,7 @@ pub(super) fn report(draft: &mut Draft<'_>) {
         window(draft, &format!("{group}/window"));
         span(draft, &format!("{group}/budget/window"));
     }
+    alerts::report(draft);
     if let Some(variable) = draft.value("/spec/database/variable").and_then(text)
         && !is_variable(&variable)
     {
