@@ -211,6 +211,7 @@ pub fn decide(rules: &Rules, method: &str, path: &str, query: Option<&str>, body
         ("GET", ["containers", "json"]) => asked.look("list-containers", &["all", "size"]),
         ("GET", ["containers", name, "json"]) if is_name(name) => asked.details(),
         ("GET", ["containers", name, "archive"]) if is_name(name) => asked.files(name),
+        ("GET", ["images", "json"]) => asked.look("list-images", &[]),
         ("GET", ["images", name @ .., "json"]) if !name.is_empty() => asked.look("inspect-image", &[]),
         ("GET", ["networks"]) => asked.look("list-networks", &[]),
         ("GET", ["networks", name]) if is_name(name) => asked.look("inspect-network", &[]),

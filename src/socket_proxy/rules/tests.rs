@@ -97,6 +97,8 @@ fn looking_changes_nothing_and_is_let_through() {
         "GET /v1.41/containers/web/export",
         "GET /v1.41/containers/web/archive?path=%2Fetc%2Fnginx",
         "GET /v1.41/images/registry.test:5000/team/web@sha256:aa/json",
+        "GET /v1.41/images/json",
+        "GET /v1.41/images/json?all=true",
         "GET /v1.41/images/web/get",
         "GET /v1.41/networks",
         "GET /v1.41/volumes/data",
@@ -116,6 +118,8 @@ fn looking_changes_nothing_and_is_let_through() {
         GET /v1.41/containers/web/export ✗ unknown: Mooring never asks for that
         GET /v1.41/containers/web/archive?path=%2Fetc%2Fnginx → archive-container if Files web
         GET /v1.41/images/registry.test:5000/team/web@sha256:aa/json → inspect-image
+        GET /v1.41/images/json → list-images
+        GET /v1.41/images/json?all=true ✗ list-images: `all` in the query is never asked for
         GET /v1.41/images/web/get ✗ unknown: Mooring never asks for that
         GET /v1.41/networks → list-networks
         GET /v1.41/volumes/data → inspect-volume
