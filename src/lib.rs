@@ -28,6 +28,8 @@ pub mod record;
 
 pub mod controller;
 
+pub mod admin;
+
 pub mod http;
 
 pub mod cli;
