@@ -107,8 +107,14 @@ impl Context<'_> {
         }
     }
 
-    /// What speaks of acting and is not a command: a refusal, or the question whether to.
+    /// What speaks of acting and is not a command: a refusal, the question whether to, or only a heading.
     fn not_an_act(&self, words: &[Word]) -> Option<Understood> {
+        if let [objects @ .., last] = words
+            && last.is_one_of(RESTART)
+            && let Objects::Named(named) = self.objects(objects)
+        {
+            return Some(ask("Shall it be restarted?".to_owned(), all(Act::Restart, combinations(&named))));
+        }
         for phrase in ["do not", "not", "never", "no do not", "no not"] {
             if starts(words, phrase) && verb(stripped(&words[phrase.split(' ').count()..])).is_some() {
                 return Some(Intent::Cancel.into());

@@ -38,6 +38,7 @@ const ENDED: &[(&str, &str)] = &[
     ("end the hold of", ""),
     ("remove the hold on", ""),
     ("remove the hold from", ""),
+    ("stop the hold on", ""),
     ("stop holding", ""),
     ("take", "off hold"),
     ("release", ""),

@@ -87,6 +87,9 @@ pub(super) const IMPERATIVES: &[&str] = &[
     "prune",
     "upgrade",
     "rollback",
+    "rotate",
+    "generate",
+    "regenerate",
     "migrate",
     "install",
     "uninstall",
@@ -113,6 +116,9 @@ pub(super) const IMPERATIVES: &[&str] = &[
 
 /// What is said before a request, longest first where one begins with another.
 pub(super) const BEFORE: &[&str] = &[
+    "docker compose",
+    "docker",
+    "nself",
     "i would like you to",
     "i would like to",
     "i want you to",
@@ -197,8 +203,6 @@ pub(super) const AFTER: &[&str] = &[
     "again",
     "quickly",
     "then",
-    "ok",
-    "okay",
     "mate",
     "too",
     "really quick",
@@ -207,10 +211,12 @@ pub(super) const AFTER: &[&str] = &[
 
 /// What says no.
 pub(super) const CANCEL: &[&str] =
-    &["cancel", "abort", "nevermind", "forget", "no", "nope", "nah", "stop", "never", "not", "scrap"];
+    &["cancel", "abort", "nevermind", "forget", "no", "nope", "nah", "stop", "never", "not", "scrap", "n", "quit"];
 /// What may stand around it.
 pub(super) const CANCELLED: &[&str] = &[
     "cancel",
+    "n",
+    "quit",
     "abort",
     "nevermind",
     "forget",

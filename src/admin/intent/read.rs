@@ -219,6 +219,13 @@ impl<'a> Asked<'a> {
             return Some(self.unknown(said));
         }
         let is_short = self.plain.len() <= 3 && !has_any(&self.plain, &["open", "use", "deploy", "build"]);
+        // "Maybe restart redis" is no question, and a look at redis no answer.
+        let acts = ["restart", "restarting", "reboot", "stop", "stopping", "start", "starting", "kill", "bounce"];
+        let is_question =
+            self.words[0].is_one_of(&["is", "are", "was", "were", "when", "how", "did", "does", "has", "have", "do"]);
+        if has_any(&self.plain, &acts) && !is_question {
+            return None;
+        }
         if !speaks_of_it && !is_short || self.foreign() > 0 {
             return None;
         }

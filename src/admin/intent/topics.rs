@@ -123,7 +123,7 @@ pub(super) const CPU: &[&str] = &["cpu", "cpus", "processor", "processors", "loa
 pub(super) const MEMORY: &[&str] = &["memory", "ram", "mem"];
 pub(super) const DISK: &[&str] = &["disk", "disks", "disc", "free space", "disk space", "space"];
 pub(super) const METRICS: &[&str] =
-    &["metrics", "metric", "stats", "statistics", "resource usage", "resources", "usage", "utilisation", "utilization"];
+    &["metrics", "busy", "metric", "stats", "statistics", "resource usage", "resources", "usage", "utilisation", "utilization"];
 
 pub(super) const HEALTH: &[&str] = &[
     "running",
@@ -163,6 +163,7 @@ pub(super) const HEALTH: &[&str] = &[
     "exited",
     "feeling",
     "restarting",
+    "restart",
     "there",
     "on",
     "off",
@@ -209,6 +210,11 @@ pub(super) const STATUS: &[&str] = &[
     "how is the host",
     "how is the stack",
     "how is the system",
+    "machine ok",
+    "host ok",
+    "server ok",
+    "site up",
+    "site down",
     "all good",
     "anything down",
     "anything broken",

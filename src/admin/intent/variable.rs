@@ -75,7 +75,10 @@ impl Context<'_> {
         if rest.len() < 2 {
             return None;
         }
-        Some(self.assigned(&first.raw, begin, start + line.len()))
+        // Who does not say that it is a variable does not say either how exactly it is written.
+        let known = first.raw.to_uppercase();
+        let is_other = !said_so && !self.vocabulary.has_variable(&first.raw) && self.vocabulary.has_variable(&known);
+        Some(self.assigned(if is_other { &known } else { &first.raw }, begin, start + line.len()))
     }
 
     /// The value that stands between two places of the text, without what is said about it behind.

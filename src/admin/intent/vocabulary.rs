@@ -206,8 +206,12 @@ impl Vocabulary {
         {
             return found;
         }
-        if words.iter().any(|word| word.quoted) && words.len() > 1 {
-            return Found::Nothing;
+        if words.len() > 1 && words.iter().any(|word| word.quoted) {
+            let mut names = words.iter().filter(|word| word.quoted || !lexicon::is_generic(&word.low));
+            return match (names.next(), names.next()) {
+                (Some(name), None) => self.named(&name.raw),
+                _ => Found::Nothing,
+            };
         }
         let mut words = words;
         loop {
@@ -325,7 +329,7 @@ fn names(service: &Service) -> Vec<(String, Rank)> {
         names.extend(
             owner
                 .filter(|owner| *owner != "library" && project.as_deref() != Some(*owner))
-                .map(|owner| (owner.to_owned(), Rank::Image)),
+                .map(|owner| (owner.to_owned(), Rank::Part)),
         );
     }
     names
