@@ -1,8 +1,10 @@
 //! The backend manager: a dashboard and a conversation over the host.
 //!
 //! It owns no second way of changing the world. What is asked of it is answered
-//! from the same views as everybody else's questions.
+//! from the same views as everybody else's questions, and what is to be changed
+//! is shown, confirmed, and handed to the loop that acts.
 
 pub mod access;
 pub mod confirm;
+pub mod intent;
 pub mod store;

@@ -48,6 +48,26 @@ fn the_deciding_modules_name_nothing_that_acts_or_tells_the_time() {
 }
 
 #[test]
+fn what_understands_people_knows_nothing_that_acts() {
+    let acting =
+        ["crate::observe", "crate::execute", "crate::record", "crate::controller", "crate::store", "crate::http", "crate::cli"];
+    let violations: Vec<String> = sources()
+        .into_iter()
+        .filter(|(path, _)| path.starts_with(root().join("admin/intent")) || path.ends_with("admin/intent.rs"))
+        .flat_map(|(path, text)| {
+            let code: Vec<String> = text
+                .lines()
+                .take_while(|line| *line != "mod tests {")
+                .filter_map(|line| line.split("//").next().map(str::to_owned))
+                .collect();
+            let named = IMPURE.iter().chain(&acting).filter(move |word| code.iter().any(|line| line.contains(**word)));
+            named.map(|word| format!("{}: `{word}`", path.display())).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
+}
+
+#[test]
 fn no_source_file_is_longer_than_six_hundred_lines_before_its_tests() {
     let too_long: Vec<String> = sources()
         .into_iter()
