@@ -67,6 +67,13 @@ impl Confirmations {
         all.remove(session).map(|standing| standing.question).ok_or(Void)
     }
 
+    /// The id of the question that a session has been asked, if one stands.
+    #[must_use]
+    pub fn standing(&self, session: &str) -> Option<String> {
+        let all = self.lock();
+        all.get(session).filter(|standing| standing.until > Instant::now()).map(|standing| standing.id.clone())
+    }
+
     /// Takes a session's question back. True if one stood.
     pub fn cancel(&self, session: &str) -> bool {
         self.lock().remove(session).is_some_and(|standing| standing.until > Instant::now())

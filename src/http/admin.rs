@@ -7,6 +7,7 @@
 
 mod asked;
 mod assets;
+mod chat;
 mod live;
 mod login;
 mod pages;
@@ -41,6 +42,7 @@ use crate::{
     },
     secret::Secret,
 };
+pub use chat::Conversations;
 use sessions::Sessions;
 
 /// A form has a password and a token in it.
@@ -65,6 +67,8 @@ pub struct Admin {
     pub store: Store,
     /// What waits for a yes.
     pub confirmations: Arc<Confirmations>,
+    /// What is talked about.
+    pub conversations: Arc<Conversations>,
     /// Who lets people in.
     pub gate: access::Shared,
     /// Names besides addresses and those of this machine under which a browser may ask.
@@ -112,6 +116,7 @@ fn router(admin: Admin) -> Router {
         .route("/admin/parts/objects/{kind}/{name}", get(pages::object_part))
         .route("/admin/audit", get(pages::audit))
         .route("/admin/live", get(live::changes))
+        .route("/admin/chat", get(chat::page).post(chat::say))
         .route("/admin/objects/{kind}/{name}/restart", post(asked::restart))
         .route("/admin/objects/{kind}/{name}/release", post(asked::release))
         .route("/admin/confirm", post(asked::answer))

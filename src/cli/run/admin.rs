@@ -9,7 +9,7 @@ use crate::{
     admin::{access::Gate, confirm::Confirmations, store::Store},
     http::{
         Operator,
-        admin::{self, Admin},
+        admin::{self, Admin, Conversations},
     },
     secret::Secret,
     settings::Settings,
@@ -40,11 +40,13 @@ pub(super) async fn keep(settings: Settings, operator: Arc<dyn Operator>, place:
     };
     let gate = Arc::new(Gate::new(store.clone()));
     let confirmations = Arc::new(Confirmations::default());
+    let conversations = Arc::new(Conversations::default());
     let admin = |shutdown| Admin {
         operator: Arc::clone(&operator),
         store: store.clone(),
         gate: Arc::clone(&gate),
         confirmations: Arc::clone(&confirmations),
+        conversations: Arc::clone(&conversations),
         hosts: place.hosts.clone().into(),
         given: place.password.clone(),
         shutdown,

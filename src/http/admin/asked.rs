@@ -14,7 +14,7 @@ use super::{
     login::Opened,
     pages::{Frame, not_found, rendered},
 };
-use crate::{admin::confirm::Question, manifest::Key};
+use crate::{admin::confirm::Question, manifest::Key, view::Restartable};
 
 /// What the form of a button has.
 #[derive(Deserialize)]
@@ -60,16 +60,7 @@ pub(super) async fn restart(
     }
     match admin.operator.restartable(&key).await {
         Ok(shown) => {
-            let since = shown.started_at.map_or_else(|| "it runs".to_owned(), |at| format!("it runs since {at:.0}"));
-            let id = shown.id.get(..12).unwrap_or(&shown.id).to_owned();
-            let users: Vec<String> = shown.users.iter().map(ToString::to_string).collect();
-            let mut details = vec![
-                format!("container {} ({id}): {since}", shown.name),
-                "it is stopped and started again; its data stays".to_owned(),
-            ];
-            if !users.is_empty() {
-                details.push(format!("{} depend on it and may notice", users.join(", ")));
-            }
+            let details = about(&shown);
             confirm(&admin, &opened, &key, (format!("Restart {}?", shown.name), details), Question::Restart(key.clone(), shown))
         }
         Err(error) => told(&opened, StatusCode::CONFLICT, error, &key),
@@ -100,17 +91,25 @@ pub(super) async fn answer(
     if token != opened.token {
         return forged();
     }
-    let actor = opened.actor();
-    let (key, words, outcome) = match admin.confirmations.answer(&opened.name, &id) {
-        Err(void) => {
-            let frame = Frame::new("Not done", "overview", &opened);
-            return rendered(StatusCode::CONFLICT, &ToldPage { frame, text: void.to_string(), back: "/admin".to_owned() });
+    match carry_out(&admin, &opened, &id).await {
+        Ok((key, _)) => Redirect::to(&page_of(&key)).into_response(),
+        Err((key, error)) => {
+            let back = key.as_ref().map_or_else(|| "/admin".to_owned(), page_of);
+            rendered(StatusCode::CONFLICT, &ToldPage { frame: Frame::new("Not done", "overview", &opened), text: error, back })
         }
-        Ok(Question::Restart(key, shown)) => {
+    }
+}
+
+/// Does what the question of this id was about, if it still stands: the object, and what was done in words; or why not.
+pub(super) async fn carry_out(admin: &Admin, opened: &Opened, id: &str) -> Result<(Key, String), (Option<Key>, String)> {
+    let actor = opened.actor();
+    let question = admin.confirmations.answer(&opened.name, id).map_err(|void| (None, void.to_string()))?;
+    let (key, words, outcome) = match question {
+        Question::Restart(key, shown) => {
             let outcome = admin.operator.restart(&key, &shown, &actor).await;
             (key, format!("confirm the restart of {}", shown.name), outcome)
         }
-        Ok(Question::Release(key)) => {
+        Question::Release(key) => {
             let outcome = admin.operator.release(&key, &actor).await;
             let words = format!("confirm the release of {key}");
             (key, words, outcome)
@@ -118,9 +117,20 @@ pub(super) async fn answer(
     };
     admin.operator.note(&actor, "Confirm", &words, outcome.as_ref().err().map(String::as_str)).await;
     match outcome {
-        Ok(()) => Redirect::to(&page_of(&key)).into_response(),
-        Err(error) => told(&opened, StatusCode::CONFLICT, error, &key),
+        Ok(()) => Ok((key, words)),
+        Err(error) => Err((Some(key), error)),
     }
+}
+
+/// What is to be known before a container is restarted.
+pub(super) fn about(shown: &Restartable) -> Vec<String> {
+    let since = shown.started_at.map_or_else(|| "it runs".to_owned(), |at| format!("it runs since {at:.0}"));
+    let id = shown.id.get(..12).unwrap_or(&shown.id);
+    let users: Vec<String> = shown.users.iter().map(ToString::to_string).collect();
+    let users = (!users.is_empty()).then(|| format!("{} depend on it and may notice", users.join(", ")));
+    let what =
+        [format!("container {} ({id}): {since}", shown.name), "it is stopped and started again; its data stays".to_owned()];
+    what.into_iter().chain(users).collect()
 }
 
 /// Takes the question back.

@@ -101,6 +101,12 @@ fn state(status: Option<&Status>) -> (Standing, String, String) {
     (Standing::Unknown, message, ready.map(|ready| ready.last_transition_time.clone()).unwrap_or_default())
 }
 
+/// The same in words.
+pub(super) fn standing(status: Option<&Status>) -> (String, String, String) {
+    let (standing, message, since) = state(status);
+    (standing.word().to_owned(), message, since)
+}
+
 impl From<ObjectView> for Line {
     fn from(object: ObjectView) -> Self {
         let (state, message, since) = state(object.status.as_ref());

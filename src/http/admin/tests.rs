@@ -43,6 +43,7 @@ impl Place {
             operator: Arc::clone(&self.operator) as _,
             gate: Arc::new(Gate::new(store.clone())),
             confirmations: Arc::default(),
+            conversations: Arc::default(),
             store,
             hosts: ["claw.example.test".to_owned()].into(),
             given: None,
@@ -92,7 +93,8 @@ fn token(page: &str) -> String {
     page.split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }
 
-const INSIDE: [&str; 6] = [
+const INSIDE: [&str; 7] = [
+    "/admin/chat",
     "/admin",
     "/admin/parts/overview",
     "/admin/objects/Container/web",
@@ -307,6 +309,44 @@ async fn a_restart_is_shown_first_and_done_in_the_sessions_name_once_it_is_confi
         status(&place.ask("POST", "/admin/objects/Container/nobody/restart", &[&session], &format!("token={token}")).await),
         "404 Not Found"
     );
+}
+
+#[tokio::test]
+async fn what_is_said_in_plain_words_is_answered_and_changes_something_only_after_a_yes() {
+    let place = Place::new().await;
+    let session = place.login().await;
+    let token = token(&place.get("/admin/chat", &session).await);
+    let say = async |text: &str| {
+        let text = text.replace(' ', "+").replace('?', "%3F");
+        let said = place.ask("POST", "/admin/chat", &[&session], &format!("token={token}&text={text}")).await;
+        assert_eq!(status(&said), "303 See Other", "{said}");
+        let page = place.get("/admin/chat", &session).await;
+        page.rsplit("id=\"last\"").next().unwrap().to_owned()
+    };
+    let health = say("is web running?").await;
+    assert!(health.contains("Container/web: Unknown. it exited with 137; next try in 4s"), "{health}");
+    assert!(say("show the audit log").await.contains("it exited with 137"));
+    assert!(say("why was web restarted?").await.contains("what stands still is started"));
+    assert!(say("plan").await.contains("create web from nginx:1.27"));
+    assert!(say("what is the meaning of life").await.contains("I do not know what that means"));
+    assert!(say("yes").await.contains("Nothing waits for a yes."));
+
+    assert!(say("please restart the web container").await.contains("Restart web?"));
+    assert!(say("status").await.contains("as declared"));
+    assert!(say("yes").await.contains("Nothing waits for a yes."), "something else was said in between");
+    assert!(place.operator.restarted.lock().unwrap().is_empty());
+    say("restart web").await;
+    assert!(say("yes").await.contains("Done: confirm the restart of web."));
+    assert_eq!(place.operator.restarted.lock().unwrap().len(), 1);
+
+    let guessed = say("restart wbe").await;
+    assert!(guessed.contains("There is no service `wbe`") && place.operator.restarted.lock().unwrap().len() == 1, "{guessed}");
+    assert!(say("stop web").await.contains("cannot be done from here"));
+    assert!(say("<script>alert(1)</script>").await.contains("&#60;script&#62;"));
+    let forged = place.ask("POST", "/admin/chat", &[&session], "token=x&text=status").await;
+    assert_eq!(status(&forged), "403 Forbidden");
+    let other = place.login().await;
+    assert!(!place.get("/admin/chat", &other).await.contains("restart the web container"), "a conversation is its session's");
 }
 
 #[tokio::test]
