@@ -127,7 +127,7 @@ pub(super) fn about(shown: &Restartable) -> Vec<String> {
     let since = shown.started_at.map_or_else(|| "it runs".to_owned(), |at| format!("it runs since {at:.0}"));
     let id = shown.id.get(..12).unwrap_or(&shown.id);
     let users: Vec<String> = shown.users.iter().map(ToString::to_string).collect();
-    let users = (!users.is_empty()).then(|| format!("{} depend on it and may notice", users.join(", ")));
+    let users = (!users.is_empty()).then(|| format!("what depends on it may notice: {}", users.join(", ")));
     let what =
         [format!("container {} ({id}): {since}", shown.name), "it is stopped and started again; its data stays".to_owned()];
     what.into_iter().chain(users).collect()

@@ -278,7 +278,7 @@ async fn a_restart_is_shown_first_and_done_in_the_sessions_name_once_it_is_confi
     let token = token(&place.get("/admin/objects/Container/web", &session).await);
     let ask = async || place.ask("POST", "/admin/objects/Container/web/restart", &[&session], &format!("token={token}")).await;
     let shown = ask().await;
-    assert!(shown.contains("Restart web?") && shown.contains("Environment/shop depend on it"), "{shown}");
+    assert!(shown.contains("Restart web?") && shown.contains("what depends on it may notice: Environment/shop"), "{shown}");
     assert!(place.operator.restarted.lock().unwrap().is_empty(), "nobody has said yes");
     let confirm = async |id: String| place.ask("POST", "/admin/confirm", &[&session], &format!("token={token}&id={id}")).await;
 
