@@ -126,8 +126,11 @@ impl World {
         };
         known.retain(|key, _| self.reader.manifest(key).is_some());
         let (total, mut starting) = (known.len(), BTreeSet::new());
+        // Whoever has made them may have taken them away, as `docker compose down` does.
+        let mut away: BTreeSet<Key> = known.keys().filter(|key| self.is_healed(key)).cloned().collect();
         for listed in snapshot.containers.values() {
             let Some(key) = self.owner_of(&listed.id) else { continue };
+            away.remove(&key);
             let Some(stop) = known.get(&key) else { continue };
             let is_meant = stop.as_ref().is_some_and(|stop| stop.container == listed.id)
                 || self.stop_suspected_until(&listed.id, snapshot.at).is_some();
@@ -138,6 +141,7 @@ impl World {
                 starting.insert(key);
             }
         }
+        known.retain(|key, _| !away.contains(key));
         Count { total, failing: known.into_keys().collect(), starting }
     }
 }

@@ -169,6 +169,21 @@ fn when_most_containers_fail_at_once_they_come_back_a_few_at_a_time_and_it_is_to
 }
 
 #[test]
+fn containers_of_others_that_are_taken_away_all_at_once_are_no_trouble_of_the_host() {
+    let names = ["one", "two", "three", "four"];
+    let healed = |name: &&str| container(name, &format!("management: heal\nselector: {{name: '@{name}'}}"));
+    let mut host = Host::new(&names.iter().map(healed).collect::<Vec<_>>());
+    for name in names {
+        host.docker(&format!("run --detach --name @{name} --pull never mooring-demo/web:1"));
+    }
+    host.run();
+    host.converges();
+    host.docker("rm --force @one @two @three @four");
+    host.eventually("they are missed", |host| host.holds("Container/four").contains("NotFound"));
+    host.stays(3, "nobody blames the host", |host| count_events(host, "Host", "HostInTrouble") == 0);
+}
+
+#[test]
 fn on_a_full_disk_nothing_that_runs_is_touched_and_it_is_said_what_to_prune() {
     let host = Host::start(&[container("web", "image: web:1\nrestart: 'no'"), policy("guard: {diskFree: 1048576g}")]);
     host.eventually("it is told", |host| host.holds("Host/default").contains("in trouble: the disk of"));
