@@ -4,4 +4,5 @@
 //! from the same views as everybody else's questions.
 
 pub mod access;
+pub mod sql;
 pub mod store;

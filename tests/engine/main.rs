@@ -25,6 +25,7 @@ mod outages;
 mod people;
 mod plugins;
 mod proxy;
+mod questions;
 mod recorder;
 mod repair;
 mod replacements;
