@@ -2,10 +2,10 @@
 //!
 //! Pure: a text goes in, and the text to run comes out, or why not. It is an
 //! allow-list in three parts, each of which must agree. The words are taken
-//! apart as PostgreSQL does ([`super::lexer`]), so that nothing hides in a
+//! apart as PostgreSQL does (`lexer`), so that nothing hides in a
 //! comment or a quote. The words alone must name no function and no relation
-//! of the system that is not on the lists ([`super::words`]). And a parser must
-//! understand the whole and find nothing in it but reading ([`super::tree`]).
+//! of the system that is not on the lists (`words`). And a parser must
+//! understand the whole and find nothing in it but reading (`tree`).
 //! What it does not understand is refused.
 //!
 //! A guard like this knows no tables: that a view or an operator of somebody

@@ -44,8 +44,21 @@ fn is_mark(token: Option<&Token>, mark: &str) -> bool {
     token.is_some_and(|token| token.is_mark(mark))
 }
 
+/// Calls and clauses whose brackets hold what the parser does not know.
 fn bracketed(token: &Token) -> Option<&'static str> {
-    ["xmlattributes", "xmlforest", "xmlserialize", "xmlexists", "substring", "using"].into_iter().find(|name| token.is(name))
+    const KNOWN: [&str; 10] = [
+        "xmlattributes",
+        "xmlelement",
+        "xmlexists",
+        "xmlforest",
+        "xmlparse",
+        "xmlpi",
+        "xmlroot",
+        "xmlserialize",
+        "substring",
+        "using",
+    ];
+    KNOWN.into_iter().find(|name| token.is(name))
 }
 
 /// Types whose literals the parser takes for columns with a name.
@@ -89,7 +102,11 @@ fn left_out(before: Option<&Token>, rest: &[Token], around: Option<&str>, closed
     let is_symmetric = is_one_of(Some(token), &["symmetric", "asymmetric"]) && follows(&["between"]);
     let is_distinct = is_one_of(Some(token), &["distinct", "all"]) && follows(&["by"]);
     let is_trim = token.is("from") && follows(&["leading", "trailing", "both"]);
-    let is_xml = is_mark(before, "(") && is_one_of(Some(token), &["document", "content"]) && !is_mark(next, ")");
+    let is_xml = matches!(around, Some("xmlparse" | "xmlserialize"))
+        && is_mark(before, "(")
+        && is_one_of(Some(token), &["document", "content"]);
+    let is_xml =
+        is_xml || (around == Some("xmlroot") && is_mark(before, ",") && is_one_of(Some(token), &["version", "standalone"]));
     let is_text = |at: usize| rest.get(at).is_some_and(|token| matches!(token.word, Word::Text(_)));
     let is_literal = is_one_of(Some(token), TYPES) && is_text(1) && !is_mark(before, ".");
     if (is_only && !is_mark(next, "(")) || is_symmetric || is_distinct || is_trim || is_xml || is_literal {
@@ -187,10 +204,15 @@ fn said_otherwise(before: Option<&Token>, rest: &[Token], around: Option<&str>, 
         return 3;
     }
     // `xmlelement(NAME a, …)`: the name is the element's.
-    let names_element = token.is("name") && is_mark(before, "(");
+    let names_element = matches!(around, Some("xmlelement" | "xmlpi")) && token.is("name") && is_mark(before, "(");
     if let Some(name) = next.and_then(Token::as_name).filter(|_| names_element) {
         shadow.push(Token::new(Word::Text(name.to_owned())));
         return 2;
+    }
+    // `IS DOCUMENT` asks about a value, as `IS NULL` does.
+    if token.is("document") && is_one_of(before, &["is", "not"]) && !is_mark(next, "(") {
+        shadow.push(Token::name("null"));
+        return 1;
     }
     // The parser has a reading of its own for `xmlparse`.
     if token.is("xmlparse") && is_mark(next, "(") {

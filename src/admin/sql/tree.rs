@@ -204,7 +204,7 @@ fn check_call(name: &ObjectName, args: &[FunctionArg]) -> Flow {
         _ => return unknown(),
     };
     let called = folded(ident);
-    let is_grammar = is_bare && ident.quote_style.is_none() && words::is_keyword(&called);
+    let is_grammar = is_bare && ident.quote_style.is_none() && words::is_grammar(&called);
     if !is_grammar && !words::is_function(&called) {
         return unknown();
     }

@@ -24,37 +24,32 @@ fn list(text: &'static str) -> HashSet<&'static str> {
     text.lines().filter(|line| !line.starts_with('#')).collect()
 }
 
-/// Words of the grammar that may stand before a bracket. None of them calls anything that is not in the brackets, or that is
-/// not built into the grammar.
+/// Words of the grammar that may stand before a bracket that is no call. Many of them may be names of functions as well;
+/// [`super::tree`] sees to it that they are not used so.
 const KEYWORDS: &[&str] = &[
     "all",
     "and",
     "any",
-    "array",
     "as",
     "asymmetric",
     "between",
+    "bernoulli",
     "by",
     "case",
-    "cast",
-    "coalesce",
     "collation",
+    "content",
     "cube",
-    "current_time",
-    "current_timestamp",
     "distinct",
+    "document",
     "else",
     "escape",
     "except",
     "exists",
-    "extract",
     "filter",
     "first",
     "for",
     "from",
-    "greatest",
     "group",
-    "grouping",
     "groups",
     "having",
     "ilike",
@@ -63,45 +58,62 @@ const KEYWORDS: &[&str] = &[
     "is",
     "join",
     "lateral",
-    "least",
     "like",
     "limit",
-    "localtime",
-    "localtimestamp",
     "materialized",
     "next",
-    "normalize",
     "not",
-    "nullif",
     "offset",
     "on",
     "only",
+    "operator",
     "or",
     "over",
-    "overlay",
     "partition",
     "passing",
-    "position",
+    "placing",
     "range",
     "repeatable",
-    "rollup",
-    "row",
     "rows",
     "select",
     "sets",
     "some",
-    "substring",
     "symmetric",
+    "system",
     "then",
     "to",
-    "treat",
-    "trim",
     "union",
     "using",
+    "value",
     "values",
     "when",
     "where",
     "window",
+    "xmlnamespaces",
+    "zone",
+];
+/// Calls that the grammar has words for, so that nobody else can have made them.
+const CALLS: &[&str] = &[
+    "array",
+    "cast",
+    "coalesce",
+    "current_time",
+    "current_timestamp",
+    "extract",
+    "greatest",
+    "grouping",
+    "least",
+    "localtime",
+    "localtimestamp",
+    "normalize",
+    "nullif",
+    "overlay",
+    "position",
+    "rollup",
+    "row",
+    "substring",
+    "treat",
+    "trim",
     "xmlattributes",
     "xmlconcat",
     "xmlelement",
@@ -112,14 +124,6 @@ const KEYWORDS: &[&str] = &[
     "xmlroot",
     "xmlserialize",
     "xmltable",
-    "xmlnamespaces",
-    "zone",
-    "placing",
-    "bernoulli",
-    "system",
-    "operator",
-    "document",
-    "content",
 ];
 /// Types that take a number in brackets.
 const TYPES: &[&str] = &[
@@ -148,9 +152,14 @@ pub(super) fn is_function(name: &str) -> bool {
     FUNCTIONS.contains(name)
 }
 
-/// Whether it is built into the grammar, and calls nothing that others have made.
-pub(super) fn is_keyword(name: &str) -> bool {
-    KEYWORDS.contains(&name) || TYPES.contains(&name)
+/// Whether it is a call that is built into the grammar.
+pub(super) fn is_grammar(name: &str) -> bool {
+    CALLS.contains(&name)
+}
+
+/// Whether a bracket may stand behind it.
+fn is_keyword(name: &str) -> bool {
+    KEYWORDS.contains(&name) || CALLS.contains(&name) || TYPES.contains(&name)
 }
 
 /// The names before brackets that are neither keywords nor functions, and how often each is there.
