@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use futures::TryStreamExt as _;
 use sqlx::{
     AssertSqlSafe, Column as _, Connection as _, Executor as _, PgConnection, Row as _, Statement as _, ValueRef as _,
-    postgres::{PgConnectOptions, PgRow, PgSslMode, types::Oid},
+    postgres::{PgColumn, PgConnectOptions, PgRow, PgSslMode, types::Oid},
 };
 use tokio::time::timeout;
 
@@ -318,7 +318,6 @@ impl Session {
             }
             return Ok(found);
         }
-        found.columns = columns(connection, sql.clone()).await?;
         let cost = cost(connection, &sql).await?;
         found.cost = Some(cost);
         if cost > limits.cost {
@@ -332,10 +331,21 @@ impl Session {
             let fetch = format!("FETCH FORWARD {batch} FROM mooring_question");
             // By the simple protocol values come as text; the statement is ours.
             let rows = sqlx::raw_sql(AssertSqlSafe(fetch)).fetch_all(&mut *connection).await.map_err(Error::Database)?;
+            if let Some(first) = rows.first().filter(|_| found.columns.is_empty()) {
+                found.columns = columns(connection, first.columns()).await?;
+            }
             if !rows.iter().all(|row| found.take(row, limits)) || rows.len() < batch {
-                return Ok(found);
+                break;
             }
         }
+        if found.rows.is_empty() {
+            // Without a row only this names the columns. It fails for types that it does not know, and nothing is lost but names.
+            let statement = connection.prepare(sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(sql))).await;
+            if let Ok(statement) = statement {
+                found.columns = columns(connection, statement.columns()).await?;
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -363,15 +373,14 @@ impl Found {
     }
 }
 
-fn name(column: &sqlx::postgres::PgColumn) -> String {
+fn name(column: &PgColumn) -> String {
     column.name().to_owned()
 }
 
-/// What the columns of the answer will be.
-async fn columns(connection: &mut PgConnection, sql: String) -> Result<Vec<Column>, Error> {
-    let statement = connection.prepare(sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(sql))).await.map_err(Error::Database)?;
-    let oids: Vec<Option<Oid>> = statement.columns().iter().map(|column| column.type_info().oid()).collect();
-    let names: Vec<String> = statement.columns().iter().map(name).collect();
+/// The columns of the answer, with the names that PostgreSQL has for their types.
+async fn columns(connection: &mut PgConnection, columns: &[PgColumn]) -> Result<Vec<Column>, Error> {
+    let oids: Vec<Option<Oid>> = columns.iter().map(|column| column.type_info().oid()).collect();
+    let names: Vec<String> = columns.iter().map(name).collect();
     let types = "SELECT pg_catalog.format_type(o.oid, NULL) FROM pg_catalog.unnest($1::oid[]) WITH ORDINALITY AS o(oid, place) ORDER BY place";
     let types: Vec<Option<String>> =
         sqlx::query_scalar(types).bind(oids).fetch_all(&mut *connection).await.map_err(Error::Database)?;
