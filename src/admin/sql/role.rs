@@ -97,7 +97,9 @@ pub fn script(role: &str, schemas: &[String]) -> String {
         writeln!(script, "{statement};").expect("a string takes what is written to it");
     }
     script.push_str("COMMIT;\n");
-    writeln!(script, "-- A password of its own: \\password {role}").expect("a string takes what is written to it");
+    // A comment ends with its line, so the name must not have two.
+    writeln!(script, "-- A password of its own: \\password {}", role.escape_debug())
+        .expect("a string takes what is written to it");
     script
 }
 
@@ -160,6 +162,7 @@ mod tests {
             assert!(is_known, "{statement}");
         }
         assert!(given.contains(&"GRANT USAGE ON SCHEMA \"a'b\" TO \"r\"\"x\""), "{given:?}");
+        assert!(script("a\nb", &[]).ends_with("password a\\nb\n"), "a name cannot leave its comment");
         assert_eq!(text(r"a'b\c"), r"e'a''b\\c'");
     }
 }
