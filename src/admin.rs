@@ -7,4 +7,5 @@
 pub mod access;
 pub mod confirm;
 pub mod intent;
+pub mod sql;
 pub mod store;

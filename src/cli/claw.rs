@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::{Error, Exit, audit, output, user};
 use crate::{
-    admin::{access, store::Store},
+    admin::{access, sql::role, store::Store},
     record::{
         self, Record,
         events::Subject,
@@ -23,7 +23,9 @@ Examples:
   mooring claw admin enable
   pass show claw | mooring claw admin set-password
   mooring claw admin log --limit 20
-  mooring claw admin disable")]
+  mooring claw admin disable
+  mooring claw db-role --schema shop
+  mooring claw db-role --schema shop --apply --database-url postgresql://postgres@127.0.0.1/shop")]
 pub(super) struct ClawArgs {
     #[command(subcommand)]
     command: ClawCommand,
@@ -34,6 +36,24 @@ enum ClawCommand {
     /// The dashboard at /admin
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// Prints what makes a role of PostgreSQL that may only read, for questions; with --apply, makes it
+    DbRole(RoleArgs),
+}
+
+#[derive(Debug, Args)]
+struct RoleArgs {
+    /// A schema whose tables it may read; may be given several times
+    #[arg(long, value_name = "NAME", default_value = "public")]
+    schema: Vec<String>,
+    /// The role
+    #[arg(long, value_name = "NAME", default_value = role::NAME)]
+    role: String,
+    /// Makes it there, or brings its rights up to date
+    #[arg(long, requires = "database_url")]
+    apply: bool,
+    /// The database, as a role that may make roles and give these rights away
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -57,7 +77,10 @@ enum AdminCommand {
 }
 
 pub(super) async fn run(settings: &Settings, args: ClawArgs) -> Result<Exit, Error> {
-    let ClawCommand::Admin(command) = args.command;
+    let command = match args.command {
+        ClawCommand::Admin(command) => command,
+        ClawCommand::DbRole(args) => return db_role(args).await,
+    };
     match command {
         AdminCommand::Enable { password } => enable(settings, password, "EnableAdmin").await,
         AdminCommand::SetPassword { password } => enable(settings, password, "SetAdminPassword").await,
@@ -103,6 +126,31 @@ async fn disable(settings: &Settings) -> Result<Exit, Error> {
     output::line(&format!(
         "Where {variable} is set, in the environment of Mooring or in an Environment, it stays on until that is taken away."
     ))?;
+    Ok(Exit::Good)
+}
+
+/// Nothing of it is Mooring's to record: it is somebody's own hand on his own database, as with `psql`.
+async fn db_role(args: RoleArgs) -> Result<Exit, Error> {
+    let RoleArgs { schema, role, apply, database_url } = args;
+    let Some(url) = database_url.filter(|_| apply) else {
+        output::print(&role::script(&role, &schema))?;
+        return Ok(Exit::Good);
+    };
+    let password: [u8; 24] = rand::random();
+    let password = Secret::new(hex::encode(password));
+    let applied = role::apply(&url, &role, &schema, password.expose()).await;
+    match applied.map_err(|error| Error::Operator(crate::error_chain(&error)))? {
+        role::Applied::Made => {
+            output::note(&format!("the role {role} is made; this is its password, which is not shown again"));
+            output::line(password.expose())?;
+        }
+        role::Applied::WasThere => {
+            output::note(&format!("the role {role} was there; its rights are up to date, its password is as it was"));
+        }
+    }
+    for note in role::NOTES {
+        output::note(note);
+    }
     Ok(Exit::Good)
 }
 

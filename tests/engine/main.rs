@@ -26,6 +26,7 @@ mod outages;
 mod people;
 mod plugins;
 mod proxy;
+mod questions;
 #[expect(dead_code, reason = "it is made for more than is needed here")]
 #[path = "../support/receiver.rs"]
 mod receiver;

@@ -1,0 +1,16 @@
+//! Questions to the database of a stack.
+//!
+//! Two walls stand before anything is changed, and each is there as if it were
+//! the only one. [`guard`] lets nothing through that it does not know to be
+//! reading. [`runner`] asks so that the database itself refuses to write, as a
+//! role that may not ([`role`]), within limits of time and size.
+
+pub mod answer;
+pub mod guard;
+mod lexer;
+mod relay;
+pub mod role;
+pub mod runner;
+mod shadow;
+mod tree;
+mod words;
