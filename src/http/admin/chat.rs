@@ -7,6 +7,7 @@
 mod answer;
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, VecDeque},
     sync::{Mutex, PoisonError},
 };
@@ -45,7 +46,7 @@ pub(super) struct Said {
     /// The answer in sentences.
     answer: Vec<String>,
     /// A table, where there is one: its head and its rows.
-    head: Vec<&'static str>,
+    head: Vec<Cow<'static, str>>,
     rows: Vec<Vec<String>>,
     /// Sentences that can be said instead.
     instead: Vec<String>,

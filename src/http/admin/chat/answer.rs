@@ -1,5 +1,7 @@
 //! From an intent to its answer.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::Said;
@@ -7,17 +9,23 @@ use crate::{
     admin::{
         confirm::Question,
         intent::{AuditOf, Held, Intent, Service, Understood, Vocabulary, parse},
+        sql::{
+            guard,
+            runner::{Database, Limits},
+        },
     },
     http::admin::{Admin, asked, login::Opened, pages},
     manifest::{Key, Kind},
     view::{AuditQuery, ObjectView},
 };
 
+/// Where the URL of the database is.
+const DATABASE_URL: &str = "DATABASE_URL";
 /// Rows of a table, unless more were asked for.
 const ROWS: usize = 20;
 
 /// What can be said, with an example of each.
-const HELP: [(&str, &str); 9] = [
+const HELP: [(&str, &str); 10] = [
     ("how everything is", "status"),
     ("whether something runs", "is redis running?"),
     ("what happened", "events of redis since yesterday"),
@@ -25,6 +33,7 @@ const HELP: [(&str, &str); 9] = [
     ("why", "why was redis restarted?"),
     ("what would be done now", "plan"),
     ("where routes lead, which model answers", "routes"),
+    ("what is in the database", "SELECT count(*) FROM shop.orders"),
     ("restart something", "restart redis"),
     ("try again with what was given up", "release redis"),
 ];
@@ -113,7 +122,7 @@ async fn carry_out(admin: &Admin, opened: &Opened, intent: Intent) -> Said {
         Intent::Stop { .. } | Intent::DatabaseChange { .. } => {
             told(format!("`{command}` may lose something, and that cannot be done from here."))
         }
-        Intent::Database { .. } => told("The database cannot be asked from here yet.".to_owned()),
+        Intent::Database { question } => database(admin, opened, &question).await,
     }
 }
 
@@ -122,11 +131,15 @@ fn not_here(instead: &str) -> Said {
     told(format!("I understand that, and cannot do it from here yet. On the host: {instead}"))
 }
 
+fn titles(titles: &[&'static str]) -> Vec<Cow<'static, str>> {
+    titles.iter().copied().map(Cow::Borrowed).collect()
+}
+
 fn help() -> Said {
     let rows = HELP.iter().map(|(what, example)| vec![(*what).to_owned(), (*example).to_owned()]).collect();
     Said {
         answer: vec!["What changes something is shown first, and done when you say `yes`.".to_owned()],
-        head: vec!["What", "As in"],
+        head: titles(&["What", "As in"]),
         rows,
         ..Said::default()
     }
@@ -149,7 +162,7 @@ fn status(admin: &Admin, kind: Option<Kind>, names: &[String]) -> Said {
         (all, ready) if all == ready => vec![format!("All {all} are as declared.")],
         (all, ready) => vec![format!("{ready} of {all} are as declared.")],
     };
-    Said { answer, head: vec!["Object", "State", "What is so", "Since"], rows, ..Said::default() }
+    Said { answer, head: titles(&["Object", "State", "What is so", "Since"]), rows, ..Said::default() }
 }
 
 fn routes(admin: &Admin) -> Said {
@@ -166,7 +179,7 @@ fn routes(admin: &Admin) -> Said {
         }
     }
     let answer = if rows.is_empty() { vec!["No Proxy declares any.".to_owned()] } else { Vec::new() };
-    Said { answer, head: vec!["Host", "Path", "To", "Port", "By"], rows, ..Said::default() }
+    Said { answer, head: titles(&["Host", "Path", "To", "Port", "By"]), rows, ..Said::default() }
 }
 
 async fn audit(admin: &Admin, opened: &Opened, which: AuditOf) -> Said {
@@ -179,7 +192,7 @@ async fn audit(admin: &Admin, opened: &Opened, which: AuditOf) -> Said {
                 .into_iter()
                 .rev()
                 .map(|entry| vec![entry.created_at, entry.actor, entry.action, entry.because, entry.outcome]);
-            table("No entry is meant.", vec!["When", "Who", "What", "Why", "Outcome"], rows.collect())
+            table("No entry is meant.", &["When", "Who", "What", "Why", "Outcome"], rows.collect())
         }
         Err(error) => told(error),
     }
@@ -201,7 +214,7 @@ async fn events(
             };
             let meant = events.into_iter().rev().filter(|event| is_meant(&event.last_at)).take(limit);
             let rows = meant.map(|event| vec![event.last_at, event.object, event.reason, event.count.to_string(), event.message]);
-            table("Nothing happened.", vec!["When", "Object", "Reason", "Times", "What"], rows.collect())
+            table("Nothing happened.", &["When", "Object", "Reason", "Times", "What"], rows.collect())
         }
         Err(error) => told(error),
     }
@@ -216,7 +229,7 @@ async fn why(admin: &Admin, service: &str) -> Said {
             answer.push(format!("Outcome: {}.", why.outcome));
             answer.extend(why.proof.into_iter().map(|proof| format!("Proof: {proof}.")));
             let rows = why.steps.into_iter().map(|step| vec![step.action, step.because, step.outcome]).collect();
-            Said { answer, head: vec!["Step", "Because", "Outcome"], rows, ..Said::default() }
+            Said { answer, head: titles(&["Step", "Because", "Outcome"]), rows, ..Said::default() }
         }
         Ok(None) => {
             let state = status(admin, Some(Kind::Container), &[service.to_owned()]);
@@ -240,13 +253,67 @@ async fn plan(admin: &Admin, service: Option<&str>) -> Said {
                     .map(|(held, step)| vec![object.clone(), format!("{held}{}", step.action), step.because])
                     .collect::<Vec<_>>()
             });
-            table("There is nothing to do.", vec!["Object", "Step", "Because"], rows.collect())
+            table("There is nothing to do.", &["Object", "Step", "Because"], rows.collect())
         }
         Err(error) => told(error),
     }
 }
 
-fn table(empty: &str, head: Vec<&'static str>, rows: Vec<Vec<String>>) -> Said {
+/// What can be asked in plain words without any model.
+const TABLES: &str = "SELECT table_schema, table_name FROM information_schema.tables \
+                      WHERE table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2";
+
+/// Asks the database of the Environment, behind both walls: the statement is shown in full, and so is what became of it.
+async fn database(admin: &Admin, opened: &Opened, question: &str) -> Said {
+    let words = question.to_lowercase();
+    let is_about_tables = words.contains("table") && ["what", "which", "list", "show"].iter().any(|ask| words.contains(ask));
+    let begins = |word: &&str| words.trim_start().starts_with(*word);
+    let is_sql = ["select", "with", "values", "table ", "explain"].iter().any(begins);
+    let sql = match (is_sql, is_about_tables) {
+        (true, _) => question,
+        (false, true) => TABLES,
+        (false, false) => {
+            return told(
+                "That is for the database, and no model is asked yet that could say it in SQL; SQL I can ask.".to_owned(),
+            );
+        }
+    };
+    let checked = match guard::check(sql) {
+        Ok(checked) => checked,
+        Err(refusal) => return told(format!("Not asked: {refusal}")),
+    };
+    let Some(url) = admin.operator.variable(DATABASE_URL) else {
+        return told(format!("No Environment has a {DATABASE_URL}, so there is no database to ask."));
+    };
+    let answered = match Database::new(url.expose(), Limits::default()) {
+        Ok(database) => database.ask(&checked).await,
+        Err(error) => Err(error),
+    };
+    let error = answered.as_ref().err().map(|error| crate::error_chain(error));
+    let words = format!("ask the database: {}", checked.sql());
+    admin.operator.note(&opened.actor(), "AskDatabase", &words, error.as_deref()).await;
+    match answered {
+        Ok(answer) => {
+            let more = if answer.truncated { ", and there are more" } else { "" };
+            let told = format!("{} rows{more}, as {}, in {} ms", answer.rows.len(), answer.role, answer.took.as_millis());
+            let rows = answer.rows.iter().map(|row| row.iter().map(text_of).collect()).collect();
+            let head = answer.columns.into_iter().map(|column| column.name.into()).collect();
+            Said { answer: vec![answer.sql, told], head, rows, ..Said::default() }
+        }
+        Err(error) => Said { answer: vec![checked.sql().to_owned(), crate::error_chain(&error)], ..Said::default() },
+    }
+}
+
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn table(empty: &str, head: &[&'static str], rows: Vec<Vec<String>>) -> Said {
+    let head = titles(head);
     if rows.is_empty() { told(empty.to_owned()) } else { Said { head, rows, ..Said::default() } }
 }
 
