@@ -47,15 +47,20 @@ impl World {
 
     /// What a hold is on, and what it misses.
     pub(super) fn observe_hold(&self, desired: &Desired) -> Observed {
+        Observed { at: self.clock.now(), unmatched: self.unmatched(&desired.targets) }
+    }
+
+    /// The targets that mean no object.
+    pub(super) fn unmatched(&self, targets: &[Target]) -> Vec<Unmatched> {
         let keys: Vec<Key> = self.reader.objects().into_keys().collect();
-        let unmatched = desired.targets.iter().filter_map(|target| match target {
+        let unmatched = targets.iter().filter_map(|target| match target {
             Target::Object(key) if !keys.contains(key) => {
                 let namesakes = keys.iter().filter(|known| known.kind == key.kind || known.name == key.name);
                 Some(Unmatched { target: target.to_string(), nearest: resolve::nearest(key, namesakes).cloned() })
             }
             Target::Object(_) | Target::Kind(_) | Target::All => None,
         });
-        Observed { at: self.clock.now(), unmatched: unmatched.collect() }
+        unmatched.collect()
     }
 
     /// When the end of this hold has to be looked at, if it is one that is in force.

@@ -6,13 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::world::{World, lock};
 use crate::{
-    manifest::{Key, Kind, Manifest, Mode, hold::Target, host},
+    manifest::{Key, Kind, Manifest, Mode, host},
     plan::{
         self, History, Plan, Situation,
         container::Closed,
         fight::{self, Contests},
         guard,
-        hold::Unmatched,
         host::{Desired, Group, Observed, Policy},
         restraint::{Budget, Restraints, Stance},
     },
@@ -161,15 +160,8 @@ impl World {
 
     /// What the host's manifest misses, and how the host is.
     pub(super) fn observe_host(&self, desired: &Desired) -> Observed {
-        let keys: Vec<Key> = self.reader.objects().into_keys().collect();
         let unmatched = |(name, group): (&String, &Group)| {
-            let members = group.members.iter().filter_map(|member| match member {
-                Target::Object(key) if !keys.contains(key) => {
-                    let namesakes = keys.iter().filter(|known| known.kind == key.kind || known.name == key.name);
-                    Some(Unmatched { target: member.to_string(), nearest: resolve::nearest(key, namesakes).cloned() })
-                }
-                Target::Object(_) | Target::Kind(_) | Target::All => None,
-            });
+            let members = self.unmatched(&group.members).into_iter();
             members.map(|member| (name.clone(), member)).collect::<Vec<_>>()
         };
         let trouble = match lock(&self.guard).state() {

@@ -1,9 +1,9 @@
 //! The checks of a `Host`.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
-use super::{Draft, alerts, entries, is_variable, keys, text, wrong};
-use crate::manifest::{hold::Target, host, quantity, window::Window};
+use super::{Draft, alerts, hold::targets, is_variable, keys, text, wrong};
+use crate::manifest::{host, quantity, window::Window};
 
 /// Acts are remembered for this long.
 const LONGEST: Duration = Duration::from_hours(1);
@@ -18,7 +18,7 @@ pub(super) fn report(draft: &mut Draft<'_>) {
     span(draft, "/spec/fights/window");
     for name in keys(draft, "/spec/groups") {
         let group = format!("/spec/groups/{}", name.replace('~', "~0").replace('/', "~1"));
-        members(draft, &format!("{group}/members"));
+        targets(draft, &format!("{group}/members"));
         window(draft, &format!("{group}/window"));
         span(draft, &format!("{group}/budget/window"));
     }
@@ -27,17 +27,6 @@ pub(super) fn report(draft: &mut Draft<'_>) {
         && !is_variable(&variable)
     {
         wrong(draft, "/spec/database/variable", &format!("`{variable}` cannot be the name of a variable"), None);
-    }
-}
-
-fn members(draft: &mut Draft<'_>, pointer: &str) {
-    let mut seen = BTreeSet::new();
-    for (pointer, text) in entries(draft, pointer) {
-        match text.parse::<Target>() {
-            Err(error) => wrong(draft, &pointer, &error.to_string(), None),
-            Ok(target) if !seen.insert(target.clone()) => wrong(draft, &pointer, &format!("{target} is listed twice"), None),
-            Ok(_) => {}
-        }
     }
 }
 
