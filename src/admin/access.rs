@@ -8,7 +8,7 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -200,9 +200,6 @@ fn is_it(hash: &str, guess: &Secret) -> bool {
     let parsed = PasswordHash::new(hash);
     parsed.is_ok_and(|hash| Argon2::default().verify_password(guess.expose().as_bytes(), &hash).is_ok())
 }
-
-/// Shared by everybody who asks.
-pub type Shared = Arc<Gate>;
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

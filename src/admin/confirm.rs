@@ -49,7 +49,7 @@ pub struct Void;
 impl Confirmations {
     /// Asks a session something, in place of whatever it was asked before. Returns the question's id.
     pub fn ask(&self, session: &str, question: Question) -> String {
-        let id = hex::encode((0..16).map(|_| rand::random()).collect::<Vec<u8>>());
+        let id = hex::encode(rand::random::<[u8; 16]>());
         let standing = Standing { id: id.clone(), question, until: Instant::now() + STANDS };
         let mut all = self.lock();
         all.retain(|_, standing| standing.until > Instant::now());

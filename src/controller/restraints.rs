@@ -30,13 +30,19 @@ impl World {
             Some(request) => plan::request::with(plan, situation, request),
             None => plan,
         };
-        let history = self.history(key, object.generation());
-        let plan = plan::restraint::restrain(plan, &history, &self.restraints(object, situation, &history), at);
+        let plan = if plan.steps.is_empty() { plan } else { self.restrained(object, situation, plan) };
         let holds = self.holds();
         if holds.is_empty() {
             return plan;
         }
         plan::hold::withhold(plan, (key, object.expanded_from().as_ref()), &holds, at)
+    }
+
+    /// The plan as far as it is permitted. What restrains it takes a look at every object's memory, so nobody asks where
+    /// there is nothing to do, as nearly always.
+    fn restrained(&self, object: &Object, situation: &Situation, plan: Plan) -> Plan {
+        let history = self.history(object.key(), object.generation());
+        plan::restraint::restrain(plan, &history, &self.restraints(object, situation, &history), situation.at())
     }
 
     /// The host's policy; the defaults, where nobody has declared one.

@@ -19,7 +19,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, FromRef, Request, State},
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Redirect, Response},
@@ -36,7 +36,7 @@ use super::{
 };
 use crate::{
     admin::{
-        access::{self, Password},
+        access::{self, Gate, Password},
         confirm::Confirmations,
         store::Store,
     },
@@ -70,19 +70,13 @@ pub struct Admin {
     /// What is talked about.
     pub conversations: Arc<Conversations>,
     /// Who lets people in.
-    pub gate: access::Shared,
+    pub gate: Arc<Gate>,
     /// Names besides addresses and those of this machine under which a browser may ask.
     pub hosts: Arc<[String]>,
     /// The password that the process was given, before all others.
     pub given: Option<Secret>,
     /// When to end streams.
     pub shutdown: CancellationToken,
-}
-
-impl FromRef<Admin> for Arc<dyn Operator> {
-    fn from_ref(admin: &Admin) -> Self {
-        Arc::clone(&admin.operator)
-    }
 }
 
 impl Admin {

@@ -229,15 +229,8 @@ impl<'a> Asked<'a> {
         if !speaks_of_it && !is_short || self.foreign() > 0 {
             return None;
         }
-        let mut services = Vec::new();
-        for mention in &self.mentions {
-            match &mention.found {
-                Found::One { service, .. } => services.push(service.clone()),
-                // Looking at all of them answers the question for whichever is meant.
-                Found::Several(several) => services.extend(several.iter().cloned()),
-                Found::Nothing => {}
-            }
-        }
+        // Looking at all of them answers the question for whichever is meant.
+        let services = self.mentioned();
         Some(Intent::Health { services: objects::once(services) }.into())
     }
 
@@ -284,6 +277,16 @@ impl<'a> Asked<'a> {
         (follows || precedes).then(|| word.raw.clone())
     }
 
+    /// Every service that may be meant.
+    fn mentioned(&self) -> Vec<String> {
+        let meant = self.mentions.iter().flat_map(|mention| match &mention.found {
+            Found::One { service, .. } => std::slice::from_ref(service),
+            Found::Several(several) => several,
+            Found::Nothing => &[],
+        });
+        meant.cloned().collect()
+    }
+
     fn unknown(&self, said: String) -> Understood {
         let nearest = self.ctx.vocabulary.nearest(&said);
         Understood::UnknownService { said, nearest }
@@ -291,14 +294,7 @@ impl<'a> Asked<'a> {
 
     /// The intent about the one service that is named; what to ask if several are; none if none is.
     fn one(&self, about: &str, of: impl Fn(String) -> Intent) -> Option<Understood> {
-        let mut services = Vec::new();
-        for mention in &self.mentions {
-            match &mention.found {
-                Found::One { service, .. } => services.push(service.clone()),
-                Found::Several(several) => services.extend(several.iter().cloned()),
-                Found::Nothing => {}
-            }
-        }
+        let services = self.mentioned();
         let mut services = objects::once(services);
         match services.len() {
             0 => None,

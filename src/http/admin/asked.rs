@@ -51,13 +51,13 @@ struct ToldPage {
 pub(super) async fn restart(
     State(admin): State<Admin>,
     Extension(opened): Extension<Opened>,
-    Path((kind, name)): Path<(String, String)>,
-    Form(Asked { token }): Form<Asked>,
+    Path(path): Path<(String, String)>,
+    Form(asked): Form<Asked>,
 ) -> Response {
-    let Some(key) = object(&admin, &kind, &name) else { return not_found().await };
-    if token != opened.token {
-        return forged();
-    }
+    let key = match object(&admin, &opened, &path, &asked).await {
+        Ok(key) => key,
+        Err(refusal) => return refusal,
+    };
     match admin.operator.restartable(&key).await {
         Ok(shown) => {
             let details = about(&shown);
@@ -71,13 +71,13 @@ pub(super) async fn restart(
 pub(super) async fn release(
     State(admin): State<Admin>,
     Extension(opened): Extension<Opened>,
-    Path((kind, name)): Path<(String, String)>,
-    Form(Asked { token }): Form<Asked>,
+    Path(path): Path<(String, String)>,
+    Form(asked): Form<Asked>,
 ) -> Response {
-    let Some(key) = object(&admin, &kind, &name) else { return not_found().await };
-    if token != opened.token {
-        return forged();
-    }
+    let key = match object(&admin, &opened, &path, &asked).await {
+        Ok(key) => key,
+        Err(refusal) => return refusal,
+    };
     let details = vec!["what was given up, left stopped or left to somebody else is taken in hand again".to_owned()];
     confirm(&admin, &opened, &key, (format!("Release {key}?"), details), Question::Release(key.clone()))
 }
@@ -148,9 +148,12 @@ pub(super) async fn cancel(
     Redirect::to("/admin").into_response()
 }
 
-fn object(admin: &Admin, kind: &str, name: &str) -> Option<Key> {
-    let key = Key::new(kind.parse().ok()?, name);
-    admin.operator.object(&key).map(|_| key)
+/// The object of a page whose button was pressed in this session.
+async fn object(admin: &Admin, opened: &Opened, path: &(String, String), asked: &Asked) -> Result<Key, Response> {
+    let (kind, name) = path;
+    let key = kind.parse().ok().map(|kind| Key::new(kind, name)).filter(|key| admin.operator.object(key).is_some());
+    let Some(key) = key else { return Err(not_found().await) };
+    if asked.token == opened.token { Ok(key) } else { Err(forged()) }
 }
 
 fn page_of(key: &Key) -> String {

@@ -5,13 +5,13 @@ use axum::{
     Form,
     extract::{Extension, FromRequest, Request, State},
     http::{HeaderValue, StatusCode, header},
-    response::{Html, IntoResponse, Redirect, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tower_sessions::Session;
 
-use super::{Admin, client};
+use super::{Admin, client, pages::rendered};
 use crate::{
     admin::access::{Password, Refused},
     secret::Secret,
@@ -39,8 +39,8 @@ pub(super) struct Opened {
 
 impl Opened {
     fn new(password: &Password, at: Timestamp) -> Self {
-        let random = |bytes: usize| hex::encode((0..bytes).map(|_| rand::random()).collect::<Vec<u8>>());
-        Self { at, stamp: password.stamp(), name: random(4), token: random(32) }
+        let (name, token) = (hex::encode(rand::random::<[u8; 4]>()), hex::encode(rand::random::<[u8; 32]>()));
+        Self { at, stamp: password.stamp(), name, token }
     }
 
     /// Whether it was opened with the password in force, and not too long ago.
@@ -155,16 +155,5 @@ pub(super) fn off() -> Response {
 }
 
 fn page(status: StatusCode, refusal: Option<&str>) -> Response {
-    super::pages::rendered(status, &LoginPage { refusal })
-}
-
-/// A page that was rendered, or what went wrong.
-pub(super) fn html(status: StatusCode, template: &impl Template) -> Response {
-    match template.render() {
-        Ok(html) => (status, Html(html)).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "a page could not be rendered");
-            (StatusCode::INTERNAL_SERVER_ERROR, "the page could not be rendered\n").into_response()
-        }
-    }
+    rendered(status, &LoginPage { refusal })
 }

@@ -4,11 +4,10 @@ use askama::Template;
 use axum::{
     extract::{Extension, Path, Query, State},
     http::StatusCode,
-    response::{IntoResponse, Response},
+    response::{Html, IntoResponse, Response},
 };
 use serde::Deserialize;
 
-pub(super) use super::login::html as rendered;
 use super::{Admin, login::Opened};
 use crate::{
     manifest::{
@@ -306,4 +305,15 @@ struct NotFound;
 /// There is no such page, or no such object.
 pub(super) async fn not_found() -> Response {
     rendered(StatusCode::NOT_FOUND, &NotFound)
+}
+
+/// A page that was rendered, or what went wrong.
+pub(super) fn rendered(status: StatusCode, template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            (StatusCode::INTERNAL_SERVER_ERROR, "the page could not be rendered\n").into_response()
+        }
+    }
 }

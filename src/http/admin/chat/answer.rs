@@ -42,7 +42,6 @@ const HELP: [(&str, &str); 10] = [
 pub(super) async fn answer(admin: &Admin, opened: &Opened, text: &str) -> Said {
     let services = services(admin.operator.objects(Some(Kind::Container)));
     let vocabulary = Vocabulary::new(services, [], []);
-    let said = Said { text: text.to_owned(), ..Said::default() };
     let answered = match parse(text, &vocabulary, admin.operator.now()) {
         Understood::Intent(Intent::Confirm) => confirm(admin, opened).await,
         Understood::Intent(intent) => {
@@ -63,7 +62,7 @@ pub(super) async fn answer(admin: &Admin, opened: &Opened, text: &str) -> Said {
             told("I do not know what that means; `help` says what I understand. A model is not asked yet.".to_owned())
         }
     };
-    Said { text: said.text, ..answered }
+    Said { text: text.to_owned(), ..answered }
 }
 
 fn told(text: String) -> Said {
