@@ -5,7 +5,10 @@
 //! is shown, confirmed, and handed to the loop that acts.
 
 pub mod access;
+pub mod chat;
 pub mod confirm;
+pub mod desk;
 pub mod intent;
 pub mod sql;
+pub mod standing;
 pub mod store;

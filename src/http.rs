@@ -23,88 +23,12 @@ mod tests;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use futures::stream::BoxStream;
-use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use socket::ControlSocket;
 
-use crate::{
-    manifest::{Key, Kind, Manifest},
-    secret::Secret,
-    view::{AlertView, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, Restartable, SentView, WhyView},
-};
-
-/// What the servers ask. Answers are taken from memory or from the journal, never from hope: an `Err` says why there
-/// is none, in words for a person.
-#[async_trait]
-pub trait Operator: Send + Sync + 'static {
-    /// All objects, or those of one kind, sorted by key.
-    fn objects(&self, kind: Option<Kind>) -> Vec<ObjectView>;
-
-    /// One object, when there is one.
-    fn object(&self, key: &Key) -> Option<ObjectView>;
-
-    /// What would be done now, for one object or for all: a fresh look, and not a single write.
-    async fn plans(&self, key: Option<&Key>) -> Result<Vec<PlanView>, String>;
-
-    /// What would be done with the objects of these manifests, if they were declared. Nothing is kept of them.
-    async fn plans_if(&self, manifests: Vec<Manifest>) -> Result<Vec<PlanView>, String>;
-
-    /// The last `limit` events, oldest first.
-    async fn events(&self, object: Option<&Key>, limit: usize) -> Result<Vec<EventView>, String>;
-
-    /// Events from now on, as they happen.
-    fn follow_events(&self) -> BoxStream<'static, EventView>;
-
-    /// Objects from now on, each as it is after a change.
-    fn follow_objects(&self) -> BoxStream<'static, ObjectView>;
-
-    /// The newest entries of the audit log that are meant, newest last. That it was read is an entry as well: by the
-    /// account of this name, if it is known.
-    async fn audit(&self, query: &AuditQuery, reader: Option<&str>) -> Result<Vec<AuditView>, String>;
-
-    /// Why something was done for an object: the last time, or in the act of this number. None if there was nothing.
-    async fn why(&self, key: &Key, act: Option<i64>) -> Result<Option<WhyView>, String>;
-
-    /// The acts that are meant and end from now on.
-    fn follow_audit(&self, query: &AuditQuery) -> BoxStream<'static, AuditView>;
-
-    /// Lets Mooring try again with an object that it had given up or was told to leave alone. `actor` is the account of
-    /// the person who asks, by name or, without one, by number.
-    async fn release(&self, key: &Key, actor: &str) -> Result<(), String>;
-
-    /// The value of a variable in the first `Environment` that has one.
-    fn variable(&self, name: &str) -> Option<Secret>;
-
-    /// Writes down what somebody has done by way of the backend manager. `actor` is the session as it stands in the log,
-    /// `words` what was done; `error`, why it did not come about.
-    async fn note(&self, actor: &str, operation: &'static str, words: &str, error: Option<&str>);
-
-    /// The running container of an object that could be restarted, and who depends on it. An `Err` says why there is none.
-    async fn restartable(&self, key: &Key) -> Result<Restartable, String>;
-
-    /// Has the container restarted that was shown, if it is still the same: the next pass takes the step, in the name of
-    /// `actor`.
-    async fn restart(&self, key: &Key, shown: &Restartable, actor: &str) -> Result<(), String>;
-
-    /// The time of day.
-    fn now(&self) -> Timestamp;
-
-    /// What is wrong, and who was told.
-    fn alerts(&self) -> Vec<AlertView>;
-
-    /// Sends a test to the receiver of this name, or to all, and tells what came of it.
-    async fn test_alerts(&self, receiver: Option<&str>) -> Result<Vec<SentView>, String>;
-
-    /// Whether it lives and is of use.
-    fn health(&self) -> Health;
-
-    /// The metrics in Prometheus' text format.
-    fn metrics(&self) -> String;
-}
+use crate::operator::Operator;
 
 /// What may be asked of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,6 +29,8 @@ pub mod record;
 pub mod alerts;
 pub mod deliver;
 
+pub mod operator;
+
 pub mod controller;
 
 pub mod admin;

@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 use mooring::{
     clock::Clock,
     controller::{Engines, preview::Preview},
-    http::Operator,
+    operator::Operator,
     settings::{Mode, Settings},
 };
 use support::simulated::{Behaviour, Simulated};

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     controller::preview::{self, Preview},
-    http::Operator,
     manifest::{Key, Kind},
+    operator::Operator,
     settings::Settings,
     source::parse::parse_file,
     view::{AlertView, AuditQuery, AuditView, EventView, ObjectView, PlanView, SentView, WhyView},

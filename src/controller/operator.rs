@@ -10,8 +10,8 @@ use tokio_stream::wrappers::BroadcastStream;
 
 use super::{Context, why::why, world::lock};
 use crate::{
-    http::Operator,
     manifest::{HoldSpec, Key, Kind, Manifest, Mode},
+    operator::Operator,
     plan::{Situation, container::State, request::Request},
     record::{
         events::{self, EventFilter, Subject},

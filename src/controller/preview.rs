@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    http::Operator,
     manifest::{Key, Kind, Manifest},
+    operator::Operator,
     record::{self, Record},
     secret::{FingerprintKey, Secret},
     settings::Settings,

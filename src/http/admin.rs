@@ -30,16 +30,17 @@ use tokio_util::sync::CancellationToken;
 use tower_sessions::{Expiry, Session, SessionManagerLayer, cookie::SameSite, cookie::time::Duration as CookieDuration};
 
 use super::{
-    Operator,
     connection::{self, Peer},
     guard,
 };
 use crate::{
     admin::{
         access::{self, Gate, Password},
-        confirm::Confirmations,
+        chat::Chat,
+        desk::Desk,
         store::Store,
     },
+    operator::Operator,
     secret::Secret,
 };
 pub use chat::Conversations;
@@ -65,8 +66,10 @@ pub struct Admin {
     pub operator: Arc<dyn Operator>,
     /// What is kept.
     pub store: Store,
-    /// What waits for a yes.
-    pub confirmations: Arc<Confirmations>,
+    /// Where changes are asked for.
+    pub desk: Desk,
+    /// Who answers to plain words.
+    pub chat: Chat,
     /// What is talked about.
     pub conversations: Arc<Conversations>,
     /// Who lets people in.

@@ -11,12 +11,12 @@ use axum::{
 use serde_json::Value;
 
 use super::{
-    Operator,
     objects::{items, refuse_strangers},
     params::{Params, TestParams},
     refusal::Refusal,
     routes::Context,
 };
+use crate::operator::Operator;
 
 /// What is wrong, and who was told.
 pub(super) async fn list(State(operator): State<Arc<dyn Operator>>) -> Json<Value> {

@@ -10,7 +10,7 @@ use futures::{
 
 use jiff::Timestamp;
 
-use super::Operator;
+use crate::operator::Operator;
 use crate::{
     manifest::{
         Key, Kind, Manifest,

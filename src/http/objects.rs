@@ -15,13 +15,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    Access, Operator,
+    Access,
     connection::Peer,
     params::{ObjectPath, ObjectsQuery, Params, PlansQuery, WhyParams},
     refusal::Refusal,
     routes::Context,
 };
-use crate::{account, source::parse::parse_file, view::ObjectView};
+use crate::{account, operator::Operator, source::parse::parse_file, view::ObjectView};
 
 /// All objects, once; or as they are and then each again whenever it changes.
 pub(super) async fn list(State(ctx): State<Context>, Params(query): Params<ObjectsQuery>) -> Result<Response, Refusal> {

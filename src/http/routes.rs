@@ -12,8 +12,9 @@ use axum::{
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Access, Operator, alerts, events, guard, objects, refusal::Refusal, stream::Streams};
+use super::{Access, alerts, events, guard, objects, refusal::Refusal, stream::Streams};
 use crate::{
+    operator::Operator,
     source::parse::MAX_BYTES,
     view::{Health, ObjectView},
 };

@@ -17,6 +17,10 @@ use tokio::{
 };
 
 use super::{fake::Fake, *};
+use crate::{
+    manifest::{Key, Kind},
+    view::{EventView, Health},
+};
 
 struct Server<A> {
     address: A,

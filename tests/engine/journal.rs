@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command, sync::Arc};
 
 use futures::StreamExt as _;
 use mooring::{
-    http::Operator as _,
+    operator::Operator as _,
     record::audit::{AuditLog, read_anchors},
     view::AuditQuery,
 };

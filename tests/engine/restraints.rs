@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use mooring::http::Operator;
+use mooring::operator::Operator;
 
 use crate::host::{Host, container, environment, manifest};
 

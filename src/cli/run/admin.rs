@@ -6,11 +6,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::{access::Gate, confirm::Confirmations, store::Store},
-    http::{
-        Operator,
-        admin::{self, Admin, Conversations},
-    },
+    admin::{access::Gate, chat::Chat, desk::Desk, store::Store},
+    http::admin::{self, Admin, Conversations},
+    operator::Operator,
     secret::Secret,
     settings::Settings,
 };
@@ -39,13 +37,15 @@ pub(super) async fn keep(settings: Settings, operator: Arc<dyn Operator>, place:
         }
     };
     let gate = Arc::new(Gate::new(store.clone()));
-    let confirmations = Arc::new(Confirmations::default());
+    let desk = Desk::new(Arc::clone(&operator));
+    let chat = Chat::new(Arc::clone(&operator), desk.clone());
     let conversations = Arc::new(Conversations::default());
     let admin = |shutdown| Admin {
         operator: Arc::clone(&operator),
         store: store.clone(),
         gate: Arc::clone(&gate),
-        confirmations: Arc::clone(&confirmations),
+        desk: desk.clone(),
+        chat: chat.clone(),
         conversations: Arc::clone(&conversations),
         hosts: place.hosts.clone().into(),
         given: place.password.clone(),

@@ -14,7 +14,10 @@ use super::{
     login::Opened,
     pages::{Frame, not_found, rendered},
 };
-use crate::{admin::confirm::Question, manifest::Key, view::Restartable};
+use crate::{
+    admin::desk::{Proposal, Wish},
+    manifest::Key,
+};
 
 /// What the form of a button has.
 #[derive(Deserialize)]
@@ -58,13 +61,7 @@ pub(super) async fn restart(
         Ok(key) => key,
         Err(refusal) => return refusal,
     };
-    match admin.operator.restartable(&key).await {
-        Ok(shown) => {
-            let details = about(&shown);
-            confirm(&admin, &opened, &key, (format!("Restart {}?", shown.name), details), Question::Restart(key.clone(), shown))
-        }
-        Err(error) => told(&opened, StatusCode::CONFLICT, error, &key),
-    }
+    propose(&admin, &opened, &key, Wish::Restart(key.clone())).await
 }
 
 /// Asks whether Mooring should try again.
@@ -78,8 +75,7 @@ pub(super) async fn release(
         Ok(key) => key,
         Err(refusal) => return refusal,
     };
-    let details = vec!["what was given up, left stopped or left to somebody else is taken in hand again".to_owned()];
-    confirm(&admin, &opened, &key, (format!("Release {key}?"), details), Question::Release(key.clone()))
+    propose(&admin, &opened, &key, Wish::Release(key.clone())).await
 }
 
 /// Does what was asked, if the question still stands.
@@ -91,46 +87,14 @@ pub(super) async fn answer(
     if token != opened.token {
         return forged();
     }
-    match carry_out(&admin, &opened, &id).await {
-        Ok((key, _)) => Redirect::to(&page_of(&key)).into_response(),
-        Err((key, error)) => {
-            let back = key.as_ref().map_or_else(|| "/admin".to_owned(), page_of);
-            rendered(StatusCode::CONFLICT, &ToldPage { frame: Frame::new("Not done", "overview", &opened), text: error, back })
+    match admin.desk.confirm(&opened.speaker(), &id).await {
+        Ok(done) => Redirect::to(&page_of(&done.key)).into_response(),
+        Err(not_done) => {
+            let back = not_done.key.as_ref().map_or_else(|| "/admin".to_owned(), page_of);
+            let frame = Frame::new("Not done", "overview", &opened);
+            rendered(StatusCode::CONFLICT, &ToldPage { frame, text: not_done.why, back })
         }
     }
-}
-
-/// Does what the question of this id was about, if it still stands: the object, and what was done in words; or why not.
-pub(super) async fn carry_out(admin: &Admin, opened: &Opened, id: &str) -> Result<(Key, String), (Option<Key>, String)> {
-    let actor = opened.actor();
-    let question = admin.confirmations.answer(&opened.name, id).map_err(|void| (None, void.to_string()))?;
-    let (key, words, outcome) = match question {
-        Question::Restart(key, shown) => {
-            let outcome = admin.operator.restart(&key, &shown, &actor).await;
-            (key, format!("confirm the restart of {}", shown.name), outcome)
-        }
-        Question::Release(key) => {
-            let outcome = admin.operator.release(&key, &actor).await;
-            let words = format!("confirm the release of {key}");
-            (key, words, outcome)
-        }
-    };
-    admin.operator.note(&actor, "Confirm", &words, outcome.as_ref().err().map(String::as_str)).await;
-    match outcome {
-        Ok(()) => Ok((key, words)),
-        Err(error) => Err((Some(key), error)),
-    }
-}
-
-/// What is to be known before a container is restarted.
-pub(super) fn about(shown: &Restartable) -> Vec<String> {
-    let since = shown.started_at.map_or_else(|| "it runs".to_owned(), |at| format!("it runs since {at:.0}"));
-    let id = shown.id.get(..12).unwrap_or(&shown.id);
-    let users: Vec<String> = shown.users.iter().map(ToString::to_string).collect();
-    let users = (!users.is_empty()).then(|| format!("what depends on it may notice: {}", users.join(", ")));
-    let what =
-        [format!("container {} ({id}): {since}", shown.name), "it is stopped and started again; its data stays".to_owned()];
-    what.into_iter().chain(users).collect()
 }
 
 /// Takes the question back.
@@ -142,9 +106,7 @@ pub(super) async fn cancel(
     if token != opened.token {
         return forged();
     }
-    if admin.confirmations.cancel(&opened.name) {
-        admin.operator.note(&opened.actor(), "Cancel", "cancel what was asked for", None).await;
-    }
+    admin.desk.cancel(&opened.speaker()).await;
     Redirect::to("/admin").into_response()
 }
 
@@ -160,10 +122,15 @@ fn page_of(key: &Key) -> String {
     format!("/admin/objects/{key}")
 }
 
-fn confirm(admin: &Admin, opened: &Opened, key: &Key, (what, details): (String, Vec<String>), question: Question) -> Response {
-    let id = admin.confirmations.ask(&opened.name, question);
-    let frame = Frame::new("Confirm", "overview", opened);
-    rendered(StatusCode::OK, &ConfirmPage { frame, what, details, id, back: page_of(key) })
+/// Shows what would be done, and asks.
+async fn propose(admin: &Admin, opened: &Opened, key: &Key, wish: Wish) -> Response {
+    match admin.desk.propose(&opened.speaker(), wish).await {
+        Ok(Proposal { id, what, details }) => {
+            let frame = Frame::new("Confirm", "overview", opened);
+            rendered(StatusCode::OK, &ConfirmPage { frame, what, details, id, back: page_of(key) })
+        }
+        Err(error) => told(opened, StatusCode::CONFLICT, error, key),
+    }
 }
 
 fn told(opened: &Opened, status: StatusCode, text: String, key: &Key) -> Response {

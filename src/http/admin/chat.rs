@@ -1,13 +1,9 @@
-//! The conversation: what is said is understood by the grammar, answered from
-//! the same views as everything else, and changes something only after a yes.
+//! The page of the conversation.
 //!
 //! A conversation lives as long as its session is used and Mooring runs; what
 //! was done stands in the audit log.
 
-mod answer;
-
 use std::{
-    borrow::Cow,
     collections::{HashMap, VecDeque},
     sync::{Mutex, PoisonError},
 };
@@ -26,32 +22,24 @@ use super::{
     login::Opened,
     pages::{Frame, rendered},
 };
+use crate::admin::chat::Part;
 
 /// What is kept of a conversation.
 const KEPT: usize = 60;
 /// Conversations that are kept.
 const SESSIONS: usize = 256;
-/// More is not said in a line.
-const LONGEST: usize = 4000;
 
 /// What was said in each session.
 #[derive(Debug, Default)]
 pub struct Conversations(Mutex<HashMap<String, VecDeque<Said>>>);
 
 /// One thing that was said, and what was answered.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Said {
     /// By the person.
     text: String,
-    /// The answer in sentences.
-    answer: Vec<String>,
-    /// A table, where there is one: its head and its rows.
-    head: Vec<Cow<'static, str>>,
-    rows: Vec<Vec<String>>,
-    /// Sentences that can be said instead.
-    instead: Vec<String>,
-    /// What waits for a yes.
-    question: Option<String>,
+    /// The answer.
+    parts: Vec<Part>,
 }
 
 impl Conversations {
@@ -69,7 +57,7 @@ impl Conversations {
         let conversation = all.entry(session.to_owned()).or_default();
         // Only the last question can be answered.
         for earlier in conversation.iter_mut() {
-            earlier.question = None;
+            earlier.parts.retain(|part| !matches!(part, Part::Question { .. }));
         }
         conversation.push_back(said);
         let surplus = conversation.len().saturating_sub(KEPT);
@@ -110,10 +98,10 @@ pub(super) async fn say(
     if token != opened.token {
         return (StatusCode::FORBIDDEN, "the page is of another session; load it again").into_response();
     }
-    let text: String = text.chars().take(LONGEST).collect();
-    if !text.trim().is_empty() {
-        let said = answer::answer(&admin, &opened, text.trim()).await;
-        admin.conversations.add(&opened.name, said);
+    let text = text.trim();
+    if !text.is_empty() {
+        let parts = admin.chat.answer(&opened.speaker(), text).await;
+        admin.conversations.add(&opened.name, Said { text: text.to_owned(), parts });
     }
     Redirect::to("/admin/chat#last").into_response()
 }

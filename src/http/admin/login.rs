@@ -13,7 +13,10 @@ use tower_sessions::Session;
 
 use super::{Admin, client, pages::rendered};
 use crate::{
-    admin::access::{Password, Refused},
+    admin::{
+        access::{Password, Refused},
+        desk::Speaker,
+    },
     secret::Secret,
 };
 
@@ -52,6 +55,11 @@ impl Opened {
     /// As it stands in the audit log.
     pub(super) fn actor(&self) -> String {
         format!("session:{}", self.name)
+    }
+
+    /// Who it is that speaks in it.
+    pub(super) fn speaker(&self) -> Speaker {
+        Speaker { session: self.name.clone(), actor: self.actor() }
     }
 }
 

@@ -10,9 +10,10 @@ use serde::Deserialize;
 
 use super::{Admin, login::Opened};
 use crate::{
+    admin::standing::Standing,
     manifest::{
         Key,
-        status::{ConditionStatus, ConditionType, Status},
+        status::{ConditionStatus, ConditionType},
     },
     view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, WhyView},
 };
@@ -48,27 +49,12 @@ struct Line {
     since: String,
 }
 
-/// How an object is: the word, and how it is painted.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    Ready,
-    Progressing,
-    Held,
-    Degraded,
-    Unknown,
+/// How that is painted.
+trait Painted {
+    fn class(self) -> &'static str;
 }
 
-impl Standing {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Ready => "Ready",
-            Self::Progressing => "Progressing",
-            Self::Held => "Held",
-            Self::Degraded => "Degraded",
-            Self::Unknown => "Unknown",
-        }
-    }
-
+impl Painted for Standing {
     fn class(self) -> &'static str {
         match self {
             Self::Ready => "good",
@@ -80,35 +66,9 @@ impl Standing {
     }
 }
 
-/// The worst that is true of an object, and since when.
-fn state(status: Option<&Status>) -> (Standing, String, String) {
-    let Some(status) = status else { return (Standing::Unknown, "nobody has looked yet".to_owned(), String::new()) };
-    let order = [
-        (ConditionType::CrashLoop, Standing::Degraded),
-        (ConditionType::Degraded, Standing::Degraded),
-        (ConditionType::Held, Standing::Held),
-        (ConditionType::Progressing, Standing::Progressing),
-        (ConditionType::Ready, Standing::Ready),
-    ];
-    let holds = |kind| status.condition(kind).filter(|condition| condition.status == ConditionStatus::True);
-    let worst = order.into_iter().find_map(|(kind, state)| Some((holds(kind)?, state)));
-    if let Some((condition, state)) = worst {
-        return (state, condition.message.clone(), condition.last_transition_time.clone());
-    }
-    let ready = status.condition(ConditionType::Ready);
-    let message = ready.map(|ready| ready.message.clone()).unwrap_or_default();
-    (Standing::Unknown, message, ready.map(|ready| ready.last_transition_time.clone()).unwrap_or_default())
-}
-
-/// The same in words.
-pub(super) fn standing(status: Option<&Status>) -> (String, String, String) {
-    let (standing, message, since) = state(status);
-    (standing.word().to_owned(), message, since)
-}
-
 impl From<ObjectView> for Line {
     fn from(object: ObjectView) -> Self {
-        let (state, message, since) = state(object.status.as_ref());
+        let (state, message, since) = Standing::of(object.status.as_ref());
         let Key { kind, name } = object.key;
         Self { kind: kind.to_string(), name, summary: object.summary, state, message, since }
     }

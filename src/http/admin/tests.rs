@@ -39,10 +39,12 @@ impl Place {
         let store = Store::open(self.state.path()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.address = listener.local_addr().unwrap();
+        let desk = Desk::new(Arc::clone(&self.operator) as _);
         let admin = Admin {
             operator: Arc::clone(&self.operator) as _,
             gate: Arc::new(Gate::new(store.clone())),
-            confirmations: Arc::default(),
+            desk: desk.clone(),
+            chat: Chat::new(Arc::clone(&self.operator) as _, desk),
             conversations: Arc::default(),
             store,
             hosts: ["claw.example.test".to_owned()].into(),
