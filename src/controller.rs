@@ -31,6 +31,7 @@ pub mod triggers;
 mod troubles;
 mod what_if;
 mod why;
+mod wishes;
 pub mod world;
 
 use std::sync::Arc;

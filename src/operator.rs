@@ -1,15 +1,19 @@
 //! What a running Mooring answers, and what it can be asked to do: the one door
 //! between those who talk with people and programs and the loop that acts.
 
+mod wish;
+
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 
 use crate::{
     manifest::{Key, Kind, Manifest},
+    record::journal::IntentId,
     secret::Secret,
-    view::{AlertView, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, Restartable, SentView, WhyView},
+    view::{AlertView, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, SentView, WhyView},
 };
+pub use wish::{HoldEnd, Proposed, VariableView, Wish};
 
 /// What is asked of a running Mooring. Answers are taken from memory or from the journal, never from hope: an `Err` says why there
 /// is none, in words for a person.
@@ -57,12 +61,24 @@ pub trait Operator: Send + Sync + 'static {
     /// `words` what was done; `error`, why it did not come about.
     async fn note(&self, actor: &str, operation: &'static str, words: &str, error: Option<&str>);
 
-    /// The running container of an object that could be restarted, and who depends on it. An `Err` says why there is none.
-    async fn restartable(&self, key: &Key) -> Result<Restartable, String>;
+    /// Writes down what somebody is about to do by way of the backend manager, before he does it, and returns its number. An
+    /// `Err` says why it is not on record: then it must not be done.
+    async fn intend(&self, actor: &str, operation: &'static str, words: &str) -> Result<IntentId, String>;
 
-    /// Has the container restarted that was shown, if it is still the same: the next pass takes the step, in the name of
-    /// `actor`.
-    async fn restart(&self, key: &Key, shown: &Restartable, actor: &str) -> Result<(), String>;
+    /// Writes down what came of it.
+    async fn conclude(&self, intent: IntentId, error: Option<&str>);
+
+    /// What a wish would come to, as things are now. Changes nothing; an `Err` says why it cannot be.
+    async fn propose(&self, wish: &Wish) -> Result<Proposed, String>;
+
+    /// Has it done, in the name of `actor`, if it would still come to what was shown; and says what came of it.
+    async fn fulfil(&self, wish: &Wish, shown: &Proposed, actor: &str) -> Result<String, String>;
+
+    /// The names of all variables of all `Environment`s, sorted.
+    fn variable_names(&self) -> Vec<String>;
+
+    /// A variable in every `Environment` that has it, as far as it may be shown.
+    fn variable_views(&self, name: &str) -> Vec<VariableView>;
 
     /// The time of day.
     fn now(&self) -> Timestamp;

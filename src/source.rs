@@ -7,6 +7,7 @@
 //! cannot be read never for an empty one.
 
 pub mod catalogue;
+pub mod desired;
 pub mod directory;
 pub mod parse;
 pub mod plugin;

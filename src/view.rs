@@ -332,19 +332,6 @@ pub struct WhyStep {
     pub took_millis: Option<u64>,
 }
 
-/// A running container, as it is shown to whoever may want it restarted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Restartable {
-    /// The engine's id.
-    pub id: String,
-    /// The name.
-    pub name: String,
-    /// Since when it runs.
-    pub started_at: Option<Timestamp>,
-    /// The objects that depend on it.
-    pub users: Vec<Key>,
-}
-
 /// One event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,6 +1,7 @@
 //! The conversation: what is said is understood by the grammar, answered from
 //! the same views as everything else, and changes something only after a yes.
 
+mod act;
 mod database;
 mod look;
 
@@ -10,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::{
+    confirm::AnsweredBy,
     desk::{Desk, Speaker, Wish},
-    intent::{Held, Intent, Service, Understood, Vocabulary, parse},
+    intent::{Intent, Service, Understood, Vocabulary, parse},
 };
 use crate::{
     manifest::{Key, Kind},
@@ -55,10 +57,13 @@ pub enum Part {
         /// Each as it would be said.
         sentences: Vec<String>,
     },
-    /// Something waits for a yes.
+    /// Something waits for a yes, or for a name.
     Question {
         /// What to confirm it by.
         id: String,
+        /// The name that has to be typed, where a yes is not enough.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
     },
 }
 
@@ -70,6 +75,10 @@ impl Answer {
     fn part(&self, part: Part) {
         // Whoever has left needs no answer; what was done is on record.
         let _ = self.0.send(part);
+    }
+
+    fn progress(&self, text: &str) {
+        self.part(Part::Progress { text: text.to_owned() });
     }
 
     fn text(&self, text: impl Into<String>) {
@@ -97,6 +106,19 @@ impl Answer {
     }
 }
 
+/// What a person has said.
+enum Said {
+    /// In words.
+    Line(String),
+    /// By a button beside a question.
+    Answer {
+        /// The question's.
+        id: String,
+        /// The name that it asks for.
+        typed: Option<String>,
+    },
+}
+
 /// Whoever answers.
 #[derive(Clone)]
 pub struct Chat {
@@ -121,35 +143,57 @@ impl Chat {
     /// Understands a line, and answers it. The answer begins at once, and is worked on even if nobody takes its parts.
     #[must_use]
     pub fn say(&self, speaker: &Speaker, text: &str) -> mpsc::UnboundedReceiver<Part> {
+        let text: String = text.trim().chars().take(LONGEST).collect();
+        self.talk(speaker, Said::Line(text))
+    }
+
+    /// Answers the question of this id with a yes, or with the name that it asks for.
+    #[must_use]
+    pub fn confirm(&self, speaker: &Speaker, id: &str, typed: Option<&str>) -> mpsc::UnboundedReceiver<Part> {
+        self.talk(speaker, Said::Answer { id: id.to_owned(), typed: typed.map(str::to_owned) })
+    }
+
+    fn talk(&self, speaker: &Speaker, said: Said) -> mpsc::UnboundedReceiver<Part> {
         let (sender, parts) = mpsc::unbounded_channel();
         let (chat, speaker) = (self.clone(), speaker.clone());
-        let text: String = text.trim().chars().take(LONGEST).collect();
         tokio::spawn(async move {
             let talk = Talk { operator: &*chat.operator, desk: &chat.desk, speaker: &speaker, answer: Answer(sender) };
-            talk.answer(&text).await;
+            match said {
+                Said::Line(text) => talk.answer(&text).await,
+                Said::Answer { id, typed } => talk.confirm_one(&id, typed.as_deref()).await,
+            }
         });
         parts
     }
 
     /// The whole answer to a line, without what was going on meanwhile.
     pub async fn answer(&self, speaker: &Speaker, text: &str) -> Vec<Part> {
-        let mut parts = self.say(speaker, text);
-        let mut answer = Vec::new();
-        while let Some(part) = parts.recv().await {
-            if !matches!(part, Part::Progress { .. }) {
-                answer.push(part);
-            }
-        }
-        answer
+        whole(self.say(speaker, text)).await
     }
+}
+
+/// All parts of an answer, without what was going on meanwhile.
+pub async fn whole(mut parts: mpsc::UnboundedReceiver<Part>) -> Vec<Part> {
+    let mut answer = Vec::new();
+    while let Some(part) = parts.recv().await {
+        if !matches!(part, Part::Progress { .. }) {
+            answer.push(part);
+        }
+    }
+    answer
 }
 
 impl Talk<'_> {
     async fn answer(&self, text: &str) {
         let services = services(self.operator.objects(Some(Kind::Container)));
-        let vocabulary = Vocabulary::new(services, [], []);
+        let vocabulary = Vocabulary::new(services, self.operator.variable_names(), []);
+        if let Some((_, AnsweredBy::Name(name))) = self.desk.standing(self.speaker)
+            && text == name
+        {
+            return self.confirm(Some(text)).await;
+        }
         match parse(text, &vocabulary, self.operator.now()) {
-            Understood::Intent(Intent::Confirm) => self.confirm().await,
+            Understood::Intent(Intent::Confirm) => self.confirm(None).await,
             Understood::Intent(Intent::Cancel) => self.cancel().await,
             understood => {
                 // Whatever else is said, what waited for a yes does not any more.
@@ -177,7 +221,6 @@ impl Talk<'_> {
     }
 
     async fn carry_out(&self, intent: Intent) {
-        let command = intent.clone().masked().to_string();
         match intent {
             Intent::Help => self.help(),
             Intent::Cancel | Intent::Confirm => self.answer.text("Nothing waits for an answer any more."),
@@ -190,31 +233,18 @@ impl Talk<'_> {
             Intent::Events { service, since, until, limit } => self.events(service.as_deref(), (since, until), limit).await,
             Intent::Why { service } => self.why(&service).await,
             Intent::Plan { service } => self.plan(service.as_deref()).await,
-            Intent::Restart { services } => match services.as_slice() {
-                [service] => self.propose(Wish::Restart(key(service))).await,
-                several => {
-                    self.answer.text("One at a time, each with a yes of its own.");
-                    self.answer.instead(several.iter().map(|service| format!("restart {service}")));
-                }
-            },
-            Intent::Release { what: Held::Services(services) } if services.len() == 1 => {
-                self.propose(Wish::Release(key(&services[0]))).await;
-            }
-            Intent::Release { .. } => self.answer.text("One at a time: `release redis`."),
-            Intent::Hold { .. } => self.not_here("mooring hold container/NAME --for 2h --reason '…'"),
+            Intent::Restart { services } => self.propose_one("restart", &services, Wish::Restart).await,
+            Intent::Start { services } => self.propose_one("start", &services, Wish::Start).await,
+            Intent::Stop { service } => self.propose(Wish::Stop(key(&service))).await,
+            Intent::Hold { what, end, reason } => self.hold(what, end, reason).await,
+            Intent::Release { what } => self.release(what).await,
+            Intent::EnvShow { key } => self.show_variable(&key),
+            Intent::EnvSet { key, value, file } => self.set_variable(key, Some(&value), file).await,
+            Intent::EnvUnset { key } => self.set_variable(key, None, None).await,
+            Intent::DatabaseChange { request } => self.change_database(&request).await,
             Intent::Metrics { .. } => self.not_here("docker stats"),
             Intent::Logs { service, lines, .. } => self.not_here(&format!("docker logs --tail {lines} {service}")),
             Intent::Secrets => self.not_here("mooring describe environment/NAME"),
-            Intent::EnvShow { .. } | Intent::EnvSet { .. } | Intent::EnvUnset { .. } => {
-                self.not_here("an editor, on the file of the cascade");
-            }
-            Intent::Start { services } => {
-                let name = services.first().map_or("NAME", String::as_str);
-                self.not_here(&format!("mooring release container/{name}"));
-            }
-            Intent::Stop { .. } | Intent::DatabaseChange { .. } => {
-                self.answer.text(format!("`{command}` may lose something, and that cannot be done from here."));
-            }
             Intent::Database { question } => self.database(&question).await,
         }
     }
@@ -222,38 +252,6 @@ impl Talk<'_> {
     /// Understood, and not possible from here.
     fn not_here(&self, instead: &str) {
         self.answer.text(format!("I understand that, and cannot do it from here yet. On the host: {instead}"));
-    }
-
-    async fn propose(&self, wish: Wish) {
-        match self.desk.propose(self.speaker, wish).await {
-            Ok(proposal) => {
-                self.answer.text(proposal.what);
-                for line in proposal.details {
-                    self.answer.text(line);
-                }
-                self.answer.text("Say `yes` within two minutes, or `cancel`.");
-                self.answer.part(Part::Question { id: proposal.id });
-            }
-            Err(error) => self.answer.text(error),
-        }
-    }
-
-    async fn confirm(&self) {
-        let Some(id) = self.desk.standing(self.speaker) else {
-            self.answer.text("Nothing waits for a yes.");
-            return;
-        };
-        match self.desk.confirm(self.speaker, &id).await {
-            Ok(done) => {
-                self.answer.text(format!("Done: {}. It is taken up at once, and stands in the audit log.", done.words));
-            }
-            Err(error) => self.answer.text(format!("Not done: {error}")),
-        }
-    }
-
-    async fn cancel(&self) {
-        let stood = self.desk.cancel(self.speaker).await;
-        self.answer.text(if stood { "Cancelled: nothing is done." } else { "Nothing waits for an answer." });
     }
 }
 

@@ -12,7 +12,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{manifest::Key, view::Restartable};
+use crate::{
+    admin::sql::guard::Change,
+    operator::{Proposed, Wish},
+};
 
 /// How long a question stands.
 pub const STANDS: Duration = Duration::from_mins(2);
@@ -20,10 +23,19 @@ pub const STANDS: Duration = Duration::from_mins(2);
 /// What a session may be asked to confirm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// To restart this container, as it was shown.
-    Restart(Key, Restartable),
-    /// To try again with what was given up.
-    Release(Key),
+    /// This wish, which comes to what was shown.
+    Wish(Wish, Proposed),
+    /// This change of so many rows.
+    Rows(Change, u64),
+}
+
+/// What a question is answered by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnsweredBy {
+    /// A yes.
+    Yes,
+    /// The name of what it is about, typed.
+    Name(String),
 }
 
 /// The questions that stand, one for each session at most.
@@ -36,42 +48,54 @@ pub struct Confirmations {
 struct Standing {
     id: String,
     question: Question,
+    answered_by: AnsweredBy,
     until: Instant,
 }
 
-/// An answer to a question that does not stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "that question does not stand any more: it was answered, cancelled, replaced by another one, or is older than two minutes"
-)]
-pub struct Void;
+/// An answer that does nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// The question does not stand.
+    #[error(
+        "that question does not stand any more: it was answered, cancelled, replaced by another one, or is older than two minutes"
+    )]
+    Void,
+    /// The question stands, and waits for something else.
+    #[error("to confirm that, type its name: {0}")]
+    Name(String),
+}
 
 impl Confirmations {
     /// Asks a session something, in place of whatever it was asked before. Returns the question's id.
-    pub fn ask(&self, session: &str, question: Question) -> String {
+    pub fn ask(&self, session: &str, question: Question, answered_by: AnsweredBy) -> String {
         let id = hex::encode(rand::random::<[u8; 16]>());
-        let standing = Standing { id: id.clone(), question, until: Instant::now() + STANDS };
+        let standing = Standing { id: id.clone(), question, answered_by, until: Instant::now() + STANDS };
         let mut all = self.lock();
         all.retain(|_, standing| standing.until > Instant::now());
         all.insert(session.to_owned(), standing);
         id
     }
 
-    /// The question of this id, which is answered by that: it stands no more.
-    pub fn answer(&self, session: &str, id: &str) -> Result<Question, Void> {
+    /// The question of this id and what it was answered by; it stands no more. With another name than the one it asks for,
+    /// it goes on standing.
+    pub fn answer(&self, session: &str, id: &str, typed: Option<&str>) -> Result<(Question, AnsweredBy), Unanswered> {
         let mut all = self.lock();
-        let stands = all.get(session).is_some_and(|standing| standing.id == id && standing.until > Instant::now());
-        if !stands {
-            return Err(Void);
+        let standing = all.get(session).filter(|standing| standing.id == id && standing.until > Instant::now());
+        let standing = standing.ok_or(Unanswered::Void)?;
+        if let AnsweredBy::Name(name) = &standing.answered_by
+            && typed.map(str::trim) != Some(name)
+        {
+            return Err(Unanswered::Name(name.clone()));
         }
-        all.remove(session).map(|standing| standing.question).ok_or(Void)
+        all.remove(session).map(|standing| (standing.question, standing.answered_by)).ok_or(Unanswered::Void)
     }
 
-    /// The id of the question that a session has been asked, if one stands.
+    /// The id of the question that a session has been asked, if one stands, and what answers it.
     #[must_use]
-    pub fn standing(&self, session: &str) -> Option<String> {
+    pub fn standing(&self, session: &str) -> Option<(String, AnsweredBy)> {
         let all = self.lock();
-        all.get(session).filter(|standing| standing.until > Instant::now()).map(|standing| standing.id.clone())
+        let standing = all.get(session).filter(|standing| standing.until > Instant::now())?;
+        Some((standing.id.clone(), standing.answered_by.clone()))
     }
 
     /// Takes a session's question back. True if one stood.
@@ -87,36 +111,57 @@ impl Confirmations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Kind;
+    use crate::manifest::{Key, Kind};
 
     fn release(name: &str) -> Question {
-        Question::Release(Key::new(Kind::Container, name))
+        let key = Key::new(Kind::Container, name);
+        let shown = Proposed {
+            what: format!("Release {key}?"),
+            words: format!("release of {key}"),
+            object: Some(key.clone()),
+            name: name.to_owned(),
+            details: Vec::new(),
+            diff: None,
+            digest: String::new(),
+        };
+        Question::Wish(Wish::Release(key), shown)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_question_is_answered_once_by_whom_it_was_asked_and_in_time() {
         let all = Confirmations::default();
-        let id = all.ask("ada", release("web"));
-        assert_eq!(all.answer("eve", &id), Err(Void));
-        assert_eq!(all.answer("ada", "another"), Err(Void));
-        assert_eq!(all.answer("ada", &id), Ok(release("web")));
-        assert_eq!(all.answer("ada", &id), Err(Void), "once");
+        let id = all.ask("ada", release("web"), AnsweredBy::Yes);
+        assert_eq!(all.answer("eve", &id, None), Err(Unanswered::Void));
+        assert_eq!(all.answer("ada", "another", None), Err(Unanswered::Void));
+        assert_eq!(all.answer("ada", &id, None), Ok((release("web"), AnsweredBy::Yes)));
+        assert_eq!(all.answer("ada", &id, None), Err(Unanswered::Void), "once");
 
-        let id = all.ask("ada", release("web"));
+        let id = all.ask("ada", release("web"), AnsweredBy::Yes);
         tokio::time::advance(STANDS).await;
-        assert_eq!(all.answer("ada", &id), Err(Void), "in time");
+        assert_eq!(all.answer("ada", &id, None), Err(Unanswered::Void), "in time");
     }
 
     #[tokio::test(start_paused = true)]
     async fn another_question_or_a_cancel_voids_the_one_before() {
         let all = Confirmations::default();
-        let first = all.ask("ada", release("web"));
-        let other = all.ask("bob", release("api"));
-        let second = all.ask("ada", release("db"));
-        assert_eq!(all.answer("ada", &first), Err(Void));
+        let first = all.ask("ada", release("web"), AnsweredBy::Yes);
+        let other = all.ask("bob", release("api"), AnsweredBy::Yes);
+        let second = all.ask("ada", release("db"), AnsweredBy::Yes);
+        assert_eq!(all.answer("ada", &first, None), Err(Unanswered::Void));
         assert!(all.cancel("ada"));
         assert!(!all.cancel("ada"));
-        assert_eq!(all.answer("ada", &second), Err(Void));
-        assert_eq!(all.answer("bob", &other), Ok(release("api")), "others are not concerned");
+        assert_eq!(all.answer("ada", &second, None), Err(Unanswered::Void));
+        assert_eq!(all.answer("bob", &other, None), Ok((release("api"), AnsweredBy::Yes)), "others are not concerned");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_that_wants_a_name_takes_no_yes_and_no_other_name() {
+        let all = Confirmations::default();
+        let name = AnsweredBy::Name("redis".to_owned());
+        let id = all.ask("ada", release("redis"), name.clone());
+        for wrong in [None, Some("yes"), Some("Redis"), Some("redis2"), Some("")] {
+            assert_eq!(all.answer("ada", &id, wrong), Err(Unanswered::Name("redis".to_owned())), "{wrong:?}");
+        }
+        assert_eq!(all.answer("ada", &id, Some(" redis ")), Ok((release("redis"), name)));
     }
 }

@@ -2,16 +2,30 @@
 //! still as it was shown.
 //!
 //! Buttons, the chat and the API all come here. Nothing is changed from here
-//! either: what was confirmed is handed to the operator, whose loop acts.
+//! either: what was confirmed is handed to the operator, whose loop acts. Rows of
+//! a database are the one thing that is changed by nobody else, and they have
+//! their entry in the audit log before they are.
 
 use std::sync::Arc;
 
-use crate::{
-    admin::confirm::{Confirmations, Question},
-    manifest::Key,
-    operator::Operator,
-    view::Restartable,
+use super::{
+    confirm::{AnsweredBy, Confirmations, Question, Unanswered},
+    intent::Tier,
+    sql::{
+        guard::{self, Change},
+        runner::{Database, Limits},
+    },
 };
+pub use crate::operator::{HoldEnd, Wish};
+use crate::{
+    manifest::Key,
+    operator::{Operator, Proposed},
+};
+
+/// With `true` in it, what may lose something can be done from here.
+pub const DESTRUCTIVE_VARIABLE: &str = "CLAW_ADMIN_ALLOW_DESTRUCTIVE";
+/// Where the URL of the database is.
+pub const DATABASE_URL: &str = "DATABASE_URL";
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,33 +36,43 @@ pub struct Speaker {
     pub actor: String,
 }
 
-/// What somebody wants to be changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// To restart the container of this object.
-    Restart(Key),
-    /// To try again with what was given up, left stopped or left to somebody else.
-    Release(Key),
-}
-
 /// What would be done, and the id of the question whether it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
     /// What to answer with.
     pub id: String,
+    /// How much can go wrong.
+    pub tier: Tier,
     /// What would be done, as a question.
     pub what: String,
     /// What is to be known before.
     pub details: Vec<String>,
+    /// The lines of a file that change.
+    pub diff: Option<String>,
+    /// The statement, in full.
+    pub sql: Option<String>,
+    /// The name that has to be typed; a yes is enough without one.
+    pub name: Option<String>,
+}
+
+/// What an answer has led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirmed {
+    /// It was done.
+    Done(Done),
+    /// It has to be confirmed a second time.
+    Again(Box<Proposal>),
 }
 
 /// What was done, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
-    /// To what.
-    pub key: Key,
+    /// To what, where that is one object.
+    pub key: Option<Key>,
     /// What.
     pub words: String,
+    /// What came of it.
+    pub outcome: String,
 }
 
 /// It was not done.
@@ -59,6 +83,14 @@ pub struct NotDone {
     pub key: Option<Key>,
     /// Why not, in words.
     pub why: String,
+    /// Whether the question still stands.
+    pub stands: bool,
+}
+
+impl NotDone {
+    fn of(question: &Question, why: String) -> Self {
+        Self { key: question.object(), why, stands: false }
+    }
 }
 
 /// Where changes are asked for.
@@ -66,12 +98,71 @@ pub struct NotDone {
 pub struct Desk {
     operator: Arc<dyn Operator>,
     confirmations: Arc<Confirmations>,
+    /// Whether the process was told that what may lose something can be done.
+    allow_destructive: bool,
+}
+
+impl Question {
+    fn tier(&self) -> Tier {
+        match self {
+            Self::Wish(Wish::Stop(_), _) | Self::Rows(..) => Tier::Destructive,
+            Self::Wish(..) => Tier::Write,
+        }
+    }
+
+    fn object(&self) -> Option<Key> {
+        match self {
+            Self::Wish(_, shown) => shown.object.clone(),
+            Self::Rows(..) => None,
+        }
+    }
+
+    /// What is typed where a yes is not enough.
+    fn name(&self) -> &str {
+        match self {
+            Self::Wish(_, shown) => &shown.name,
+            Self::Rows(change, _) => &change.table,
+        }
+    }
+
+    /// In words, for the record.
+    fn words(&self) -> String {
+        match self {
+            Self::Wish(_, shown) => shown.words.clone(),
+            Self::Rows(change, _) => format!("change of the database: {}", change.sql()),
+        }
+    }
+
+    fn what(&self) -> String {
+        match self {
+            Self::Wish(_, shown) => shown.what.clone(),
+            Self::Rows(change, 1) => format!("{} 1 row of {}?", sentence(change.verb), change.table),
+            Self::Rows(change, rows) => format!("{} {rows} rows of {}?", sentence(change.verb), change.table),
+        }
+    }
+
+    fn details(&self) -> Vec<String> {
+        match self {
+            Self::Wish(_, shown) => shown.details.clone(),
+            Self::Rows(change, rows) => {
+                let whole = format!("it has no condition: every row of {} is concerned", change.table);
+                let tried = format!("tried and taken back just now: {rows} rows; with another number it is not made");
+                change.is_whole.then_some(whole).into_iter().chain([tried]).collect()
+            }
+        }
+    }
+}
+
+/// `INSERT` as a word at the beginning of a sentence.
+fn sentence(verb: &str) -> String {
+    let mut letters = verb.chars();
+    letters.next().into_iter().chain(letters.map(|letter| letter.to_ascii_lowercase())).collect()
 }
 
 impl Desk {
-    /// A desk without any question.
-    pub fn new(operator: Arc<dyn Operator>) -> Self {
-        Self { operator, confirmations: Arc::default() }
+    /// A desk without any question. `allow_destructive` is what the process was told; an `Environment` may permit it too.
+    pub fn new(operator: Arc<dyn Operator>, allow_destructive: bool) -> Self {
+        Self { operator, confirmations: Arc::default(), allow_destructive }
     }
 
     /// Finds out what would be done, and asks whether it should be, in place of whatever was asked before. An `Err` says why
@@ -79,46 +170,56 @@ impl Desk {
     pub async fn propose(&self, speaker: &Speaker, wish: Wish) -> Result<Proposal, String> {
         // Whatever comes of this: what waited for a yes does not any more.
         self.confirmations.cancel(&speaker.session);
-        let (what, details, question) = match wish {
-            Wish::Restart(key) => {
-                let shown = self.operator.restartable(&key).await?;
-                (format!("Restart {}?", shown.name), about(&shown), Question::Restart(key, shown))
-            }
-            Wish::Release(key) => {
-                self.operator.object(&key).ok_or_else(|| format!("there is no {key}"))?;
-                let details = "what was given up, left stopped or left to somebody else is taken in hand again";
-                (format!("Release {key}?"), vec![details.to_owned()], Question::Release(key))
-            }
-        };
-        Ok(Proposal { id: self.confirmations.ask(&speaker.session, question), what, details })
+        if let Wish::Stop(key) = &wish {
+            self.permit(speaker, &format!("stop of {}", key.name)).await?;
+        }
+        let shown = self.operator.propose(&wish).await?;
+        Ok(self.ask(speaker, Question::Wish(wish, shown), AnsweredBy::Yes))
     }
 
-    /// Does what the question of this id was about, if it still stands.
-    pub async fn confirm(&self, speaker: &Speaker, id: &str) -> Result<Done, NotDone> {
-        let void = |void: super::confirm::Void| NotDone { key: None, why: void.to_string() };
-        let question = self.confirmations.answer(&speaker.session, id).map_err(void)?;
-        let actor = &speaker.actor;
-        let (key, words, outcome) = match question {
-            Question::Restart(key, shown) => {
-                let outcome = self.operator.restart(&key, &shown, actor).await;
-                (key, format!("confirm the restart of {}", shown.name), outcome)
-            }
-            Question::Release(key) => {
-                let outcome = self.operator.release(&key, actor).await;
-                let words = format!("confirm the release of {key}");
-                (key, words, outcome)
-            }
+    /// The same for a change of rows of the database: how many it would concern is tried out and taken back.
+    pub async fn propose_rows(&self, speaker: &Speaker, sql: &str) -> Result<Proposal, String> {
+        self.confirmations.cancel(&speaker.session);
+        self.permit(speaker, &format!("change of the database: {sql}")).await?;
+        let change = guard::check_change(sql).map_err(|refusal| refusal.to_string())?;
+        let rows = self.database()?.try_change(&change).await.map_err(|error| crate::error_chain(&error))?;
+        let words = format!("try and take back a change of {rows} rows: {}", change.sql());
+        self.operator.note(&speaker.actor, "TryChange", &words, None).await;
+        Ok(self.ask(speaker, Question::Rows(change, rows), AnsweredBy::Yes))
+    }
+
+    /// Answers the question of this id, if it still stands: with a yes, or with the name that it asks for.
+    pub async fn confirm(&self, speaker: &Speaker, id: &str, typed: Option<&str>) -> Result<Confirmed, NotDone> {
+        let unanswered = |unanswered: Unanswered| NotDone {
+            key: None,
+            stands: matches!(unanswered, Unanswered::Name(_)),
+            why: unanswered.to_string(),
         };
-        self.operator.note(actor, "Confirm", &words, outcome.as_ref().err().map(String::as_str)).await;
+        let (question, answered_by) = self.confirmations.answer(&speaker.session, id, typed).map_err(unanswered)?;
+        if question.tier() == Tier::Destructive {
+            self.permit(speaker, &question.words()).await.map_err(|why| NotDone::of(&question, why))?;
+            if answered_by == AnsweredBy::Yes {
+                self.operator.note(&speaker.actor, "Confirm", &format!("confirm once the {}", question.words()), None).await;
+                let name = AnsweredBy::Name(question.name().to_owned());
+                return Ok(Confirmed::Again(Box::new(self.ask(speaker, question, name))));
+            }
+        }
+        let words = question.words();
+        let outcome = match &question {
+            Question::Wish(wish, shown) => self.operator.fulfil(wish, shown, &speaker.actor).await,
+            Question::Rows(change, rows) => self.change_rows(speaker, change, *rows).await,
+        };
+        let error = outcome.as_ref().err().map(String::as_str);
+        self.operator.note(&speaker.actor, "Confirm", &format!("confirm the {words}"), error).await;
         match outcome {
-            Ok(()) => Ok(Done { key, words }),
-            Err(why) => Err(NotDone { key: Some(key), why }),
+            Ok(outcome) => Ok(Confirmed::Done(Done { key: question.object(), words, outcome })),
+            Err(why) => Err(NotDone::of(&question, why)),
         }
     }
 
-    /// The id of the question that waits for this session's answer.
+    /// The question that waits for this session's answer, and what answers it.
     #[must_use]
-    pub fn standing(&self, speaker: &Speaker) -> Option<String> {
+    pub fn standing(&self, speaker: &Speaker) -> Option<(String, AnsweredBy)> {
         self.confirmations.standing(&speaker.session)
     }
 
@@ -130,15 +231,54 @@ impl Desk {
         }
         stood
     }
-}
 
-/// What is to be known before a container is restarted.
-fn about(shown: &Restartable) -> Vec<String> {
-    let since = shown.started_at.map_or_else(|| "it runs".to_owned(), |at| format!("it runs since {at:.0}"));
-    let id = shown.id.get(..12).unwrap_or(&shown.id);
-    let users: Vec<String> = shown.users.iter().map(ToString::to_string).collect();
-    let users = (!users.is_empty()).then(|| format!("what depends on it may notice: {}", users.join(", ")));
-    let what =
-        [format!("container {} ({id}): {since}", shown.name), "it is stopped and started again; its data stays".to_owned()];
-    what.into_iter().chain(users).collect()
+    fn ask(&self, speaker: &Speaker, question: Question, answered_by: AnsweredBy) -> Proposal {
+        let diff = match &question {
+            Question::Wish(_, Proposed { diff, .. }) => diff.clone(),
+            Question::Rows(..) => None,
+        };
+        let sql = match &question {
+            Question::Rows(change, _) => Some(change.sql().to_owned()),
+            Question::Wish(..) => None,
+        };
+        let name = match &answered_by {
+            AnsweredBy::Yes => None,
+            AnsweredBy::Name(name) => Some(name.clone()),
+        };
+        let (tier, what, details) = (question.tier(), question.what(), question.details());
+        let id = self.confirmations.ask(&speaker.session, question, answered_by);
+        Proposal { id, tier, what, details, diff, sql, name }
+    }
+
+    /// Whether what may lose something can be done from here at all.
+    #[must_use]
+    pub fn allows_destructive(&self) -> bool {
+        let says_yes = |value: crate::secret::Secret| value.expose().trim().eq_ignore_ascii_case("true");
+        self.allow_destructive || self.operator.variable(DESTRUCTIVE_VARIABLE).is_some_and(says_yes)
+    }
+
+    async fn permit(&self, speaker: &Speaker, words: &str) -> Result<(), String> {
+        if self.allows_destructive() {
+            return Ok(());
+        }
+        let error = format!("that may lose something, and is off until {DESTRUCTIVE_VARIABLE}=true is set");
+        self.operator.note(&speaker.actor, "Refuse", words, Some(&error)).await;
+        Err(error)
+    }
+
+    fn database(&self) -> Result<Database, String> {
+        let url = self.operator.variable(DATABASE_URL);
+        let url = url.ok_or_else(|| format!("no Environment has a {DATABASE_URL}, so there is no database"))?;
+        Database::new(url.expose(), Limits::default()).map_err(|error| crate::error_chain(&error))
+    }
+
+    /// No record, no act: the statement stands in the log before it is run.
+    async fn change_rows(&self, speaker: &Speaker, change: &Change, rows: u64) -> Result<String, String> {
+        let database = self.database()?;
+        let words = format!("change {rows} rows of {}: {}", change.table, change.sql());
+        let intent = self.operator.intend(&speaker.actor, "ChangeDatabase", &words).await?;
+        let made = database.change(change, rows).await.map_err(|error| crate::error_chain(&error));
+        self.operator.conclude(intent, made.as_ref().err().map(String::as_str)).await;
+        made.map(|rows| format!("{rows} rows changed"))
+    }
 }

@@ -6,6 +6,7 @@
 //! role that may not ([`role`]), within limits of time and size.
 
 pub mod answer;
+pub mod change;
 pub mod guard;
 mod lexer;
 mod relay;

@@ -18,12 +18,16 @@ use self::{changes::Changed, input::Input, uptake::Uptake};
 use super::{
     Error, Exit,
     backend::Backend,
-    desired::DesiredDirectory,
     diff,
     get::name,
     output::{self, FAINT, Format, GOOD, WARN},
 };
-use crate::{manifest::Key, settings::Settings, source::parse::parse_located, view::PlanView};
+use crate::{
+    manifest::Key,
+    settings::Settings,
+    source::{desired::DesiredDirectory, parse::parse_located},
+    view::PlanView,
+};
 
 /// Check manifests and put them into the desired-state directory
 #[derive(Debug, Args)]

@@ -1,14 +1,10 @@
 //! `mooring delete`: takes an object's document out of the desired-state directory.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use serde_json::json;
 
 use super::{
     Error, Exit,
-    desired::DesiredDirectory,
-    documents,
     get::name,
     output::{self, Format},
     selection,
@@ -16,7 +12,7 @@ use super::{
 use crate::{
     manifest::{Key, Manifest, container::Management},
     settings::Settings,
-    source::parse::{Located, parse_located},
+    source::{desired::DesiredDirectory, parse::Located},
 };
 
 /// Take an object out of the desired-state directory
@@ -44,7 +40,7 @@ pub(super) fn run(settings: &Settings, args: &DeleteArgs) -> Result<Exit, Error>
     let key = selection::one(&args.object)?;
     let directory = DesiredDirectory::read(&settings.desired)?;
     let located = only_declaration(&key, &directory)?;
-    let change = change(located, &directory)?;
+    let change = directory.without(located)?;
     if !args.dry_run {
         change.make(&directory)?;
     }
@@ -61,11 +57,6 @@ pub(super) fn run(settings: &Settings, args: &DeleteArgs) -> Result<Exit, Error>
         }
     }
     Ok(Exit::Good)
-}
-
-/// Takes a document out of the directory, which is to be read again before the next one.
-pub(super) fn take_out(located: &Located, directory: &DesiredDirectory) -> Result<(), Error> {
-    change(located, directory)?.make(directory)
 }
 
 /// The one place where the object is declared.
@@ -89,61 +80,6 @@ fn undeclared(key: &Key, directory: &DesiredDirectory) -> Error {
     }
     let message = format!("no file that can be understood declares {key}");
     Error::InTheWay { message, help: format!("it may be in one of those that cannot: {}", unusable.join(", ")) }
-}
-
-/// What is done to the file.
-#[derive(Debug, PartialEq, Eq)]
-enum FileChange {
-    /// It goes.
-    Remove(PathBuf),
-    /// It loses a document.
-    Cut(PathBuf, Vec<u8>),
-    /// It would be the last one to go, so an empty one stays.
-    Empty(PathBuf),
-}
-
-/// An emptied directory looks like a missing mount, and Mooring would hold on to everything. A comment says otherwise.
-const PLACEHOLDER: &str = "# Nothing is declared here any more. This file says that on purpose: without any file, the directory
-# would look like one that is not mounted, and nothing would be removed.
-";
-
-fn change(located: &Located, directory: &DesiredDirectory) -> Result<FileChange, Error> {
-    let file = located.file.clone();
-    let bytes = directory.bytes(&file)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let rest = documents::without(&text, located.line);
-    let left = parse_located(&file, rest.as_bytes()).map_err(Error::Refused)?;
-    let is_intact = |located: &Located| {
-        directory.declarations(&located.manifest.key()).iter().any(|old| old.manifest.has_spec_of(&located.manifest))
-    };
-    let before = directory.manifests().filter(|other| other.file == file).count();
-    if left.len() + 1 != before || !left.iter().all(is_intact) {
-        let message = format!("the documents of {} cannot be told apart", file.display());
-        return Err(Error::InTheWay { message, help: "take the document out by hand".to_owned() });
-    }
-    Ok(match (left.is_empty(), directory.file_count()) {
-        (true, 1) => FileChange::Empty(file),
-        (true, _) => FileChange::Remove(file),
-        (false, _) => FileChange::Cut(file, rest.into_bytes()),
-    })
-}
-
-impl FileChange {
-    fn make(&self, directory: &DesiredDirectory) -> Result<(), Error> {
-        match self {
-            Self::Remove(file) => directory.remove(file),
-            Self::Cut(file, rest) => directory.write(file, rest),
-            Self::Empty(file) => directory.write(file, PLACEHOLDER.as_bytes()),
-        }
-    }
-
-    fn words(&self) -> &'static str {
-        match self {
-            Self::Remove(_) => "the file is removed",
-            Self::Cut(..) => "its document is taken out, the others stay",
-            Self::Empty(_) => "the file stays with a comment, so that the directory does not look like a missing mount",
-        }
-    }
 }
 
 /// What follows from it.

@@ -8,7 +8,7 @@ use crate::{
     execute::repair,
     manifest::Key,
     record::{audit::ReadError, ship::ShipError},
-    source::{directory, problem::Problem, schema::UnknownField},
+    source::{desired, directory, problem::Problem, schema::UnknownField},
 };
 
 /// A command could not do what it was asked.
@@ -79,6 +79,19 @@ pub enum Error {
     /// Without an operator, nothing can be seen either.
     #[error(transparent)]
     Preview(#[from] preview::Error),
+}
+
+impl From<desired::Error> for Error {
+    fn from(error: desired::Error) -> Self {
+        match error {
+            desired::Error::Directory(error) => Self::Desired(error),
+            desired::Error::Refused(problems) => Self::Refused(problems),
+            desired::Error::Io { doing, path, source } => Self::file(doing, path, source),
+            desired::Error::Link(_) | desired::Error::Apart(_) => {
+                Self::InTheWay { message: error.to_string(), help: error.help().unwrap_or_default().to_owned() }
+            }
+        }
+    }
 }
 
 impl Error {

@@ -3,26 +3,18 @@
 //! A hold is a file like everything else that is wanted; `apply` writes it.
 //! Each target gets one of its own, so that each can be released by itself.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
-use super::{
-    Error, Exit, apply,
-    backend::Backend,
-    get::name,
-    output::{self, Format},
-};
+use super::{Error, Exit, apply, backend::Backend, output::Format};
 use crate::{
     manifest::{
-        API_VERSION, Key, Kind,
+        Key,
         hold::{Target, moment},
         quantity::Duration,
     },
     settings::Settings,
+    source::desired::holds,
 };
 
 /// Leave objects alone until a moment, for a reason that everybody can read
@@ -68,10 +60,7 @@ pub(super) async fn run(settings: &Settings, args: HoldArgs) -> Result<Exit, Err
     let targets = args.targets.iter().map(|text| target(text)).collect::<Result<Vec<_>, _>>()?;
     refuse_unknown(settings, &targets).await?;
     let by = args.by.or_else(somebody);
-    let document = |target: &Target| {
-        let name = hold_name(target);
-        (PathBuf::from(format!("hold-{name}.yaml")), document(&name, target, until, &args.reason, by.as_deref()))
-    };
+    let document = |target: &Target| holds::file(target, until, &args.reason, by.as_deref());
     apply::texts(settings, targets.iter().map(document).collect(), args.dry_run, args.output).await
 }
 
@@ -132,44 +121,11 @@ fn somebody() -> Option<String> {
     ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()))
 }
 
-/// The longest name of an object.
-const MAX_NAME: usize = 63;
-
-/// The same target is held by the same file, so that holding again moves the end.
-fn hold_name(target: &Target) -> String {
-    let name = match target {
-        Target::All => "all".to_owned(),
-        Target::Kind(kind) => kind.plural().to_owned(),
-        Target::Object(key) => name(key).replace('/', "-"),
-    };
-    if name.len() <= MAX_NAME {
-        return name;
-    }
-    // What is cut off still tells two apart.
-    let digest = hex::encode(Sha256::digest(&name));
-    format!("{}-{}", &name[..MAX_NAME - 9], &digest[..8])
-}
-
-fn document(name: &str, target: &Target, until: Timestamp, reason: &str, by: Option<&str>) -> String {
-    let mut spec = json!({"targets": [target.to_string()], "until": until.to_string(), "reason": reason});
-    if let Some(by) = by {
-        spec["by"] = json!(by);
-    }
-    let manifest = json!({"apiVersion": API_VERSION, "kind": Kind::Hold, "metadata": {"name": name}, "spec": spec});
-    output::yaml(&manifest)
-}
-
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
 
     use super::*;
-
-    #[test]
-    fn two_long_names_that_begin_alike_are_held_by_two_files() {
-        let long = |end: &str| hold_name(&Target::Object(Key::new(Kind::Container, format!("{}{end}", "a".repeat(60)))));
-        assert_eq!((long("b").len(), long("b") == long("b"), long("b") == long("c")), (63, true, false));
-    }
 
     fn now() -> Timestamp {
         "2026-11-21T12:00:00.5Z".parse().unwrap()
@@ -205,26 +161,5 @@ mod tests {
             .map(Result::unwrap_err)
             .join("\n"),
         );
-    }
-
-    #[test]
-    fn a_hold_is_a_document_that_is_accepted() {
-        let target: Target = "ctr/web".parse().unwrap();
-        let text = document(&hold_name(&target), &target, now(), "a new disk: \"sdb\"", Some("ada"));
-        expect![[r#"
-            apiVersion: mooring.dev/v1alpha1
-            kind: Hold
-            metadata:
-              name: container-web
-            spec:
-              targets:
-              - Container/web
-              until: "2026-11-21T12:00:00.5Z"
-              reason: "a new disk: \"sdb\""
-              by: ada
-        "#]]
-        .assert_eq(&text);
-        let manifests = crate::source::parse::parse_located(std::path::Path::new("hold.yaml"), text.as_bytes()).unwrap();
-        assert_eq!(manifests.len(), 1);
     }
 }

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Error, Exit, engine, output::Format};
 use crate::{
-    admin::access::PASSWORD_VARIABLE,
+    admin::{access::PASSWORD_VARIABLE, desk::DESTRUCTIVE_VARIABLE},
     clock::Clock,
     controller::{self, Context, Open},
     http::{self, Access, ControlSocket},
@@ -76,6 +76,9 @@ pub(super) struct RunArgs {
     /// A name by which browsers reach it, besides addresses and names without a dot
     #[arg(long, value_name = "NAME")]
     admin_host: Vec<String>,
+    /// Lets the backend manager do what may lose something: stop a service, change rows; each asked for twice
+    #[arg(long, env = DESTRUCTIVE_VARIABLE, action = clap::ArgAction::Set, num_args = 0..=1, default_value_t = false, default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
+    claw_admin_allow_destructive: bool,
     /// How --once writes what it came to
     #[arg(short, long, value_enum, default_value_t, requires = "once")]
     output: Format,
@@ -86,7 +89,8 @@ impl RunArgs {
     fn place(&self) -> admin::Place {
         let given = std::env::var(PASSWORD_VARIABLE).ok().filter(|given| !given.is_empty());
         let address = SocketAddr::new(self.admin_address, self.claw_port);
-        admin::Place { address, hosts: self.admin_host.clone(), password: given.map(Secret::new) }
+        let allow_destructive = self.claw_admin_allow_destructive;
+        admin::Place { address, hosts: self.admin_host.clone(), allow_destructive, password: given.map(Secret::new) }
     }
 
     /// Whether it reports what was done at its end, which makes the same in the log one too many.

@@ -396,6 +396,10 @@ impl Context {
     pub(super) async fn remember_stop(&self, key: &Key, stop: ManualStop) {
         let Some(object) = self.world.reader.get(key) else { return };
         let mut history = self.world.history(key, object.generation());
+        // What was asked of us looks like a stop by somebody else to whoever only sees the engine's events.
+        if history.manual_stop.as_ref().is_some_and(|known| known.asked && known.container == stop.container) {
+            return;
+        }
         history.manual_stop = Some(stop);
         self.keep(key, history).await;
     }

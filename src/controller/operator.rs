@@ -4,23 +4,22 @@ use std::future::ready;
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_stream::wrappers::BroadcastStream;
 
-use super::{Context, why::why, world::lock};
+use super::{Context, why::why};
 use crate::{
     manifest::{HoldSpec, Key, Kind, Manifest, Mode},
-    operator::Operator,
-    plan::{Situation, container::State, request::Request},
+    operator::{Operator, Proposed, VariableView, Wish},
     record::{
         events::{self, EventFilter, Subject},
-        journal::{self, Actor, AuditFilter, Command, Outcome},
+        journal::{self, Actor, AuditFilter, Command, IntentId, Outcome},
     },
     resolve::SOURCE_ANNOTATION,
     secret::Secret,
     store::Object,
-    view::{AlertView, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, Restartable, SentView, WhyView},
+    view::{AlertView, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, SentView, WhyView},
 };
 
 #[async_trait]
@@ -107,24 +106,40 @@ impl Operator for Context {
         }
     }
 
-    async fn restartable(&self, key: &Key) -> Result<Restartable, String> {
-        self.restartable(key).await
+    async fn intend(&self, who: &str, operation: &'static str, words: &str) -> Result<IntentId, String> {
+        let command = Command {
+            actor: &actor(who),
+            operation,
+            object: &Subject::Host,
+            target: "admin",
+            why: "somebody asked for it",
+            details: &serde_json::json!({"words": words}),
+            outcome: &Outcome::Done,
+        };
+        self.record.journal.announce(&command).await.map_err(|error| crate::error_chain(&error))
     }
 
-    async fn restart(&self, key: &Key, shown: &Restartable, actor: &str) -> Result<(), String> {
-        let now = self.restartable(key).await?;
-        if now != *shown {
-            return Err(format!("{key} is not as it was shown; look again"));
+    async fn conclude(&self, intent: IntentId, error: Option<&str>) {
+        let outcome = error.map_or(Outcome::Done, |error| Outcome::Failed { error: error.to_owned() });
+        if let Err(error) = self.record.journal.conclude(intent, outcome).await {
+            tracing::error!(error = crate::error_chain(&error), %intent, "what came of it could not be written down");
         }
-        let request = Request {
-            by: actor.to_owned(),
-            container: shown.id.clone(),
-            started_at: shown.started_at,
-            until: self.world.clock.now().saturating_add(WAITED_FOR).unwrap_or(Timestamp::MAX),
-        };
-        lock(&self.world.requests).insert(key.clone(), request);
-        self.triggers.trigger(key);
-        Ok(())
+    }
+
+    async fn propose(&self, wish: &Wish) -> Result<Proposed, String> {
+        self.proposed(wish).await.map(|(proposed, _)| proposed)
+    }
+
+    async fn fulfil(&self, wish: &Wish, shown: &Proposed, actor: &str) -> Result<String, String> {
+        self.fulfil(wish, shown, actor).await
+    }
+
+    fn variable_names(&self) -> Vec<String> {
+        self.variable_names()
+    }
+
+    fn variable_views(&self, name: &str) -> Vec<VariableView> {
+        self.variable_views(name)
     }
 
     fn now(&self) -> Timestamp {
@@ -218,30 +233,6 @@ pub(super) fn actor(name: &str) -> Actor {
         None => Actor::Cli(name.to_owned()),
     }
 }
-
-impl Context {
-    /// The container of an object that could be restarted, as it is now.
-    async fn restartable(&self, key: &Key) -> Result<Restartable, String> {
-        let object = self.world.reader.get(key).ok_or_else(|| format!("there is no {key}"))?;
-        let desired = self.world.resolve(&object).0.ok_or_else(|| format!("the manifest of {key} is refused"))?;
-        let seen = self.world.observe(&desired, Instant::now()).await.map_err(|error| crate::error_chain(&error))?;
-        let (Situation::Container(_, observed) | Situation::Healed(_, observed)) = &seen.situation else {
-            return Err(format!("{key} has no container that could be restarted"));
-        };
-        let running = observed.containers.iter().find(|container| container.state == State::Running);
-        let container = running.ok_or_else(|| format!("no container of {key} runs"))?;
-        let users = self.world.users(key);
-        Ok(Restartable {
-            id: container.id.clone(),
-            name: container.name.clone(),
-            started_at: container.started_at,
-            users: users.into_iter().filter(|user| user.kind == Kind::Container).collect(),
-        })
-    }
-}
-
-/// How long a restart that was asked for is waited for, when something else is to be done first.
-const WAITED_FOR: SignedDuration = SignedDuration::from_mins(1);
 
 /// An object as it is shown, without its status.
 #[must_use]

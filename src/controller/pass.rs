@@ -280,9 +280,11 @@ impl Context {
             self.record.metrics.first_effect(first.duration_since(fault));
         }
         let mut history = self.world.history(key, object.generation());
-        if report.taken.iter().any(|(step, _)| matches!(step.why, Why::Asked { .. })) {
+        if let Some((_, outcome)) = report.taken.iter().find(|(step, _)| matches!(step.why, Why::Asked { .. })) {
             // It was taken up, once, whatever came of it.
-            lock(&self.world.requests).remove(key);
+            let asked = lock(&self.world.requests).remove(key);
+            // Who does not wait any more reads it in the log.
+            let _ = asked.map(|asked| asked.answer.send(outcome.error().map_or(Ok(()), |error| Err(error.to_owned()))));
         }
         for (step, outcome) in &report.taken {
             let operation = step.action.operation();

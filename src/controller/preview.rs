@@ -20,13 +20,13 @@ use super::{
 use crate::{
     clock::Clock,
     manifest::{Key, Kind, Manifest},
-    operator::Operator,
+    operator::{Operator, Proposed, VariableView, Wish},
     record::{self, Record},
     secret::{FingerprintKey, Secret},
     settings::Settings,
     source::{catalogue::Catalogue, directory, plugin::Plugins},
     store,
-    view::{AlertView, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, Restartable, SentView, WhyView},
+    view::{AlertView, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, SentView, WhyView},
 };
 
 /// A look at the world, and at the record of whoever ran last.
@@ -152,12 +152,26 @@ impl Operator for Preview {
 
     async fn note(&self, _: &str, _: &'static str, _: &str, _: Option<&str>) {}
 
-    async fn restartable(&self, _: &Key) -> Result<Restartable, String> {
-        Err("no operator is running, so nothing can be restarted".to_owned())
+    async fn intend(&self, _: &str, _: &'static str, _: &str) -> Result<record::journal::IntentId, String> {
+        Err("no operator is running, so nothing can be written down".to_owned())
     }
 
-    async fn restart(&self, key: &Key, _: &Restartable, _: &str) -> Result<(), String> {
-        self.restartable(key).await.map(drop)
+    async fn conclude(&self, _: record::journal::IntentId, _: Option<&str>) {}
+
+    async fn propose(&self, _: &Wish) -> Result<Proposed, String> {
+        Err("no operator is running, so nothing can be changed".to_owned())
+    }
+
+    async fn fulfil(&self, wish: &Wish, _: &Proposed, _: &str) -> Result<String, String> {
+        self.propose(wish).await.map(|_| String::new())
+    }
+
+    fn variable_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn variable_views(&self, _: &str) -> Vec<VariableView> {
+        Vec::new()
     }
 
     fn now(&self) -> Timestamp {

@@ -13,6 +13,7 @@ use crate::{
         fight::{self, Contests},
         guard,
         host::{Desired, Group, Observed, Policy},
+        request::Request,
         restraint::{Budget, Restraints, Stance},
     },
     resolve, settings,
@@ -23,10 +24,16 @@ impl World {
     /// Decides about an object: what differs, as far as it is permitted to do something about it, and no hold says to leave it.
     #[must_use]
     pub fn plan(&self, object: &Object, situation: &Situation) -> Plan {
-        let at = situation.at();
-        let key = object.key();
+        let request = lock(&self.requests).get(object.key()).map(|asked| asked.request.clone());
+        self.plan_asked(object, situation, request.as_ref())
+    }
+
+    /// The same with this request, and without those that stand.
+    #[must_use]
+    pub(super) fn plan_asked(&self, object: &Object, situation: &Situation, request: Option<&Request>) -> Plan {
+        let (at, key) = (situation.at(), object.key());
         let plan = plan::plan(situation);
-        let plan = match lock(&self.requests).get(key) {
+        let plan = match request {
             Some(request) => plan::request::with(plan, situation, request),
             None => plan,
         };

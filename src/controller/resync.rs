@@ -51,7 +51,7 @@ async fn confirm_stops(ctx: &Context) {
         if let Some(key) = ctx.world.owner_of(&container) {
             let ago = SignedDuration::try_from(stopped.elapsed()).unwrap_or_default();
             let at = ctx.world.clock.now().saturating_sub(ago).unwrap_or(Timestamp::MIN);
-            let stop = ManualStop { container: container.clone(), at };
+            let stop = ManualStop { container: container.clone(), at, asked: false };
             ctx.remember_stop(&key, stop).await;
             ctx.triggers.trigger(&key);
         }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{guard::Guard, plugins::Expanded, retries::Retries};
 use crate::{
@@ -74,7 +74,7 @@ pub struct World {
     /// What is permitted on the host.
     pub policy: Mutex<Arc<plan::host::Policy>>,
     /// What people have asked for and confirmed.
-    pub requests: Mutex<BTreeMap<Key, plan::request::Request>>,
+    pub requests: Mutex<BTreeMap<Key, Asked>>,
     /// Whether it is the host that fails.
     pub guard: Mutex<Guard>,
     /// What became of plugins.
@@ -89,6 +89,14 @@ pub struct World {
 type OnListed<'a> = dyn Fn(&engine::Listed) -> Option<ProbeState> + Sync + 'a;
 /// Until when a stop by a person has to be thought possible.
 type OnId<'a> = dyn Fn(&str) -> Option<Timestamp> + Sync + 'a;
+
+/// A request that waits for its pass.
+pub struct Asked {
+    /// What was asked for.
+    pub request: plan::request::Request,
+    /// Who waits to hear what came of it.
+    pub answer: oneshot::Sender<Result<(), String>>,
+}
 
 /// What a pass saw.
 pub struct Seen {

@@ -1,6 +1,6 @@
 //! An operator for tests: it has two objects, and tells what it was asked to do.
 
-use std::sync::Mutex;
+use std::{collections::HashMap, sync::Mutex};
 
 use async_trait::async_trait;
 use futures::{
@@ -10,16 +10,17 @@ use futures::{
 
 use jiff::Timestamp;
 
-use crate::operator::Operator;
 use crate::{
     manifest::{
         Key, Kind, Manifest,
         status::{Condition, ConditionStatus, ConditionType, Status},
     },
+    operator::{Operator, Proposed, VariableView, Wish},
+    record::journal::IntentId,
     secret::Secret,
     view::{
-        AlertView, AuditQuery, AuditView, Change, EventView, Health, ObjectView, PlanView, Restartable, SentView, StepView,
-        ToldView, WaitView, WhyStep, WhyView,
+        AlertView, AuditQuery, AuditView, Change, EventView, Health, ObjectView, PlanView, SentView, StepView, ToldView,
+        WaitView, WhyStep, WhyView,
     },
 };
 
@@ -28,12 +29,16 @@ pub(crate) struct Fake {
     pub(crate) health: Health,
     pub(crate) released: Mutex<Vec<(Key, String)>>,
     pub(crate) restarted: Mutex<Vec<(Key, String)>>,
+    /// What else was done, in words, and for whom.
+    pub(crate) fulfilled: Mutex<Vec<(String, String)>>,
     /// The id of the container that runs.
     pub(crate) container: Mutex<String>,
     /// The events that there were.
     pub(crate) past: Vec<EventView>,
     /// The password of the backend manager.
     pub(crate) password: Option<String>,
+    /// What variables are set to besides.
+    pub(crate) variables: Mutex<HashMap<String, String>>,
     /// Actor, words and error of what was noted.
     pub(crate) noted: Mutex<Vec<(String, String, Option<String>)>>,
     /// What `follow_events` and `follow_objects` tell before they go silent.
@@ -48,9 +53,11 @@ impl Default for Fake {
             health,
             released: Mutex::default(),
             restarted: Mutex::default(),
+            fulfilled: Mutex::default(),
             container: Mutex::new("c1".to_owned()),
             past: vec![event("Created", 1), event("Started", 1)],
             password: None,
+            variables: Mutex::default(),
             noted: Mutex::default(),
             news,
         }
@@ -246,24 +253,70 @@ impl Operator for Fake {
     }
 
     fn variable(&self, name: &str) -> Option<Secret> {
-        self.password.clone().filter(|_| name == "CLAW_WEB_PASSWORD").map(Secret::new)
+        let password = self.password.clone().filter(|_| name == "CLAW_WEB_PASSWORD");
+        password.or_else(|| self.variables.lock().unwrap().get(name).cloned()).map(Secret::new)
     }
 
     async fn note(&self, actor: &str, _: &'static str, words: &str, error: Option<&str>) {
         self.noted.lock().unwrap().push((actor.to_owned(), words.to_owned(), error.map(str::to_owned)));
     }
 
-    async fn restartable(&self, key: &Key) -> Result<Restartable, String> {
-        let id = self.container.lock().unwrap().clone();
-        match key.kind {
-            Kind::Container => Ok(Restartable { id, name: "web".to_owned(), started_at: None, users: vec![shop().key] }),
-            _ => Err(format!("{key} has no container that could be restarted")),
-        }
+    async fn intend(&self, actor: &str, _: &'static str, words: &str) -> Result<IntentId, String> {
+        self.noted.lock().unwrap().push((actor.to_owned(), format!("about to {words}"), None));
+        Ok(IntentId(1))
     }
 
-    async fn restart(&self, key: &Key, _: &Restartable, actor: &str) -> Result<(), String> {
-        self.restarted.lock().unwrap().push((key.clone(), actor.to_owned()));
-        Ok(())
+    async fn conclude(&self, _: IntentId, error: Option<&str>) {
+        self.noted.lock().unwrap().push((String::new(), "concluded".to_owned(), error.map(str::to_owned)));
+    }
+
+    async fn propose(&self, wish: &Wish) -> Result<Proposed, String> {
+        let (verb, key) = match wish {
+            Wish::Restart(key) => ("restart", key),
+            Wish::Start(key) => ("start", key),
+            Wish::Stop(key) => ("stop", key),
+            Wish::Release(key) => ("release", key),
+            other => return Err(format!("not here: {other:?}")),
+        };
+        if key.kind != Kind::Container {
+            return Err(format!("{key} is no container, so there is nothing to {verb}"));
+        }
+        Ok(Proposed {
+            what: format!("{}{} {}?", verb[..1].to_uppercase(), &verb[1..], key.name),
+            words: format!("{verb} of {}", key.name),
+            object: Some(key.clone()),
+            name: key.name.clone(),
+            details: vec!["what depends on it may notice: Environment/shop".to_owned()],
+            diff: None,
+            digest: self.container.lock().unwrap().clone(),
+        })
+    }
+
+    async fn fulfil(&self, wish: &Wish, shown: &Proposed, actor: &str) -> Result<String, String> {
+        if self.propose(wish).await? != *shown {
+            return Err("it is not as it was shown; look again".to_owned());
+        }
+        let done = (shown.object.clone().unwrap(), actor.to_owned());
+        match wish {
+            Wish::Release(_) => self.released.lock().unwrap().push(done),
+            Wish::Restart(_) => self.restarted.lock().unwrap().push(done),
+            _ => self.fulfilled.lock().unwrap().push((shown.words.clone(), actor.to_owned())),
+        }
+        Ok("done".to_owned())
+    }
+
+    fn variable_names(&self) -> Vec<String> {
+        vec!["PORT".to_owned()]
+    }
+
+    fn variable_views(&self, name: &str) -> Vec<VariableView> {
+        let view = VariableView {
+            environment: "shop".to_owned(),
+            file: Some(".env".to_owned()),
+            shown: "8080".to_owned(),
+            users: vec![web(ConditionStatus::True).key],
+        };
+        if name == "PORT" { vec![view] } else { Vec::new() }
     }
 
     fn now(&self) -> Timestamp {

@@ -354,6 +354,20 @@ pub enum FileAction {
         /// The variables that differ.
         changed: Vec<String>,
     },
+    /// Gives a variable of a file another value, or takes it out; every other byte stays.
+    ChangeVariable {
+        /// The `Environment` it belongs to.
+        environment: String,
+        /// The file.
+        path: PathBuf,
+        /// Digest of the content that was shown to whoever asked. None: there was no file.
+        expected: Option<String>,
+        /// The variable.
+        variable: String,
+        /// Its new value; none takes it out. Not serialised: it may well be a secret.
+        #[serde(skip)]
+        value: Option<crate::secret::Secret>,
+    },
     /// Takes other users' access to a file away.
     SetMode {
         /// The file.
@@ -405,6 +419,7 @@ impl FileAction {
             Self::RestoreFile { .. } => "RestoreFile",
             Self::KeepLastGood { .. } => "KeepLastGood",
             Self::WriteComputed { .. } => "WriteComputed",
+            Self::ChangeVariable { .. } => "ChangeVariable",
             Self::SetMode { .. } => "SetMode",
         }
     }
@@ -417,6 +432,7 @@ impl FileAction {
             | Self::RestoreFile { path, .. }
             | Self::KeepLastGood { path, .. }
             | Self::WriteComputed { path, .. }
+            | Self::ChangeVariable { path, .. }
             | Self::SetMode { path, .. } => path,
         }
     }
@@ -450,6 +466,8 @@ impl fmt::Display for FileAction {
             }
             Self::KeepLastGood { .. } => write!(f, "keep a copy of {name}"),
             Self::WriteComputed { changed, .. } => write!(f, "write {} to {name}", changed.join(", ")),
+            Self::ChangeVariable { variable, value: Some(_), .. } => write!(f, "set {variable} in {name}"),
+            Self::ChangeVariable { variable, value: None, .. } => write!(f, "take {variable} out of {name}"),
             Self::SetMode { mode, .. } => write!(f, "set the mode of {name} to {mode:04o}"),
         }
     }

@@ -96,6 +96,9 @@ pub struct ManualStop {
     pub container: String,
     /// When.
     pub at: Timestamp,
+    /// Whether it was asked of us: then it is meant, whatever the manifest says about stops by hand.
+    #[serde(default)]
+    pub asked: bool,
 }
 
 impl ManualStop {
@@ -221,6 +224,9 @@ impl History {
             (EngineAction::PullImage { image }, _) => {
                 self.failed_pull = failure.map(|reason| self.pull_failed(image, reason, at));
             }
+            (EngineAction::StopContainer { container }, Why::Asked { .. }) if failure.is_none() => {
+                self.manual_stop = Some(ManualStop { container: container.reference().to_owned(), at, asked: true });
+            }
             (EngineAction::StartContainer { container }, _) => {
                 let failed =
                     |reason: &str| FailedStart { container: container.reference().to_owned(), reason: reason.to_owned() };
@@ -247,6 +253,8 @@ impl History {
             self.crash_loop.get_or_insert(at);
         }
         if let Some(stop) = &self.manual_stop
+            // What was seen before the stop does not speak against it.
+            && stop.at <= at
             && !containers.iter().any(|container| container.state != State::Running && stop.explains(container))
         {
             // Somebody started it again, or removed it: the stop is history.

@@ -107,7 +107,7 @@ pub struct Command<'a> {
 /// The number of an intent's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct IntentId(i64);
+pub struct IntentId(pub(crate) i64);
 
 impl fmt::Display for IntentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

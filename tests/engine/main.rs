@@ -38,3 +38,4 @@ mod restraints;
 mod routes;
 mod shipping;
 mod socket_proxy;
+mod wishes;

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use mooring::operator::Operator;
+use mooring::operator::{Operator, Wish};
 
 use crate::host::{Host, container, environment, manifest};
 
@@ -228,11 +228,12 @@ fn without_a_good_version_of_the_hosts_manifest_nothing_is_begun_and_with_one_th
 #[test]
 fn a_restart_that_somebody_asked_for_is_a_step_in_that_persons_name_and_no_try_of_ours() {
     let host = Host::start(&[container("web", "image: web:1\nhealing: {budget: {attempts: 1}}")]);
-    let key = "Container/web".parse().unwrap();
+    let key: mooring::manifest::Key = "Container/web".parse().unwrap();
     let started = host.started("web");
     let operator: &dyn Operator = &**host.context();
-    let shown = host.wait_for(operator.restartable(&key)).unwrap();
-    host.wait_for(operator.restart(&key, &shown, "session:0a1b")).unwrap();
+    let wish = Wish::Restart(key.clone());
+    let shown = host.wait_for(operator.propose(&wish)).unwrap();
+    host.wait_for(operator.fulfil(&wish, &shown, "session:0a1b")).unwrap();
     host.eventually("it was started anew", |host| host.started("web") != started && host.state("web") == "running healthy");
     let entries: Vec<_> = host.audit().into_iter().filter(|entry| entry.operation == "RestartContainer").collect();
     let [entry] = &entries[..] else { panic!("{entries:?}") };
@@ -240,7 +241,7 @@ fn a_restart_that_somebody_asked_for_is_a_step_in_that_persons_name_and_no_try_o
     host.converges();
     assert!(host.context().world.history(&key, 1).attempts.is_empty(), "it is no failure of the container");
 
-    let refused = host.wait_for(operator.restart(&key, &shown, "session:0a1b")).unwrap_err();
+    let refused = host.wait_for(operator.fulfil(&wish, &shown, "session:0a1b")).unwrap_err();
     assert!(refused.contains("not as it was shown"), "{refused}");
     host.stays(2, "what was asked for is done once", |host| host.count("Container/web", "RestartContainer") == 1);
 }

@@ -84,6 +84,9 @@ pub enum Refusal {
     /// It begins like something else.
     #[error("a question begins with SELECT, VALUES, TABLE, WITH, EXPLAIN or SHOW, not with {0}")]
     NotAQuestion(String),
+    /// It begins like something else.
+    #[error("a change begins with INSERT, UPDATE or DELETE, not with {0}")]
+    NotAChange(String),
     /// It does something besides reading.
     #[error("{0} is more than reading")]
     Acts(&'static str),
@@ -106,6 +109,75 @@ pub enum Refusal {
 
 /// Whether a statement only asks.
 pub fn check(sql: &str) -> Result<Checked, Refusal> {
+    let tokens = one_statement(sql)?;
+    let (shape, question) = begin(&tokens)?;
+    let sql = lexer::write(&tokens);
+    if shape != Shape::Setting {
+        let called = words::check(question)?;
+        let shadow = lexer::write(&shadow::of(question));
+        on_big_stack(move || tree::check(&shadow, &called))?;
+    }
+    Ok(Checked { sql, shape })
+}
+
+/// A statement that changes rows of one table, as [`check_change`] has found it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    sql: String,
+    /// `INSERT`, `UPDATE` or `DELETE`.
+    pub verb: &'static str,
+    /// The table, as it is written.
+    pub table: String,
+    /// Whether it has no condition, and so concerns every row.
+    pub is_whole: bool,
+}
+
+impl Change {
+    /// The statement to run.
+    #[must_use]
+    pub fn sql(&self) -> &str {
+        &self.sql
+    }
+}
+
+/// Whether a statement changes rows of one table and does nothing else. What it does is for a person to judge.
+pub fn check_change(sql: &str) -> Result<Change, Refusal> {
+    let tokens = one_statement(sql)?;
+    let verb = ["INSERT", "UPDATE", "DELETE"].into_iter().find(|verb| tokens[0].is(&verb.to_ascii_lowercase()));
+    let verb = verb.ok_or_else(|| Refusal::NotAChange(lexer::write(&tokens[..1]).to_uppercase()))?;
+    let table = tokens.get(if verb == "UPDATE" { 1.. } else { 2.. }).unwrap_or_default();
+    // `INSERT INTO t (a, b)` looks like a call of `t`, and the names in it are columns.
+    let rest = if verb == "INSERT" { after_columns(table) } else { table };
+    let called = words::check(rest)?;
+    if table.first().and_then(Token::as_name).is_some_and(|name| name.starts_with("pg_") || name == "information_schema") {
+        return Err(Refusal::Relation(lexer::write(&table[..1])));
+    }
+    let shadow = lexer::write(&shadow::of(&tokens));
+    let (table, is_whole) = on_big_stack(move || tree::check_change(&shadow, &called))?;
+    Ok(Change { sql: lexer::write(&tokens), verb, table, is_whole })
+}
+
+/// What follows the name of the table and the names of its columns.
+fn after_columns(tokens: &[Token]) -> &[Token] {
+    let is_part = |token: &&Token| token.as_name().is_some_and(|_| !begins_query(token)) || token.is_mark(".");
+    let name = tokens.iter().take_while(is_part).count();
+    let rest = &tokens[name..];
+    let Some(end) = rest.iter().position(|token| token.is_mark(")")) else { return rest };
+    let is_list = rest[0].is_mark("(")
+        && rest[1..end].iter().all(|token| token.is_mark(",") || token.as_name().is_some_and(|_| !begins_query(token)));
+    if is_list { &rest[end + 1..] } else { rest }
+}
+
+fn on_big_stack<T: Send + 'static>(walk: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+    let walk = std::thread::Builder::new().stack_size(STACK).spawn(walk);
+    match walk.map(std::thread::JoinHandle::join) {
+        Ok(Ok(walked)) => walked,
+        _ => Err(Refusal::NotUnderstood("it could not be parsed".to_owned())),
+    }
+}
+
+/// The words of the one statement that there is.
+fn one_statement(sql: &str) -> Result<Vec<Token>, Refusal> {
     if sql.len() > LONGEST {
         return Err(Refusal::TooLong);
     }
@@ -113,23 +185,16 @@ pub fn check(sql: &str) -> Result<Checked, Refusal> {
     while tokens.last().is_some_and(|last| last.is_mark(";")) {
         tokens.pop();
     }
+    if tokens.is_empty() {
+        return Err(Refusal::Empty);
+    }
     if tokens.iter().any(|token| token.is_mark(";")) {
         return Err(Refusal::Several);
     }
     if depth(&tokens) > DEEPEST {
         return Err(Refusal::TooDeep);
     }
-    let (shape, question) = begin(&tokens)?;
-    let sql = lexer::write(&tokens);
-    if shape != Shape::Setting {
-        let called = words::check(question)?;
-        let shadow = lexer::write(&shadow::of(question));
-        let walk = std::thread::Builder::new().stack_size(STACK).spawn(move || tree::check(&shadow, &called));
-        let walked = walk.map(std::thread::JoinHandle::join);
-        let Ok(Ok(walked)) = walked else { return Err(Refusal::NotUnderstood("it could not be parsed".to_owned())) };
-        walked?;
-    }
-    Ok(Checked { sql, shape })
+    Ok(tokens)
 }
 
 fn depth(tokens: &[Token]) -> usize {

@@ -152,6 +152,20 @@ impl Database {
         Ok(Self { options, limits })
     }
 
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// How to connect for a change.
+    pub(super) fn for_changes(&self) -> PgConnectOptions {
+        let settings = settings(&self.limits).into_iter().filter(|(name, _)| *name != "default_transaction_read_only");
+        self.options
+            .clone()
+            .options(settings)
+            .options([("default_transaction_read_only", "off")])
+            .application_name("mooring change")
+    }
+
     /// Puts a question. When nobody waits for the answer any more, the database stops looking for it.
     pub async fn ask(&self, question: &Checked) -> Result<Answer, Error> {
         let begun = Instant::now();

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use sqlparser::{
     ast::{
-        Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, Select, SelectFlavor, SetExpr,
-        Statement, TableAlias, TableFactor, UnaryOperator, Value, Visit as _, Visitor, With,
+        Expr, FromTable, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, Select,
+        SelectFlavor, SetExpr, Statement, TableAlias, TableFactor, TableObject, UnaryOperator, Value, Visitor, With,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
@@ -32,8 +32,51 @@ pub(super) fn check(sql: &str, called: &Called) -> Result<(), Refusal> {
     let [Statement::Query(query)] = statements.as_slice() else {
         return Err(Refusal::NotUnderstood("it is not one query".to_owned()));
     };
-    let mut walk = Walk { aliases: Called::new() };
-    if let ControlFlow::Break(refusal) = query.visit(&mut walk) {
+    walk(&**query, Walk { aliases: Called::new(), may_change: false }, called)
+}
+
+/// Whether this is one change of rows of one table, and what it says of it: the table, and whether every row is concerned.
+pub(super) fn check_change(sql: &str, called: &Called) -> Result<(String, bool), Refusal> {
+    let parser = Parser::new(&PostgreSqlDialect {}).with_recursion_limit(RECURSION).try_with_sql(sql);
+    let statements = parser.and_then(|mut parser| parser.parse_statements());
+    let statements = statements.map_err(|error| Refusal::NotUnderstood(error.to_string()))?;
+    let [statement] = statements.as_slice() else {
+        return Err(Refusal::NotUnderstood("it is not one statement".to_owned()));
+    };
+    let changed = match statement {
+        Statement::Insert(insert) => match &insert.table {
+            TableObject::TableName(name) => Some((name.to_string(), false)),
+            _ => None,
+        },
+        Statement::Update(update) if update.table.joins.is_empty() => {
+            Some((table(&update.table.relation), update.selection.is_none())).and_then(|(table, whole)| Some((table?, whole)))
+        }
+        Statement::Delete(delete) => {
+            let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+            match from.as_slice() {
+                [from] if from.joins.is_empty() && delete.tables.is_empty() => {
+                    table(&from.relation).map(|table| (table, delete.selection.is_none()))
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    let changed = changed.ok_or_else(|| Refusal::NotUnderstood("it does not change one table".to_owned()))?;
+    walk(statement, Walk { aliases: Called::new(), may_change: true }, called)?;
+    Ok(changed)
+}
+
+fn table(factor: &TableFactor) -> Option<String> {
+    match factor {
+        TableFactor::Table { name, args: None, .. } => Some(name.to_string()),
+        _ => None,
+    }
+}
+
+/// Goes through all of it.
+fn walk(what: &impl sqlparser::ast::Visit, mut walk: Walk, called: &Called) -> Result<(), Refusal> {
+    if let ControlFlow::Break(refusal) = what.visit(&mut walk) {
         return Err(refusal);
     }
     let unknown = called.iter().find(|(name, times)| walk.aliases.get(*name).unwrap_or(&0) < times);
@@ -44,6 +87,8 @@ pub(super) fn check(sql: &str, called: &Called) -> Result<(), Refusal> {
 struct Walk {
     /// Names that are given together with names of columns, and how often.
     aliases: Called,
+    /// Whether the outermost statement may be a change, and has not been visited yet.
+    may_change: bool,
 }
 
 type Flow = ControlFlow<Refusal>;
@@ -61,6 +106,9 @@ impl Visitor for Walk {
 
     fn pre_visit_statement(&mut self, _: &Statement) -> Flow {
         // The outermost query is visited as a query; a statement inside is never one.
+        if std::mem::take(&mut self.may_change) {
+            return Flow::Continue(());
+        }
         refuse("a statement in the statement")
     }
 

@@ -8,9 +8,10 @@ use std::{
 };
 
 use crate::{
-    cli::{Error, documents},
+    cli::Error,
     manifest::Key,
     source::{
+        desired::documents,
         directory::{FileReading, scan},
         parse::{Located, MAX_BYTES, parse_located},
         problem::Problem,

@@ -11,9 +11,9 @@ use std::{
 
 use super::{Input, Placed};
 use crate::{
-    cli::{Error, desired::DesiredDirectory},
+    cli::Error,
     manifest::Key,
-    source::directory::FileReading,
+    source::{desired::DesiredDirectory, directory::FileReading},
 };
 
 /// Finds a file for each text.

@@ -23,6 +23,8 @@ pub(super) struct Place {
     pub(super) address: SocketAddr,
     /// Names under which a browser may ask.
     pub(super) hosts: Vec<String>,
+    /// Whether what may lose something can be done from there.
+    pub(super) allow_destructive: bool,
     /// The password that the process was given.
     pub(super) password: Option<Secret>,
 }
@@ -37,7 +39,7 @@ pub(super) async fn keep(settings: Settings, operator: Arc<dyn Operator>, place:
         }
     };
     let gate = Arc::new(Gate::new(store.clone()));
-    let desk = Desk::new(Arc::clone(&operator));
+    let desk = Desk::new(Arc::clone(&operator), place.allow_destructive);
     let chat = Chat::new(Arc::clone(&operator), desk.clone());
     let conversations = Arc::new(Conversations::default());
     let admin = |shutdown| Admin {

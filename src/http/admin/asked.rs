@@ -7,6 +7,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
+use jiff::SignedDuration;
 use serde::Deserialize;
 
 use super::{
@@ -15,9 +16,12 @@ use super::{
     pages::{Frame, not_found, rendered},
 };
 use crate::{
-    admin::desk::{Proposal, Wish},
-    manifest::Key,
+    admin::desk::{Confirmed, HoldEnd, Proposal, Wish},
+    manifest::{Key, hold::Target},
 };
+
+/// How long a button holds something; the chat and `mooring hold` know other times.
+const HELD_FOR: SignedDuration = SignedDuration::from_hours(1);
 
 /// What the form of a button has.
 #[derive(Deserialize)]
@@ -30,15 +34,18 @@ pub(super) struct Asked {
 pub(super) struct Answer {
     token: String,
     id: String,
+    /// The name of what it is about, where a yes is not enough.
+    #[serde(default)]
+    name: Option<String>,
 }
 
 #[derive(Template)]
 #[template(path = "confirm.html", config = "src/http/admin/askama.toml")]
 struct ConfirmPage {
     frame: Frame,
-    what: String,
-    details: Vec<String>,
-    id: String,
+    proposal: Proposal,
+    /// Why the answer before this one did not do.
+    refusal: Option<String>,
     back: String,
 }
 
@@ -50,50 +57,49 @@ struct ToldPage {
     back: String,
 }
 
-/// Shows what a restart would do, and asks.
-pub(super) async fn restart(
+/// Shows what a button would do, and asks.
+pub(super) async fn button(
     State(admin): State<Admin>,
     Extension(opened): Extension<Opened>,
-    Path(path): Path<(String, String)>,
+    Path((kind, name, verb)): Path<(String, String, String)>,
     Form(asked): Form<Asked>,
 ) -> Response {
-    let key = match object(&admin, &opened, &path, &asked).await {
+    let key = match object(&admin, &opened, &(kind, name), &asked).await {
         Ok(key) => key,
         Err(refusal) => return refusal,
     };
-    propose(&admin, &opened, &key, Wish::Restart(key.clone())).await
-}
-
-/// Asks whether Mooring should try again.
-pub(super) async fn release(
-    State(admin): State<Admin>,
-    Extension(opened): Extension<Opened>,
-    Path(path): Path<(String, String)>,
-    Form(asked): Form<Asked>,
-) -> Response {
-    let key = match object(&admin, &opened, &path, &asked).await {
-        Ok(key) => key,
-        Err(refusal) => return refusal,
+    let wish = match verb.as_str() {
+        "restart" => Wish::Restart(key.clone()),
+        "start" => Wish::Start(key.clone()),
+        "stop" => Wish::Stop(key.clone()),
+        "release" => Wish::Release(key.clone()),
+        "hold" => Wish::Hold {
+            targets: vec![Target::Object(key.clone())],
+            end: HoldEnd::After(HELD_FOR),
+            reason: "asked for on the dashboard".to_owned(),
+        },
+        _ => return not_found().await,
     };
-    propose(&admin, &opened, &key, Wish::Release(key.clone())).await
+    match admin.desk.propose(&opened.speaker(), wish).await {
+        Ok(proposal) => ask(&opened, proposal, None, page_of(&key)),
+        Err(error) => told(&opened, StatusCode::CONFLICT, error, page_of(&key)),
+    }
 }
 
 /// Does what was asked, if the question still stands.
 pub(super) async fn answer(
     State(admin): State<Admin>,
     Extension(opened): Extension<Opened>,
-    Form(Answer { token, id }): Form<Answer>,
+    Form(Answer { token, id, name }): Form<Answer>,
 ) -> Response {
     if token != opened.token {
         return forged();
     }
-    match admin.desk.confirm(&opened.speaker(), &id).await {
-        Ok(done) => Redirect::to(&page_of(&done.key)).into_response(),
-        Err(not_done) => {
-            let back = not_done.key.as_ref().map_or_else(|| "/admin".to_owned(), page_of);
-            let frame = Frame::new("Not done", "overview", &opened);
-            rendered(StatusCode::CONFLICT, &ToldPage { frame, text: not_done.why, back })
-        }
+    let back = |key: Option<&Key>| key.map_or_else(|| "/admin".to_owned(), page_of);
+    match admin.desk.confirm(&opened.speaker(), &id, name.as_deref()).await {
+        Ok(Confirmed::Done(done)) => Redirect::to(&back(done.key.as_ref())).into_response(),
+        Ok(Confirmed::Again(proposal)) => ask(&opened, *proposal, None, back(None)),
+        Err(not_done) => told(&opened, StatusCode::CONFLICT, not_done.why, back(not_done.key.as_ref())),
     }
 }
 
@@ -122,19 +128,13 @@ fn page_of(key: &Key) -> String {
     format!("/admin/objects/{key}")
 }
 
-/// Shows what would be done, and asks.
-async fn propose(admin: &Admin, opened: &Opened, key: &Key, wish: Wish) -> Response {
-    match admin.desk.propose(&opened.speaker(), wish).await {
-        Ok(Proposal { id, what, details }) => {
-            let frame = Frame::new("Confirm", "overview", opened);
-            rendered(StatusCode::OK, &ConfirmPage { frame, what, details, id, back: page_of(key) })
-        }
-        Err(error) => told(opened, StatusCode::CONFLICT, error, key),
-    }
+fn ask(opened: &Opened, proposal: Proposal, refusal: Option<String>, back: String) -> Response {
+    let frame = Frame::new("Confirm", "overview", opened);
+    rendered(StatusCode::OK, &ConfirmPage { frame, proposal, refusal, back })
 }
 
-fn told(opened: &Opened, status: StatusCode, text: String, key: &Key) -> Response {
-    rendered(status, &ToldPage { frame: Frame::new("Not done", "overview", opened), text, back: page_of(key) })
+fn told(opened: &Opened, status: StatusCode, text: String, back: String) -> Response {
+    rendered(status, &ToldPage { frame: Frame::new("Not done", "overview", opened), text, back })
 }
 
 fn forged() -> Response {

@@ -22,7 +22,7 @@ use super::{
     login::Opened,
     pages::{Frame, rendered},
 };
-use crate::admin::chat::Part;
+use crate::admin::chat::{Part, whole};
 
 /// What is kept of a conversation.
 const KEPT: usize = 60;
@@ -81,6 +81,9 @@ struct ChatPage {
 pub(super) struct Line {
     token: String,
     text: String,
+    /// The question that a button answers.
+    #[serde(default)]
+    id: Option<String>,
 }
 
 /// The conversation so far.
@@ -93,14 +96,18 @@ pub(super) async fn page(State(admin): State<Admin>, Extension(opened): Extensio
 pub(super) async fn say(
     State(admin): State<Admin>,
     Extension(opened): Extension<Opened>,
-    Form(Line { token, text }): Form<Line>,
+    Form(Line { token, text, id }): Form<Line>,
 ) -> Response {
     if token != opened.token {
         return (StatusCode::FORBIDDEN, "the page is of another session; load it again").into_response();
     }
     let text = text.trim();
     if !text.is_empty() {
-        let parts = admin.chat.answer(&opened.speaker(), text).await;
+        let parts = match id {
+            Some(id) => admin.chat.confirm(&opened.speaker(), &id, Some(text)),
+            None => admin.chat.say(&opened.speaker(), text),
+        };
+        let parts = whole(parts).await;
         admin.conversations.add(&opened.name, Said { text: text.to_owned(), parts });
     }
     Redirect::to("/admin/chat#last").into_response()

@@ -162,6 +162,17 @@ impl Details {
     }
 }
 
+impl Details {
+    /// What can be asked for from its page.
+    fn verbs(&self) -> &'static [&'static str] {
+        match self.line.kind.as_str() {
+            "Container" => &["Restart", "Start", "Stop", "Hold", "Release"],
+            "Hold" | "Host" => &["Release"],
+            _ => &["Hold", "Release"],
+        }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "object.html", config = "src/http/admin/askama.toml")]
 struct ObjectPage {

@@ -39,7 +39,7 @@ impl Place {
         let store = Store::open(self.state.path()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.address = listener.local_addr().unwrap();
-        let desk = Desk::new(Arc::clone(&self.operator) as _);
+        let desk = Desk::new(Arc::clone(&self.operator) as _, false);
         let admin = Admin {
             operator: Arc::clone(&self.operator) as _,
             gate: Arc::new(Gate::new(store.clone())),
@@ -306,11 +306,45 @@ async fn a_restart_is_shown_first_and_done_in_the_sessions_name_once_it_is_confi
     let noted = place.operator.noted.lock().unwrap().clone();
     assert!(noted.iter().any(|(_, words, _)| words == "confirm the restart of web"), "{noted:?}");
     let none = place.ask("POST", "/admin/objects/Environment/shop/restart", &[&session], &format!("token={token}")).await;
-    assert!(status(&none) == "409 Conflict" && none.contains("has no container"), "{none}");
+    assert!(status(&none) == "409 Conflict" && none.contains("is no container"), "{none}");
     assert_eq!(
         status(&place.ask("POST", "/admin/objects/Container/nobody/restart", &[&session], &format!("token={token}")).await),
         "404 Not Found"
     );
+}
+
+#[tokio::test]
+async fn what_may_lose_something_is_off_and_then_asked_for_twice_the_second_time_by_its_name() {
+    let place = Place::new().await;
+    let session = place.login().await;
+    let token = token(&place.get("/admin/objects/Container/web", &session).await);
+    let ask = async |place: &Place| {
+        place.ask("POST", "/admin/objects/Container/web/stop", &[&session], &format!("token={token}")).await
+    };
+    let off = ask(&place).await;
+    assert!(status(&off) == "409 Conflict" && off.contains("CLAW_ADMIN_ALLOW_DESTRUCTIVE=true"), "{off}");
+    assert!(place.operator.noted.lock().unwrap().iter().any(|(_, words, error)| words == "stop of web" && error.is_some()));
+
+    place.operator.variables.lock().unwrap().insert("CLAW_ADMIN_ALLOW_DESTRUCTIVE".to_owned(), "true".to_owned());
+    let confirm = async |id: &str, name: &str| {
+        place.ask("POST", "/admin/confirm", &[&session], &format!("token={token}&id={id}{name}")).await
+    };
+    let first = ask(&place).await;
+    assert!(first.contains("Stop web?") && !first.contains("Type <strong>"), "{first}");
+    let second = confirm(&question(&first), "").await;
+    assert!(second.contains("Type <strong>web</strong>"), "{second}");
+    assert_eq!(status(&confirm(&question(&first), "").await), "409 Conflict", "the first question is answered");
+    assert_eq!(status(&confirm(&question(&second), "").await), "409 Conflict", "a yes is not enough");
+    assert_eq!(status(&confirm(&question(&second), "&name=wbe").await), "409 Conflict");
+    assert!(place.operator.fulfilled.lock().unwrap().is_empty());
+    assert_eq!(status(&confirm(&question(&second), "&name=web").await), "303 See Other");
+    assert_eq!(place.operator.fulfilled.lock().unwrap().len(), 1);
+
+    // Taken back between the two, it is off again.
+    let third = question(&confirm(&question(&ask(&place).await), "").await);
+    place.operator.variables.lock().unwrap().clear();
+    assert_eq!(status(&confirm(&third, "&name=web").await), "409 Conflict");
+    assert_eq!(place.operator.fulfilled.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -338,15 +372,23 @@ async fn what_is_said_in_plain_words_is_answered_and_changes_something_only_afte
     assert!(say("yes").await.contains("Nothing waits for a yes."), "something else was said in between");
     assert!(place.operator.restarted.lock().unwrap().is_empty());
     say("restart web").await;
-    assert!(say("yes").await.contains("Done: confirm the restart of web."));
+    assert!(say("yes").await.contains("Confirmed: restart of web."));
     assert_eq!(place.operator.restarted.lock().unwrap().len(), 1);
+
+    assert!(say("stop web").await.contains("CLAW_ADMIN_ALLOW_DESTRUCTIVE=true"));
+    place.operator.variables.lock().unwrap().insert("CLAW_ADMIN_ALLOW_DESTRUCTIVE".to_owned(), "true".to_owned());
+    assert!(say("stop web").await.contains("Stop web?"));
+    assert!(say("yes").await.contains("type `web` within two minutes"));
+    assert!(say("yes").await.contains("Not done yet: to confirm that, type its name: web."));
+    assert!(say("web").await.contains("Confirmed: stop of web."));
+    assert_eq!(place.operator.fulfilled.lock().unwrap().len(), 1);
+    assert!(say("what is PORT set to?").await.contains("8080"));
 
     let guessed = say("restart wbe").await;
     assert!(guessed.contains("There is no service `wbe`") && place.operator.restarted.lock().unwrap().len() == 1, "{guessed}");
     assert!(say("SELECT pg_sleep(1)").await.contains("Not asked: "));
     assert!(say("SELECT count(*) FROM users").await.contains("no database to ask"));
     assert!(say("How many users signed up this week?").await.contains("no model is asked yet"));
-    assert!(say("stop web").await.contains("cannot be done from here"));
     assert!(say("<script>alert(1)</script>").await.contains("&#60;script&#62;"));
     let forged = place.ask("POST", "/admin/chat", &[&session], "token=x&text=status").await;
     assert_eq!(status(&forged), "403 Forbidden");

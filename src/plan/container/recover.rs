@@ -156,14 +156,12 @@ fn ailment(policy: &Policy, observed: &Observed, container: &Container) -> Ailme
 
 /// Whether somebody wants the container to be stopped.
 pub(super) fn meant(policy: &Policy, observed: &Observed, container: &Container) -> Option<Wait> {
+    let stop = observed.history.manual_stop.as_ref().filter(|stop| stop.explains(container));
     match policy.on_manual_stop {
-        OnManualStop::Heal => None,
+        OnManualStop::Heal => stop.filter(|stop| stop.asked).map(|stop| Wait::StoppedByHand { at: stop.at }),
         OnManualStop::Respect => {
-            let by_hand = observed.history.manual_stop.as_ref().filter(|stop| stop.explains(container));
             let suspected = observed.stop_suspected_until.filter(|until| observed.at < *until);
-            by_hand
-                .map(|stop| Wait::StoppedByHand { at: stop.at })
-                .or_else(|| suspected.map(|until| Wait::StopUnderWay { until }))
+            stop.map(|stop| Wait::StoppedByHand { at: stop.at }).or_else(|| suspected.map(|until| Wait::StopUnderWay { until }))
         }
     }
 }

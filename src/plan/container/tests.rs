@@ -320,7 +320,7 @@ impl World {
     }
 
     fn stopped_by_hand(self, id: &str, seconds: i64) -> Self {
-        let stop = ManualStop { container: id.to_owned(), at: seconds_ago(seconds) };
+        let stop = ManualStop { container: id.to_owned(), at: seconds_ago(seconds), asked: false };
         self.remembering(|history| history.manual_stop = Some(stop))
     }
 

@@ -24,7 +24,7 @@ fn full() -> History {
         failures: 0,
         attempts: vec![seconds_ago(9), seconds_ago(3)],
         crash_loop: Some(seconds_ago(2)),
-        manual_stop: Some(ManualStop { container: "c1".into(), at: seconds_ago(60) }),
+        manual_stop: Some(ManualStop { container: "c1".into(), at: seconds_ago(60), asked: false }),
         failed_replacement: Some(FailedReplacement {
             fields: Vec::new(),
             count: 1,
@@ -236,6 +236,21 @@ fn a_pass_with_steps_proves_nothing() {
     plan.step(EngineAction::StopContainer { container: web() }, Why::Replaced);
     let settled = History { manual_stop: None, ..full() }.settled(&plan, &[container(State::Running, 600)], now(), RESET_AFTER);
     assert_eq!(settled, History { manual_stop: None, ..full() });
+}
+
+#[test]
+fn a_stop_that_was_asked_for_is_not_forgotten_over_what_was_seen_before_it() {
+    let asked = Step {
+        action: EngineAction::StopContainer { container: Target::seen("c1", "web") }.into(),
+        why: Why::Asked { by: "session:0a1b".to_owned() },
+    };
+    let history = History::default().after(&asked, None, now());
+    let stop = ManualStop { container: "c1".to_owned(), at: now(), asked: true };
+    assert_eq!(history.manual_stop, Some(stop.clone()));
+    let seen_before = seconds_ago(1);
+    let history = history.settled(&Plan::default(), &[], seen_before, RESET_AFTER);
+    assert_eq!(history.manual_stop, Some(stop));
+    assert_eq!(history.settled(&Plan::default(), &[], now(), RESET_AFTER).manual_stop, None, "it is gone");
 }
 
 #[test]

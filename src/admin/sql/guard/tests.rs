@@ -222,3 +222,65 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_change_of_rows_of_one_table_is_understood_with_its_table_and_whether_it_spares_any() {
+    let all = [
+        "INSERT INTO shop.orders (customer_id, total) VALUES (1, 2.5)",
+        "insert into shop.orders select * from shop.customers",
+        "INSERT INTO \"Odd Name\" DEFAULT VALUES",
+        "UPDATE shop.customers SET city = lower(city) WHERE id IN (SELECT customer_id FROM shop.orders);",
+        "UPDATE users SET a = 1",
+        "DELETE FROM shop.orders WHERE total < 0 RETURNING id",
+        "delete from shop.orders",
+    ];
+    let told: Vec<String> = all
+        .iter()
+        .map(|sql| match check_change(sql) {
+            Ok(Change { verb, table, is_whole, .. }) => format!("{verb} {table}{}", if is_whole { ", all" } else { "" }),
+            Err(refusal) => format!("{sql}: {refusal}"),
+        })
+        .collect();
+    expect_test::expect![[r#"
+        INSERT shop.orders
+        INSERT shop.orders
+        INSERT "Odd Name"
+        UPDATE shop.customers
+        UPDATE users, all
+        DELETE shop.orders
+        DELETE shop.orders, all"#]]
+    .assert_eq(&told.join("\n"));
+}
+
+#[test]
+fn a_change_does_nothing_besides_and_calls_nothing_that_a_question_may_not() {
+    let all = [
+        "SELECT 1",
+        "DROP TABLE shop.orders",
+        "UPDATE a SET b = 1; DELETE FROM c",
+        "WITH gone AS (DELETE FROM a RETURNING *) INSERT INTO b SELECT * FROM gone",
+        "INSERT INTO b WITH gone AS (DELETE FROM a RETURNING *) SELECT * FROM gone",
+        "DELETE FROM a WHERE pg_terminate_backend(1)",
+        "DELETE FROM a WHERE shop.wipe() IS NULL",
+        "UPDATE a SET b = lo_import('/etc/passwd')",
+        "INSERT INTO a (b) VALUES (pg_read_file('/etc/passwd'))",
+        "INSERT INTO a (b, dblink) SELECT dblink('host=x', 'y')",
+        "UPDATE pg_authid SET rolsuper = true",
+        "DELETE FROM pg_catalog.pg_class",
+        "INSERT INTO information_schema.sql_features VALUES (1)",
+        "UPDATE a SET b = 1 FROM pg_shadow",
+        "TRUNCATE a",
+        "COPY a FROM PROGRAM 'id'",
+        "MERGE INTO a USING b ON a.x = b.x WHEN MATCHED THEN DELETE",
+        "EXPLAIN ANALYZE DELETE FROM a",
+        "",
+    ];
+    let passed: Vec<&&str> = all.iter().filter(|sql| check_change(sql).is_ok()).collect();
+    assert!(passed.is_empty(), "{passed:?}");
+    // What attacks a question is no change either, unless it is a plain one that says what it does.
+    let changes: Vec<String> = lines(ATTACKS).filter_map(|sql| check_change(sql).ok().map(|change| change.sql)).collect();
+    for sql in &changes {
+        let words = sql.to_lowercase();
+        assert!(!words.contains("pg_") && !words.contains("lo_") && !words.contains("with "), "{sql}");
+    }
+}

@@ -150,6 +150,8 @@ impl World {
             FileAction::WriteComputed { .. } => {
                 self.computed = Some(File { mode: SECRET_MODE, values: self.rendered().unwrap() });
             }
+            // Only people ask for that.
+            FileAction::ChangeVariable { .. } => unreachable!("no plan of ours changes a value"),
             FileAction::SetMode { mode, .. } if name == ".env.computed" => self.computed.as_mut().unwrap().mode = *mode,
             FileAction::SetMode { mode, .. } => self.files.get_mut(&name).unwrap().as_mut().unwrap().mode = *mode,
         }

@@ -30,12 +30,14 @@ fn range_of(text: &str, line: usize) -> Range<usize> {
 }
 
 /// The text of the document that has this line.
-pub(super) fn document(text: &str, line: usize) -> &str {
+#[must_use]
+pub fn document(text: &str, line: usize) -> &str {
     &text[range_of(text, line)]
 }
 
 /// The text without the document that has this line.
-pub(super) fn without(text: &str, line: usize) -> String {
+#[must_use]
+pub fn without(text: &str, line: usize) -> String {
     let Range { start, end } = range_of(text, line);
     format!("{}{}", &text[..start], &text[end..])
 }
