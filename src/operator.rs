@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use crate::{
     manifest::{Key, Kind, Manifest},
     secret::Secret,
-    view::{AlertView, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, Restartable, SentView, WhyView},
+    view::{
+        AlertView, Answering, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, Restartable, SentView, WhyView,
+    },
 };
 
 /// What is asked of a running Mooring. Answers are taken from memory or from the journal, never from hope: an `Err` says why there
@@ -52,6 +54,9 @@ pub trait Operator: Send + Sync + 'static {
 
     /// The value of a variable in the first `Environment` that has one.
     fn variable(&self, name: &str) -> Option<Secret>;
+
+    /// Which model answers, and how it is reached: as the first `ModelProvider` chooses. An `Err` says why there is none.
+    fn model(&self) -> Result<Answering, String>;
 
     /// Writes down what somebody has done by way of the backend manager. `actor` is the session as it stands in the log,
     /// `words` what was done; `error`, why it did not come about.

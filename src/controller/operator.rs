@@ -20,7 +20,9 @@ use crate::{
     resolve::SOURCE_ANNOTATION,
     secret::Secret,
     store::Object,
-    view::{AlertView, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, Restartable, SentView, WhyView},
+    view::{
+        AlertView, Answering, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, Restartable, SentView, WhyView,
+    },
 };
 
 #[async_trait]
@@ -89,6 +91,10 @@ impl Operator for Context {
         environments
             .filter_map(|key| self.world.values(&key.name).ok()?.get(name).cloned())
             .find(|value| !value.expose().is_empty())
+    }
+
+    fn model(&self) -> Result<Answering, String> {
+        self.world.answering()
     }
 
     async fn note(&self, who: &str, operation: &'static str, words: &str, error: Option<&str>) {

@@ -18,8 +18,8 @@ use crate::{
     },
     secret::Secret,
     view::{
-        AlertView, AuditQuery, AuditView, Change, EventView, Health, ObjectView, PlanView, Restartable, SentView, StepView,
-        ToldView, WaitView, WhyStep, WhyView,
+        AlertView, Answering, AuditQuery, AuditView, Change, EventView, Health, ObjectView, PlanView, Restartable, SentView,
+        StepView, ToldView, WaitView, WhyStep, WhyView,
     },
 };
 
@@ -36,6 +36,8 @@ pub(crate) struct Fake {
     pub(crate) password: Option<String>,
     /// Actor, words and error of what was noted.
     pub(crate) noted: Mutex<Vec<(String, String, Option<String>)>>,
+    /// The model that answers.
+    pub(crate) model: Result<Answering, String>,
     /// What `follow_events` and `follow_objects` tell before they go silent.
     pub(crate) news: (Vec<EventView>, Vec<ObjectView>),
 }
@@ -52,6 +54,7 @@ impl Default for Fake {
             past: vec![event("Created", 1), event("Started", 1)],
             password: None,
             noted: Mutex::default(),
+            model: Err("no ModelProvider is declared".to_owned()),
             news,
         }
     }
@@ -247,6 +250,10 @@ impl Operator for Fake {
 
     fn variable(&self, name: &str) -> Option<Secret> {
         self.password.clone().filter(|_| name == "CLAW_WEB_PASSWORD").map(Secret::new)
+    }
+
+    fn model(&self) -> Result<Answering, String> {
+        self.model.clone()
     }
 
     async fn note(&self, actor: &str, _: &'static str, words: &str, error: Option<&str>) {
