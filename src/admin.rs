@@ -9,6 +9,7 @@ pub mod chat;
 pub mod confirm;
 pub mod desk;
 pub mod intent;
+pub mod model;
 pub mod sql;
 pub mod standing;
 pub mod store;

@@ -2,7 +2,7 @@
 //!
 //! Secrets go in and never come out: no error has a URL, a header or a password in it.
 
-mod http;
+pub(crate) mod http;
 mod mail;
 
 use std::{fmt, time::Duration};

@@ -11,7 +11,7 @@ use crate::{
     manifest::{Key, Kind, Manifest},
     record::journal::IntentId,
     secret::Secret,
-    view::{AlertView, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, SentView, WhyView},
+    view::{AlertView, Answering, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, SentView, WhyView},
 };
 pub use wish::{HoldEnd, Proposed, VariableView, Wish};
 
@@ -56,6 +56,9 @@ pub trait Operator: Send + Sync + 'static {
 
     /// The value of a variable in the first `Environment` that has one.
     fn variable(&self, name: &str) -> Option<Secret>;
+
+    /// Which model answers, and how it is reached: as the first `ModelProvider` chooses. An `Err` says why there is none.
+    fn model(&self) -> Result<Answering, String>;
 
     /// Writes down what somebody has done by way of the backend manager. `actor` is the session as it stands in the log,
     /// `words` what was done; `error`, why it did not come about.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    manifest::{Key, status::Status},
+    manifest::{Key, model_provider::Provider, status::Status},
+    secret::Secret,
     source::parse::may_be_secret,
 };
 
@@ -330,6 +331,21 @@ pub struct WhyStep {
     /// How long it took, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub took_millis: Option<u64>,
+}
+
+/// The model that answers, and how it is reached. Not for people: there is a key in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answering {
+    /// Who answers.
+    pub provider: Provider,
+    /// With which model.
+    pub model: String,
+    /// Why it is this one.
+    pub reason: String,
+    /// Where it is, if that is written down anywhere.
+    pub url: Option<Secret>,
+    /// What opens it, if it needs one.
+    pub key: Option<Secret>,
 }
 
 /// One event.

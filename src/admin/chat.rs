@@ -4,6 +4,9 @@
 mod act;
 mod database;
 mod look;
+mod model;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -14,6 +17,11 @@ use super::{
     confirm::AnsweredBy,
     desk::{Desk, Speaker, Wish},
     intent::{Intent, Service, Understood, Vocabulary, parse},
+    model::{
+        By, Message, Models,
+        background::{Background, Recent},
+    },
+    sql::schema::Schemas,
 };
 use crate::{
     manifest::{Key, Kind},
@@ -124,6 +132,9 @@ enum Said {
 pub struct Chat {
     operator: Arc<dyn Operator>,
     desk: Desk,
+    models: Models,
+    background: Arc<dyn Background>,
+    schemas: Arc<Schemas>,
 }
 
 /// One line and who said it: what answering it needs.
@@ -131,13 +142,28 @@ struct Talk<'a> {
     operator: &'a dyn Operator,
     desk: &'a Desk,
     speaker: &'a Speaker,
+    models: &'a Models,
+    background: &'a dyn Background,
+    schemas: &'a Schemas,
     answer: Answer,
 }
 
 impl Chat {
     /// One that answers from this operator, and asks for changes at this desk.
     pub fn new(operator: Arc<dyn Operator>, desk: Desk) -> Self {
-        Self { operator, desk }
+        Self { operator, desk, models: Models::default(), background: Arc::new(Recent::default()), schemas: Arc::default() }
+    }
+
+    /// With other limits for asking models.
+    #[must_use]
+    pub fn with_models(self, models: Models) -> Self {
+        Self { models, ..self }
+    }
+
+    /// With another memory of what models are told besides the question.
+    #[must_use]
+    pub fn with_background(self, background: Arc<dyn Background>) -> Self {
+        Self { background, ..self }
     }
 
     /// Understands a line, and answers it. The answer begins at once, and is worked on even if nobody takes its parts.
@@ -157,7 +183,15 @@ impl Chat {
         let (sender, parts) = mpsc::unbounded_channel();
         let (chat, speaker) = (self.clone(), speaker.clone());
         tokio::spawn(async move {
-            let talk = Talk { operator: &*chat.operator, desk: &chat.desk, speaker: &speaker, answer: Answer(sender) };
+            let talk = Talk {
+                operator: &*chat.operator,
+                desk: &chat.desk,
+                speaker: &speaker,
+                models: &chat.models,
+                background: &*chat.background,
+                schemas: &chat.schemas,
+                answer: Answer(sender),
+            };
             match said {
                 Said::Line(text) => talk.answer(&text).await,
                 Said::Answer { id, typed } => talk.confirm_one(&id, typed.as_deref()).await,
@@ -198,9 +232,24 @@ impl Talk<'_> {
             understood => {
                 // Whatever else is said, what waited for a yes does not any more.
                 self.desk.cancel(self.speaker).await;
-                self.understood(understood).await;
+                let understood = match understood {
+                    Understood::Unknown => self.ask_model(text, &vocabulary).await,
+                    understood => {
+                        let is_secret = matches!(understood, Understood::Intent(Intent::EnvSet { .. }));
+                        self.remember(By::Person, if is_secret { understood.to_string() } else { text.to_owned() }).await;
+                        Some(understood)
+                    }
+                };
+                if let Some(understood) = understood {
+                    self.understood(understood).await;
+                }
             }
         }
+    }
+
+    /// Keeps a line for whoever is asked what the next one means.
+    async fn remember(&self, by: By, text: String) {
+        self.background.said(self.speaker, Message { by, text }).await;
     }
 
     async fn understood(&self, understood: Understood) {
@@ -215,7 +264,7 @@ impl Talk<'_> {
                 self.answer.text(format!("There is no service `{said}`.{nearest}"));
             }
             Understood::Unknown => {
-                self.answer.text("I do not know what that means; `help` says what I understand. A model is not asked yet.");
+                self.answer.text("I do not know what that means; `help` says what I understand.");
             }
         }
     }

@@ -6,12 +6,15 @@
 //! role that may not ([`role`]), within limits of time and size.
 
 pub mod answer;
+pub mod author;
 pub mod change;
+pub mod forms;
 pub mod guard;
 mod lexer;
 mod relay;
 pub mod role;
 pub mod runner;
+pub mod schema;
 mod shadow;
 mod tree;
 mod words;

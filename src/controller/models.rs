@@ -36,7 +36,9 @@ use crate::{
     },
     record::status,
     resolve::{self, MODELS, PORT},
+    secret::Secret,
     store::Object,
+    view::Answering,
 };
 
 /// How often a pull is spoken of: often enough to watch, and one small row each time.
@@ -133,16 +135,52 @@ impl World {
         self.listed_of(desired.ollama.container.as_ref().unwrap_or(&desired.key), snapshot)
     }
 
+    /// The model that answers, by the first provider whose choice is known. Looks at what is known already, and asks nobody.
+    pub(super) fn answering(&self) -> Result<Answering, String> {
+        let mut why = "no ModelProvider is declared".to_owned();
+        for (key, object) in self.reader.objects() {
+            if key.kind != Kind::ModelProvider {
+                continue;
+            }
+            let answering = match resolve::resolve(&object, &self.reader, &self.settings.desired) {
+                Ok(resolve::Desired::ModelProvider(desired)) => self.answering_of(&desired),
+                Ok(_) => continue,
+                Err(error) => Err(crate::error_chain(&error)),
+            };
+            match answering {
+                Ok(answering) => return Ok(answering),
+                Err(error) => why = format!("{key}: {error}"),
+            }
+        }
+        Err(why)
+    }
+
+    fn answering_of(&self, desired: &Desired) -> Result<Answering, String> {
+        let choice = self.choice(desired)?;
+        let reason = choice.reason();
+        let Choice { provider, model, .. } = choice;
+        let values = self.values(&desired.environment)?;
+        let value = |name: &str| {
+            let value = values.get(name).map(|value| value.expose().trim()).filter(|value| !value.is_empty());
+            value.map(|value| Secret::new(value.to_owned()))
+        };
+        let key = (provider != Provider::Ollama).then(|| value(provider.variable())).flatten();
+        let url = match provider {
+            Provider::Openai => value("OPENAI_BASE_URL"),
+            Provider::Anthropic => value("ANTHROPIC_BASE_URL"),
+            Provider::Ollama => {
+                let latest = lock(&self.latest).clone();
+                let containers = latest.as_deref().map(|snapshot| self.servers_of(desired, snapshot)).unwrap_or_default();
+                let running = containers.into_iter().find(|listed| listed.state == plan::container::State::Running);
+                Some(Secret::new(url(desired, running)))
+            }
+        };
+        Ok(Answering { provider, model, reason, url, key })
+    }
+
     /// Asks the server.
     async fn server(&self, desired: &Desired, choice: &Choice, container: Option<&Listed>) -> Result<Server, engine::Error> {
-        let url = desired.ollama.url.clone().unwrap_or_else(|| {
-            let address = container.and_then(|container| container.networks.values().flatten().next().cloned());
-            match address {
-                Some(address) if address.contains(':') => format!("http://[{address}]:{PORT}"),
-                Some(address) => format!("http://{address}:{PORT}"),
-                None => format!("http://localhost:{PORT}"),
-            }
-        });
+        let url = url(desired, container);
         let answer = ollama::look(&url).await;
         let lacks =
             matches!(&answer, Answer::Models { models, .. } if !models.iter().any(|model| same(&model.name, &choice.model)));
@@ -198,6 +236,17 @@ impl World {
         };
         same_place && same_model && desired.ollama.pull == ModelPull::IfMissing
     }
+}
+
+/// Where the server is: as it is written down, or in its container, or here.
+fn url(desired: &Desired, container: Option<&Listed>) -> String {
+    let address = container.and_then(|container| container.networks.values().flatten().next());
+    let found = || match address {
+        Some(address) if address.contains(':') => format!("http://[{address}]:{PORT}"),
+        Some(address) => format!("http://{address}:{PORT}"),
+        None => format!("http://localhost:{PORT}"),
+    };
+    desired.ollama.url.clone().unwrap_or_else(found)
 }
 
 impl Context {

@@ -19,7 +19,7 @@ use crate::{
     resolve::SOURCE_ANNOTATION,
     secret::Secret,
     store::Object,
-    view::{AlertView, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, SentView, WhyView},
+    view::{AlertView, Answering, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, SentView, WhyView},
 };
 
 #[async_trait]
@@ -88,6 +88,10 @@ impl Operator for Context {
         environments
             .filter_map(|key| self.world.values(&key.name).ok()?.get(name).cloned())
             .find(|value| !value.expose().is_empty())
+    }
+
+    fn model(&self) -> Result<Answering, String> {
+        self.world.answering()
     }
 
     async fn note(&self, who: &str, operation: &'static str, words: &str, error: Option<&str>) {

@@ -26,7 +26,7 @@ use crate::{
     settings::Settings,
     source::{catalogue::Catalogue, directory, plugin::Plugins},
     store,
-    view::{AlertView, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, SentView, WhyView},
+    view::{AlertView, Answering, AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, SentView, WhyView},
 };
 
 /// A look at the world, and at the record of whoever ran last.
@@ -148,6 +148,10 @@ impl Operator for Preview {
 
     fn variable(&self, _: &str) -> Option<Secret> {
         None
+    }
+
+    fn model(&self) -> Result<Answering, String> {
+        self.world.answering()
     }
 
     async fn note(&self, _: &str, _: &'static str, _: &str, _: Option<&str>) {}

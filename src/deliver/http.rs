@@ -1,12 +1,16 @@
 //! One POST: connect, speak, read the answer, all within limits.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
-    Request, StatusCode,
+    HeaderMap, Request, StatusCode,
     body::{Bytes, Incoming},
-    header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT},
+    header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT},
+    http::response::Parts,
 };
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -29,13 +33,54 @@ const LONGEST_ANSWER: usize = 64 << 10;
 const SHOWN: usize = 200;
 
 /// Where a message goes, and what goes along.
-pub(super) struct Target {
-    pub(super) address: HttpAddress,
-    pub(super) headers: Vec<(String, Secret)>,
+pub(crate) struct Target {
+    pub(crate) address: HttpAddress,
+    pub(crate) headers: Vec<(String, Secret)>,
+}
+
+/// What a server said, whether it is a yes or a no.
+pub(crate) struct Said {
+    pub(crate) status: u16,
+    /// When it wants to be asked again.
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: Bytes,
+}
+
+/// An answer whose body is still to come. The connection ends with it.
+struct Streaming {
+    head: Parts,
+    body: Incoming,
+    _connection: AbortOnDropHandle<()>,
 }
 
 /// Sends JSON.
 pub(super) async fn post(target: &Target, body: &Value) -> Result<(), Error> {
+    let Streaming { head, body, _connection } = connect(target, body).await?;
+    if head.status.is_success() { Ok(()) } else { Err(refusal(target, head.status, body).await) }
+}
+
+/// Sends JSON, and waits for the whole answer, which may have so many bytes. Who calls limits the time.
+pub(crate) async fn ask(target: &Target, body: &Value, longest: usize) -> Result<Said, Error> {
+    let Streaming { head, body, _connection } = connect(target, body).await?;
+    let body = Limited::new(body, longest).collect().await.map_err(|error| {
+        let is_long = error.is::<http_body_util::LengthLimitError>();
+        if is_long {
+            // The same question has the same answer.
+            return Error::Unready { reason: format!("the answer is longer than {longest} bytes") };
+        }
+        Error::Silent { reason: format!("it broke off: {error}") }
+    })?;
+    Ok(Said { status: head.status.as_u16(), retry_after: retry_after(&head.headers), body: body.to_bytes() })
+}
+
+/// How long a server wants to be left alone: in seconds, or as some say it, in milliseconds.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
+    let millis = number("retry-after-ms").map(|millis| Duration::from_millis(millis.into()));
+    millis.or_else(|| number(RETRY_AFTER.as_str()).map(|seconds| Duration::from_secs(seconds.into())))
+}
+
+async fn connect(target: &Target, body: &Value) -> Result<Streaming, Error> {
     let HttpAddress { is_tls, host, port, .. } = &target.address;
     let stream = match tokio::time::timeout(CONNECT, TcpStream::connect((host.as_str(), *port))).await {
         Ok(connected) => connected.map_err(|error| silent(&error))?,
@@ -61,19 +106,19 @@ fn tls() -> Arc<ClientConfig> {
     Arc::clone(&CONFIG)
 }
 
-async fn speak<S>(target: &Target, stream: S, body: &Value) -> Result<(), Error>
+async fn speak<S>(target: &Target, stream: S, body: &Value) -> Result<Streaming, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = shaken.map_err(|error| silent(&error))?;
-    let _connection = AbortOnDropHandle::new(tokio::spawn(async move {
+    let connection = AbortOnDropHandle::new(tokio::spawn(async move {
         // Whatever goes wrong with it shows in the answer as well.
         let _ = connection.await;
     }));
     let request = request(target, body)?;
     let (head, body) = sender.send_request(request).await.map_err(|error| silent(&error))?.into_parts();
-    if head.status.is_success() { Ok(()) } else { Err(refusal(target, head.status, body).await) }
+    Ok(Streaming { head, body, _connection: connection })
 }
 
 fn request(target: &Target, body: &Value) -> Result<Request<Full<Bytes>>, Error> {

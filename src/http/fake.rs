@@ -19,8 +19,8 @@ use crate::{
     record::journal::IntentId,
     secret::Secret,
     view::{
-        AlertView, AuditQuery, AuditView, Change, EventView, Health, ObjectView, PlanView, SentView, StepView, ToldView,
-        WaitView, WhyStep, WhyView,
+        AlertView, Answering, AuditQuery, AuditView, Change, EventView, Health, ObjectView, PlanView, SentView, StepView,
+        ToldView, WaitView, WhyStep, WhyView,
     },
 };
 
@@ -41,6 +41,8 @@ pub(crate) struct Fake {
     pub(crate) variables: Mutex<HashMap<String, String>>,
     /// Actor, words and error of what was noted.
     pub(crate) noted: Mutex<Vec<(String, String, Option<String>)>>,
+    /// The model that answers.
+    pub(crate) model: Result<Answering, String>,
     /// What `follow_events` and `follow_objects` tell before they go silent.
     pub(crate) news: (Vec<EventView>, Vec<ObjectView>),
 }
@@ -59,6 +61,7 @@ impl Default for Fake {
             password: None,
             variables: Mutex::default(),
             noted: Mutex::default(),
+            model: Err("no ModelProvider is declared".to_owned()),
             news,
         }
     }
@@ -255,6 +258,10 @@ impl Operator for Fake {
     fn variable(&self, name: &str) -> Option<Secret> {
         let password = self.password.clone().filter(|_| name == "CLAW_WEB_PASSWORD");
         password.or_else(|| self.variables.lock().unwrap().get(name).cloned()).map(Secret::new)
+    }
+
+    fn model(&self) -> Result<Answering, String> {
+        self.model.clone()
     }
 
     async fn note(&self, actor: &str, _: &'static str, words: &str, error: Option<&str>) {
