@@ -1,5 +1,7 @@
 //! An operator for tests: it has two objects, and tells what it was asked to do.
 
+mod insight;
+
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -36,6 +38,8 @@ pub(crate) struct Fake {
     pub(crate) password: Option<String>,
     /// Actor, words and error of what was noted.
     pub(crate) noted: Mutex<Vec<(String, String, Option<String>)>>,
+    /// What is wrong with its audit log.
+    pub(crate) fault: Option<String>,
     /// What `follow_events` and `follow_objects` tell before they go silent.
     pub(crate) news: (Vec<EventView>, Vec<ObjectView>),
 }
@@ -52,6 +56,7 @@ impl Default for Fake {
             past: vec![event("Created", 1), event("Started", 1)],
             password: None,
             noted: Mutex::default(),
+            fault: None,
             news,
         }
     }
