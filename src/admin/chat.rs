@@ -2,7 +2,9 @@
 //! the same views as everything else, and changes something only after a yes.
 
 mod database;
+mod inside;
 mod look;
+mod uses;
 
 use std::sync::Arc;
 
@@ -183,9 +185,9 @@ impl Talk<'_> {
             Intent::Cancel | Intent::Confirm => self.answer.text("Nothing waits for an answer any more."),
             Intent::Status => self.status(None, &[]),
             Intent::Services => self.status(Some(Kind::Container), &[]),
-            Intent::Health { services } => self.status(Some(Kind::Container), &services),
-            Intent::Model => self.status(Some(Kind::ModelProvider), &[]),
-            Intent::Routes => self.routes(),
+            Intent::Health { services } => self.health(&services).await,
+            Intent::Model => self.model().await,
+            Intent::Routes => self.routes().await,
             Intent::Audit(which) => self.audit(which).await,
             Intent::Events { service, since, until, limit } => self.events(service.as_deref(), (since, until), limit).await,
             Intent::Why { service } => self.why(&service).await,
@@ -202,9 +204,9 @@ impl Talk<'_> {
             }
             Intent::Release { .. } => self.answer.text("One at a time: `release redis`."),
             Intent::Hold { .. } => self.not_here("mooring hold container/NAME --for 2h --reason '…'"),
-            Intent::Metrics { .. } => self.not_here("docker stats"),
-            Intent::Logs { service, lines, .. } => self.not_here(&format!("docker logs --tail {lines} {service}")),
-            Intent::Secrets => self.not_here("mooring describe environment/NAME"),
+            Intent::Metrics { which, service } => self.metrics(which, service.as_deref()),
+            Intent::Logs { service, lines, contains, since } => self.log(&service, lines, contains, since).await,
+            Intent::Secrets => self.secrets().await,
             Intent::EnvShow { .. } | Intent::EnvSet { .. } | Intent::EnvUnset { .. } => {
                 self.not_here("an editor, on the file of the cascade");
             }

@@ -10,7 +10,6 @@ use crate::{
         log,
     },
     plan::container::State,
-    record,
     resolve::Desired,
     secret::{
         Secret,
@@ -42,7 +41,7 @@ impl World {
             let line = line.map_err(|error| out_of_reach(&error))?;
             // First of all: a secret that is cut through is not known any more.
             let text = log::shortened(mask.apply(line.text));
-            Ok(LineView { at: line.at.map(record::clock::text).unwrap_or_default(), text })
+            Ok(LineView { at: line.at.map(|at| at.to_string()).unwrap_or_default(), text })
         });
         let has = move |line: &Result<LineView, String>| {
             let Ok(line) = line else { return true };
