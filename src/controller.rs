@@ -15,6 +15,7 @@ mod found;
 mod guard;
 mod hints;
 mod holds;
+mod insight;
 pub mod instance;
 pub mod lease;
 mod models;

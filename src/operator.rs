@@ -1,6 +1,7 @@
 //! What a running Mooring answers, and what it can be asked to do: the one door
 //! between those who talk with people and programs and the loop that acts.
 
+pub mod insight;
 mod wish;
 
 use async_trait::async_trait;
@@ -18,7 +19,7 @@ pub use wish::{HoldEnd, Proposed, VariableView, Wish};
 /// What is asked of a running Mooring. Answers are taken from memory or from the journal, never from hope: an `Err` says why there
 /// is none, in words for a person.
 #[async_trait]
-pub trait Operator: Send + Sync + 'static {
+pub trait Operator: insight::Insight + Send + Sync + 'static {
     /// All objects, or those of one kind, sorted by key.
     fn objects(&self, kind: Option<Kind>) -> Vec<ObjectView>;
 

@@ -4,6 +4,8 @@
 //! replies show instead is its [`Fingerprint`]: a keyed digest, cut short, so
 //! that equal values can be recognised and none can be guessed offline.
 
+pub mod mask;
+
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};

@@ -1,6 +1,8 @@
 //! What people and programs are shown of an object: one value, printed as a
 //! table, as JSON, over HTTP and on the dashboard.
 
+pub mod insight;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -46,6 +46,12 @@ const PURE: &[&str] = &[
     "admin/sql/shadow",
     "admin/sql/tree",
     "admin/sql/answer",
+    "admin/timeline",
+    "admin/figures",
+    "secret/mask",
+    "observe/log",
+    "observe/gauges/ring",
+    "http/admin/plot",
 ];
 
 /// What a pure module must not name.

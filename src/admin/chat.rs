@@ -3,10 +3,12 @@
 
 mod act;
 mod database;
+mod inside;
 mod look;
 mod model;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 use std::sync::Arc;
 
@@ -275,9 +277,9 @@ impl Talk<'_> {
             Intent::Cancel | Intent::Confirm => self.answer.text("Nothing waits for an answer any more."),
             Intent::Status => self.status(None, &[]),
             Intent::Services => self.status(Some(Kind::Container), &[]),
-            Intent::Health { services } => self.status(Some(Kind::Container), &services),
-            Intent::Model => self.status(Some(Kind::ModelProvider), &[]),
-            Intent::Routes => self.routes(),
+            Intent::Health { services } => self.health(&services).await,
+            Intent::Model => self.model().await,
+            Intent::Routes => self.routes().await,
             Intent::Audit(which) => self.audit(which).await,
             Intent::Events { service, since, until, limit } => self.events(service.as_deref(), (since, until), limit).await,
             Intent::Why { service } => self.why(&service).await,
@@ -291,16 +293,11 @@ impl Talk<'_> {
             Intent::EnvSet { key, value, file } => self.set_variable(key, Some(&value), file).await,
             Intent::EnvUnset { key } => self.set_variable(key, None, None).await,
             Intent::DatabaseChange { request } => self.change_database(&request).await,
-            Intent::Metrics { .. } => self.not_here("docker stats"),
-            Intent::Logs { service, lines, .. } => self.not_here(&format!("docker logs --tail {lines} {service}")),
-            Intent::Secrets => self.not_here("mooring describe environment/NAME"),
+            Intent::Metrics { which, service } => self.metrics(which, service.as_deref()),
+            Intent::Logs { service, lines, contains, since } => self.log(&service, lines, contains, since).await,
+            Intent::Secrets => self.secrets().await,
             Intent::Database { question } => self.database(&question).await,
         }
-    }
-
-    /// Understood, and not possible from here.
-    fn not_here(&self, instead: &str) {
-        self.answer.text(format!("I understand that, and cannot do it from here yet. On the host: {instead}"));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a pass has at hand, and what outlives it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     path::Path,
     sync::{
         Arc, Mutex,
@@ -45,6 +45,7 @@ use crate::{
     settings::{Mode, Settings},
     source::problem::Problem,
     store::{self, Object},
+    view::insight::{CorrectionView, PendingView},
 };
 
 /// Everything a running Mooring consists of.
@@ -154,6 +155,10 @@ pub(super) struct Noted {
     pub(super) told: Mutex<BTreeMap<Key, BTreeSet<String>>>,
     /// What is wrong with the host or with Mooring itself.
     pub(super) troubles: Troubles,
+    /// What is still to be done, as the last pass of each object has found.
+    pub(super) pending: Mutex<BTreeMap<Key, PendingView>>,
+    /// What was put right, oldest first.
+    pub(super) corrections: Mutex<VecDeque<CorrectionView>>,
 }
 
 impl Noted {
@@ -161,6 +166,7 @@ impl Noted {
         lock(&self.faults).remove(key);
         lock(&self.moves).remove(key);
         lock(&self.told).remove(key);
+        lock(&self.pending).remove(key);
     }
 }
 
@@ -294,6 +300,7 @@ impl Context {
     pub(super) fn decided(&self, object: &Object, plan: &Plan, failure: Option<&str>, refusal: Option<&resolve::Error>) {
         let key = object.key();
         self.tell_notes(key, plan);
+        self.note_pending(key, plan);
         self.note_budget(key, plan.wait.as_ref());
         let refusal = refusal.map(ToString::to_string).or_else(|| self.desired.problem_of(key));
         let findings = Findings { generation: object.generation(), plan, failure, refusal: refusal.as_deref() };
@@ -346,7 +353,9 @@ impl Context {
     /// The object is as declared.
     pub(super) fn corrected(&self, key: &Key) {
         if let Some(since) = lock(&self.noted.faults).remove(key) {
-            self.record.metrics.correction(key.kind, since.elapsed());
+            let took = since.elapsed();
+            self.record.metrics.correction(key.kind, took);
+            self.note_correction(key, took);
         }
     }
 

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     clock::Clock,
     manifest::{Key, Kind, Manifest},
-    operator::{Operator, Proposed, VariableView, Wish},
+    operator::{Operator, Proposed, VariableView, Wish, insight::Insight},
     record::{self, Record},
     secret::{FingerprintKey, Secret},
     settings::Settings,
@@ -90,6 +90,9 @@ impl Preview {
         Ok(Self { world, record })
     }
 }
+
+/// Nothing runs that could be looked into.
+impl Insight for Preview {}
 
 #[async_trait]
 impl Operator for Preview {

@@ -24,6 +24,7 @@ use crate::{
         engine,
         environment::{EnvironmentReader, RunningContainer},
         evidence::Evidence,
+        gauges::Gauges,
         ollama::pulls::Pulls,
         probe::Probes,
         snapshot::{Snapshot, Snapshots},
@@ -83,6 +84,8 @@ pub struct World {
     pub found: Mutex<BTreeMap<Key, Vec<Found>>>,
     /// The last list.
     pub latest: Mutex<Option<Arc<Snapshot>>>,
+    /// What was used of the host in the last hour.
+    pub gauges: Gauges,
 }
 
 /// What our own probe says of a container.
@@ -134,6 +137,7 @@ impl World {
             expansion: Mutex::default(),
             found: Mutex::default(),
             latest: Mutex::default(),
+            gauges: Gauges::default(),
             settings,
             clock,
             reader,

@@ -8,9 +8,13 @@
 mod asked;
 mod assets;
 mod chat;
+mod gauges;
+mod insight;
 mod live;
 mod login;
+mod logs;
 mod pages;
+mod plot;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -113,6 +117,18 @@ fn router(admin: Admin) -> Router {
         .route("/admin/parts/objects/{kind}/{name}", get(pages::object_part))
         .route("/admin/audit", get(pages::audit))
         .route("/admin/live", get(live::changes))
+        .route("/admin/live/logs/{kind}/{name}", get(logs::follow))
+        .route("/admin/metrics", get(gauges::metrics))
+        .route("/admin/parts/metrics", get(gauges::metrics_part))
+        .route("/admin/parts/strip", get(gauges::strip_part))
+        .route("/admin/timeline", get(insight::timeline))
+        .route("/admin/parts/timeline", get(insight::timeline_part))
+        .route("/admin/secrets", get(insight::secrets))
+        .route("/admin/model", get(insight::model))
+        .route("/admin/parts/model", get(insight::model_part))
+        .route("/admin/routes", get(insight::routes))
+        .route("/admin/parts/routes", get(insight::routes_part))
+        .route("/admin/audit/verify", post(insight::verify))
         .route("/admin/chat", get(chat::page).post(chat::say))
         .route("/admin/objects/{kind}/{name}/{verb}", post(asked::button))
         .route("/admin/confirm", post(asked::answer))
@@ -145,7 +161,7 @@ fn router(admin: Admin) -> Router {
 /// Lets nobody further who has not logged in with the password that is in force now.
 async fn needs_session(State(admin): State<Admin>, session: Session, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let is_page = !path.starts_with("/admin/parts/") && path != "/admin/live";
+    let is_page = !path.starts_with("/admin/parts/") && !path.starts_with("/admin/live");
     let refused =
         || if is_page { Redirect::to("/admin/login").into_response() } else { StatusCode::UNAUTHORIZED.into_response() };
     let Some(password) = admin.password().await else { return login::off() };

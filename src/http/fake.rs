@@ -1,5 +1,7 @@
 //! An operator for tests: it has two objects, and tells what it was asked to do.
 
+mod insight;
+
 use std::{collections::HashMap, sync::Mutex};
 
 use async_trait::async_trait;
@@ -43,6 +45,8 @@ pub(crate) struct Fake {
     pub(crate) noted: Mutex<Vec<(String, String, Option<String>)>>,
     /// The model that answers.
     pub(crate) model: Result<Answering, String>,
+    /// What is wrong with its audit log.
+    pub(crate) fault: Option<String>,
     /// What `follow_events` and `follow_objects` tell before they go silent.
     pub(crate) news: (Vec<EventView>, Vec<ObjectView>),
 }
@@ -62,6 +66,7 @@ impl Default for Fake {
             variables: Mutex::default(),
             noted: Mutex::default(),
             model: Err("no ModelProvider is declared".to_owned()),
+            fault: None,
             news,
         }
     }

@@ -22,7 +22,8 @@ use bollard::{
     exec::{StartExecOptions, StartExecResults},
     models::{ExecConfig, SystemInfo},
     query_parameters::{
-        EventsOptions, InspectContainerOptions, ListContainersOptions, ListImagesOptions, ListNetworksOptions, ListVolumesOptions,
+        EventsOptions, InspectContainerOptions, ListContainersOptions, ListImagesOptions, ListNetworksOptions,
+        ListVolumesOptions, LogsOptions, StatsOptions,
     },
 };
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
@@ -33,7 +34,12 @@ use failure::{found, image_in_path, in_path};
 pub use inside::{Bind, Inside};
 pub(super) use read::wants_password;
 
-use super::engine::{Description, DiskUsage, Engine, Error, Event, ExecResult, Inspected, Listed, ListedNetwork};
+use super::{
+    engine::{
+        Description, DiskUsage, Engine, Error, Event, ExecResult, Inspected, Listed, ListedNetwork, LogAsked, LogLine, Usage,
+    },
+    log,
+};
 
 /// The events that matter. Probes alone make thirty `exec_*` events a second with fifty containers;
 /// asking for these only keeps them off the wire.
@@ -153,6 +159,38 @@ impl Engine for Docker {
             unused_images: usage.unused_images + 1,
             bytes: usage.bytes.saturating_add(u64::try_from(image.size).unwrap_or_default()),
         })))
+    }
+
+    async fn usage(&self, id: &str) -> Result<Option<Usage>, Error> {
+        const CALL: &str = "container-stats";
+        let id = in_path(CALL, id)?;
+        // Without `one_shot` the engine takes two seconds, to work out a rate that we work out ourselves.
+        let options = StatsOptions { stream: false, one_shot: true };
+        let question = async |client: Client| client.stats(id, Some(options)).try_next().await;
+        Ok(found(self.connection.ask(CALL, question).await)?.flatten().map(|stats| read::usage(&stats)))
+    }
+
+    async fn log(&self, id: &str, asked: &LogAsked) -> Result<BoxStream<'static, Result<LogLine, Error>>, Error> {
+        const CALL: &str = "container-log";
+        let id = in_path(CALL, id)?;
+        let options = LogsOptions {
+            follow: asked.follow,
+            stdout: true,
+            stderr: true,
+            // In seconds only: the rest is left out by whoever reads.
+            since: asked.since.and_then(|since| i32::try_from(since.as_second()).ok()).unwrap_or_default(),
+            // They also keep what a terminal shows apart from the marks in front of other lines.
+            timestamps: true,
+            tail: asked.tail.to_string(),
+            ..LogsOptions::default()
+        };
+        let client = self.connection.endless(CALL).await?;
+        let (connection, since) = (self.connection.clone(), asked.since);
+        let lines = client.logs(id, Some(options)).map(move |line| Ok(log::line(connection.answer(CALL, line)?.as_ref())));
+        let is_meant = move |line: &Result<LogLine, Error>| {
+            line.as_ref().map_or(true, |line| line.at.is_none_or(|at| since.is_none_or(|since| at >= since)))
+        };
+        Ok(lines.filter(move |line| std::future::ready(is_meant(line))).boxed())
     }
 
     async fn exec(&self, id: &str, command: &[String]) -> Result<ExecResult, Error> {

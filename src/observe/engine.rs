@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
+use futures::{StreamExt, stream::BoxStream};
 use jiff::Timestamp;
 
 use crate::{
@@ -67,11 +67,58 @@ pub trait Engine: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// What a running container uses, at once; none when it is gone, or if the engine cannot tell.
+    async fn usage(&self, _id: &str) -> Result<Option<Usage>, Error> {
+        Ok(None)
+    }
+
+    /// What a container has written, oldest first, and, if that is asked for, what it writes from now on.
+    async fn log(&self, _id: &str, _asked: &LogAsked) -> Result<BoxStream<'static, Result<LogLine, Error>>, Error> {
+        Ok(futures::stream::empty().boxed())
+    }
+
     /// The files below a directory of a container, running or not; none if there is no such directory, or if the engine
     /// does not show them.
     async fn files_in(&self, _id: &str, _directory: &Path) -> Result<Option<super::docker::Inside>, Error> {
         Ok(None)
     }
+}
+
+/// What a container uses, as counters. What the engine does not say is missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// When the engine looked.
+    pub at: Option<Timestamp>,
+    /// Time that processors have worked for it, in nanoseconds.
+    pub nanos: Option<u64>,
+    /// Memory in bytes, without caches.
+    pub memory: Option<u64>,
+    /// The memory that it may use.
+    pub limit: Option<u64>,
+    /// Bytes received.
+    pub received: Option<u64>,
+    /// Bytes sent.
+    pub sent: Option<u64>,
+}
+
+/// Which lines of a container's log are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogAsked {
+    /// So many of the last lines.
+    pub tail: usize,
+    /// Not older than this.
+    pub since: Option<Timestamp>,
+    /// Whether those that are still to come are wanted as well.
+    pub follow: bool,
+}
+
+/// A line that a container has written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// When, as the engine says.
+    pub at: Option<Timestamp>,
+    /// The text, without what would move a terminal's cursor.
+    pub text: String,
 }
 
 /// What takes room on the engine's disk and could be given up.

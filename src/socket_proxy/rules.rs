@@ -211,6 +211,8 @@ pub fn decide(rules: &Rules, method: &str, path: &str, query: Option<&str>, body
         ("GET", ["containers", "json"]) => asked.look("list-containers", &["all", "size"]),
         ("GET", ["containers", name, "json"]) if is_name(name) => asked.details(),
         ("GET", ["containers", name, "archive"]) if is_name(name) => asked.files(name),
+        ("GET", ["containers", name, "stats"]) if is_name(name) => asked.look("container-stats", &["stream", "one-shot"]),
+        ("GET", ["containers", name, "logs"]) if is_name(name) => asked.log(name),
         ("GET", ["images", "json"]) => asked.look("list-images", &[]),
         ("GET", ["images", name @ .., "json"]) if !name.is_empty() => asked.look("inspect-image", &[]),
         ("GET", ["networks"]) => asked.look("list-networks", &[]),
@@ -283,6 +285,13 @@ impl Asked<'_> {
     fn files(&self, container: &str) -> Decided {
         let Call { name, .. } = self.look("archive-container", &["path"])?;
         Ok(self.call(name, vec![of_container(container, Need::Files)], None))
+    }
+
+    /// Programs write into their logs what nobody else should read: only those of its own, and of what it keeps alive.
+    fn log(&self, container: &str) -> Decided {
+        let fields = ["follow", "stdout", "stderr", "since", "until", "timestamps", "tail"];
+        let Call { name, .. } = self.look("container-log", &fields)?;
+        Ok(self.call(name, vec![of_container(container, Need::Heal)], None))
     }
 
     /// Something that is done to a container, without anything more to say about it.

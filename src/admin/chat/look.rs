@@ -1,7 +1,6 @@
 //! Answers that change nothing.
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::{Talk, key};
 use crate::{
@@ -16,14 +15,18 @@ const ROWS: usize = 20;
 const MOST_ROWS: usize = 500;
 
 /// What can be said, with an example of each.
-const HELP: [(&str, &str); 10] = [
+const HELP: [(&str, &str); 14] = [
     ("how everything is", "status"),
     ("whether something runs", "is redis running?"),
+    ("what is used of the host", "how much memory is free?"),
+    ("what it has written", "show the logs of redis"),
+    ("which secrets there are", "secrets"),
     ("what happened", "events of redis since yesterday"),
     ("what was done", "show the audit log from today"),
     ("why", "why was redis restarted?"),
     ("what would be done now", "plan"),
-    ("where routes lead, which model answers", "routes"),
+    ("where routes lead", "routes"),
+    ("which model answers", "which model is used?"),
     ("what is in the database", "SELECT count(*) FROM shop.orders"),
     ("restart something", "restart redis"),
     ("try again with what was given up", "release redis"),
@@ -56,22 +59,6 @@ impl Talk<'_> {
         if !rows.is_empty() {
             self.answer.table("", &["Object", "State", "What is so", "Since"], rows);
         }
-    }
-
-    pub(super) fn routes(&self) {
-        let mut rows = Vec::new();
-        for proxy in self.operator.objects(Some(Kind::Proxy)) {
-            let routes = proxy.manifest.as_ref().and_then(|manifest| manifest.pointer("/spec/routes")?.as_array().cloned());
-            for route in routes.unwrap_or_default() {
-                let text = |pointer: &str| match route.pointer(pointer) {
-                    Some(Value::String(text)) => text.clone(),
-                    Some(value) => value.to_string(),
-                    None => String::new(),
-                };
-                rows.push(vec![text("/host"), text("/path"), text("/to/container"), text("/to/port"), proxy.key.to_string()]);
-            }
-        }
-        self.answer.table("No Proxy declares any.", &["Host", "Path", "To", "Port", "By"], rows);
     }
 
     pub(super) async fn audit(&self, which: AuditOf) {

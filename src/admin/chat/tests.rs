@@ -96,7 +96,7 @@ async fn what_a_model_proposes_to_change_waits_for_a_persons_yes() {
     // Neither the same proposal again nor anything else of the model is a yes.
     room.say("the web thingy wants a fresh start, see to it would you").await;
     assert_eq!(room.restarted(), 0);
-    assert!(room.say("yes").await.starts_with("Done: "));
+    assert!(room.say("yes").await.starts_with("Confirmed: "));
     assert_eq!(room.restarted(), 1);
 
     for (text, expected) in [

@@ -2,12 +2,13 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{access::Gate, chat::Chat, desk::Desk, store::Store},
     http::admin::{self, Admin, Conversations},
+    observe::gauges::EVERY,
     operator::Operator,
     secret::Secret,
     settings::Settings,
@@ -27,6 +28,18 @@ pub(super) struct Place {
     pub(super) allow_destructive: bool,
     /// The password that the process was given.
     pub(super) password: Option<Secret>,
+}
+
+/// Measures what is used of the host for as long as somebody may look.
+async fn measure(operator: Arc<dyn Operator>, over: CancellationToken) {
+    let mut rounds = tokio::time::interval(EVERY);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = rounds.tick() => operator.measure().await,
+            () = over.cancelled() => break,
+        }
+    }
 }
 
 /// Serves it whenever it is on, until the shutdown. Whatever happens to it, the operator goes on.
@@ -67,6 +80,7 @@ pub(super) async fn keep(settings: Settings, operator: Arc<dyn Operator>, place:
                 Ok(listener) => {
                     tracing::info!(address = %place.address, "the backend manager is on");
                     let token = shutdown.child_token();
+                    tokio::spawn(measure(Arc::clone(&operator), token.clone()));
                     serving = Some((token.clone(), tokio::spawn(admin::serve(listener, admin(token)))));
                     told = None;
                 }

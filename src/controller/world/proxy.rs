@@ -29,7 +29,11 @@ use crate::{
 
 impl World {
     /// Looks at an nginx, its files, and its backends.
-    pub(super) async fn observe_proxy(&self, desired: &Desired, not_before: Instant) -> Result<Observed, engine::Error> {
+    pub(in crate::controller) async fn observe_proxy(
+        &self,
+        desired: &Desired,
+        not_before: Instant,
+    ) -> Result<Observed, engine::Error> {
         let snapshot = self.snapshot(not_before).await?;
         let history = self.history(&desired.key, desired.generation);
         let listed = desired.container().and_then(|key| self.nginx_of(key, &snapshot));

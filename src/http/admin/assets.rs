@@ -6,9 +6,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-const ASSETS: [(&str, &str, &str); 3] = [
+const ASSETS: [(&str, &str, &str); 4] = [
     ("style.css", "text/css; charset=utf-8", include_str!("assets/style.css")),
     ("script.js", "text/javascript; charset=utf-8", include_str!("assets/script.js")),
+    ("logs.js", "text/javascript; charset=utf-8", include_str!("assets/logs.js")),
     ("mark.svg", "image/svg+xml", include_str!("assets/mark.svg")),
 ];
 

@@ -1,21 +1,32 @@
 //! The pages, from the same views as everybody else's answers.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::{
     extract::{Extension, Path, Query, State},
     http::StatusCode,
     response::{Html, IntoResponse, Response},
 };
+use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Admin, login::Opened};
+use super::{
+    Admin,
+    gauges::{Gauge, strip_of},
+    login::Opened,
+    logs::{self, Log, Search},
+};
 use crate::{
-    admin::standing::Standing,
+    admin::{figures, standing::Standing},
     manifest::{
-        Key,
+        Key, Kind,
         status::{ConditionStatus, ConditionType},
     },
-    view::{AuditQuery, AuditView, EventView, Health, ObjectView, PlanView, WhyView},
+    view::{
+        self, AuditQuery, AuditView, EventView, ObjectView, PlanView, WhyView,
+        insight::{PendingView, RunView},
+    },
 };
 
 /// Events on the first page.
@@ -47,6 +58,71 @@ struct Line {
     state: Standing,
     message: String,
     since: String,
+    /// What the health check of its container says, and how that is painted.
+    health: Option<Health>,
+    uptime: String,
+    restarts: String,
+    pending: PendingView,
+}
+
+/// How a container fares.
+struct Health {
+    word: String,
+    class: &'static str,
+}
+
+impl Health {
+    fn of(run: &RunView) -> Self {
+        let word = run.health.filter(|_| run.is_running).unwrap_or(&run.state);
+        let class = match word {
+            "healthy" | "running" => "good",
+            "starting" | "restarting" => "busy",
+            _ => "bad",
+        };
+        Self { word: word.to_owned(), class }
+    }
+}
+
+/// What is known of objects besides their conditions.
+#[derive(Default)]
+struct Known {
+    runs: Vec<RunView>,
+    pending: BTreeMap<Key, PendingView>,
+    now: Timestamp,
+}
+
+impl Known {
+    async fn of(admin: &Admin) -> Self {
+        // An engine that is away is told of by every object's condition.
+        let runs = admin.operator.runs().await.unwrap_or_default();
+        Self { runs, pending: admin.operator.pending(), now: admin.operator.now() }
+    }
+
+    fn line(&mut self, object: ObjectView) -> Line {
+        let (state, message, since) = Standing::of(object.status.as_ref());
+        let pending = self.pending.remove(&object.key).unwrap_or_default();
+        // The one that runs is the one that counts.
+        let of_object = || self.runs.iter().filter(|run| run.key == object.key);
+        let run = of_object().find(|run| run.is_running).or_else(|| of_object().next_back());
+        let started = run.and_then(|run| run.started_at);
+        Line {
+            health: run.map(Health::of),
+            uptime: started.map(|at| figures::since(at, self.now)).unwrap_or_default(),
+            restarts: run.map(|run| run.restarts.to_string()).unwrap_or_default(),
+            kind: object.key.kind.to_string(),
+            name: object.key.name,
+            summary: object.summary,
+            state,
+            message,
+            since,
+            pending,
+        }
+    }
+}
+
+/// The day and the time of an instant, to the second, as the page writes them.
+fn clock(at: &str) -> String {
+    at.get(..19).unwrap_or(at).replace('T', " ")
 }
 
 /// How that is painted.
@@ -66,17 +142,9 @@ impl Painted for Standing {
     }
 }
 
-impl From<ObjectView> for Line {
-    fn from(object: ObjectView) -> Self {
-        let (state, message, since) = Standing::of(object.status.as_ref());
-        let Key { kind, name } = object.key;
-        Self { kind: kind.to_string(), name, summary: object.summary, state, message, since }
-    }
-}
-
 /// What is to be seen at a glance.
 struct Overview {
-    health: Health,
+    health: view::Health,
     lines: Vec<Line>,
     counts: Vec<(Standing, usize)>,
     events: Vec<EventView>,
@@ -85,7 +153,8 @@ struct Overview {
 
 impl Overview {
     async fn of(admin: &Admin) -> Self {
-        let lines: Vec<Line> = admin.operator.objects(None).into_iter().map(Line::from).collect();
+        let mut known = Known::of(admin).await;
+        let lines: Vec<Line> = admin.operator.objects(None).into_iter().map(|object| known.line(object)).collect();
         let states = [Standing::Degraded, Standing::Progressing, Standing::Held, Standing::Unknown, Standing::Ready];
         let count = |state| lines.iter().filter(|line| line.state == state).count();
         let counts = states.into_iter().map(|state| (state, count(state))).filter(|(_, count)| *count > 0).collect();
@@ -102,6 +171,7 @@ impl Overview {
 #[template(path = "overview.html", config = "src/http/admin/askama.toml")]
 struct OverviewPage {
     frame: Frame,
+    strip: Vec<Gauge>,
     overview: Overview,
     audit: Result<Vec<AuditView>, String>,
 }
@@ -116,7 +186,7 @@ struct OverviewPart {
 pub(super) async fn overview(State(admin): State<Admin>, Extension(opened): Extension<Opened>) -> Response {
     let audit = admin.operator.audit(&AuditQuery::newest(SIDEBAR), Some(&opened.actor())).await.map(newest_first);
     let frame = Frame::new("Overview", "overview", &opened);
-    rendered(StatusCode::OK, &OverviewPage { frame, overview: Overview::of(&admin).await, audit })
+    rendered(StatusCode::OK, &OverviewPage { frame, strip: strip_of(&admin), overview: Overview::of(&admin).await, audit })
 }
 
 /// The part of it that changes by itself.
@@ -158,7 +228,7 @@ impl Details {
         events.reverse();
         let why = admin.operator.why(key, None).await.ok().flatten();
         let source = object.source.clone().unwrap_or_default();
-        Some(Self { line: object.into(), source, conditions, plan, events, why })
+        Some(Self { line: Known::of(admin).await.line(object), source, conditions, plan, events, why })
     }
 }
 
@@ -178,6 +248,8 @@ impl Details {
 struct ObjectPage {
     frame: Frame,
     details: Details,
+    key: Key,
+    log: Option<Log>,
 }
 
 #[derive(Template)]
@@ -191,14 +263,14 @@ pub(super) async fn object(
     State(admin): State<Admin>,
     Extension(opened): Extension<Opened>,
     Path((kind, name)): Path<(String, String)>,
+    Query(search): Query<Search>,
 ) -> Response {
-    match details(&admin, &kind, &name).await {
-        Some(details) => {
-            let frame = Frame::new(&format!("{} {}", details.line.kind, details.line.name), "overview", &opened);
-            rendered(StatusCode::OK, &ObjectPage { frame, details })
-        }
-        None => not_found().await,
-    }
+    let (Some(details), Ok(kind)) = (details(&admin, &kind, &name).await, kind.parse()) else { return not_found().await };
+    let key = Key::new(kind, &name);
+    let has_log = matches!(kind, Kind::Container | Kind::ModelProvider);
+    let log = if has_log { Some(logs::last(&admin, &opened, &key, &search).await) } else { None };
+    let frame = Frame::new(&format!("{} {}", details.line.kind, details.line.name), "overview", &opened);
+    rendered(StatusCode::OK, &ObjectPage { frame, details, key, log })
 }
 
 /// The part of it that changes by itself.

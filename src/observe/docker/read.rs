@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryHealth,
-    ContainerSummaryHealthStatusEnum, ContainerSummaryStateEnum, EndpointSettings, EventMessage, EventMessageTypeEnum,
-    HealthStatusEnum, HealthcheckResult, HostConfig, Network, RestartPolicy, RestartPolicyNameEnum,
+    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, ContainerStatsResponse, ContainerSummary,
+    ContainerSummaryHealth, ContainerSummaryHealthStatusEnum, ContainerSummaryStateEnum, EndpointSettings, EventMessage,
+    EventMessageTypeEnum, HealthStatusEnum, HealthcheckResult, HostConfig, Network, RestartPolicy, RestartPolicyNameEnum,
 };
 use jiff::Timestamp;
 
 use crate::{
-    observe::engine::{Event, EventAction, Inspected, Listed, ListedNetwork, OBJECT_LABEL, OWNER_LABEL},
+    observe::engine::{Event, EventAction, Inspected, Listed, ListedNetwork, OBJECT_LABEL, OWNER_LABEL, Usage},
     plan::{
         container::{Health, State},
         shape::{Limits, Restart},
@@ -228,6 +228,29 @@ fn restart(policy: &RestartPolicy) -> Restart {
         Some(RestartPolicyNameEnum::UNLESS_STOPPED) => Restart::UnlessStopped,
         Some(RestartPolicyNameEnum::ON_FAILURE) => Restart::OnFailure(count),
         Some(RestartPolicyNameEnum::NO | RestartPolicyNameEnum::EMPTY) | None => Restart::No,
+    }
+}
+
+/// What a container uses. Pages of files that nobody has changed for a while are given back when they are needed, and are
+/// not counted: as `docker stats` does.
+pub(super) fn usage(stats: &ContainerStatsResponse) -> Usage {
+    let memory = stats.memory_stats.as_ref();
+    let cache = memory.and_then(|memory| {
+        let details = memory.stats.as_ref()?;
+        ["total_inactive_file", "inactive_file"].iter().find_map(|name| details.get(*name)).copied()
+    });
+    let bytes = memory.and_then(|memory| memory.usage);
+    let networks = stats.networks.as_ref();
+    let sum = |of: fn(&bollard::models::ContainerNetworkStats) -> Option<u64>| {
+        networks.map(|networks| networks.values().filter_map(of).fold(0, u64::saturating_add))
+    };
+    Usage {
+        at: instant(stats.read.as_deref()),
+        nanos: stats.cpu_stats.as_ref().and_then(|cpu| cpu.cpu_usage.as_ref()?.total_usage),
+        memory: bytes.map(|bytes| bytes.saturating_sub(cache.unwrap_or_default())),
+        limit: memory.and_then(|memory| memory.limit),
+        received: sum(|network| network.rx_bytes),
+        sent: sum(|network| network.tx_bytes),
     }
 }
 

@@ -82,6 +82,12 @@ impl Cascade {
         self.layers.iter().any(|(_, content)| content.readable().is_some_and(|readable| readable.has_value(variable)))
     }
 
+    /// The variables that stand in the file of this name.
+    pub(crate) fn names_in(&self, name: &str) -> Vec<String> {
+        let content = self.layers.iter().find(|(layer, _)| layer == name).and_then(|(_, content)| content.readable());
+        content.map(|readable| readable.values.keys().cloned().collect()).unwrap_or_default()
+    }
+
     /// The values that the files give together.
     pub(crate) fn values(&self) -> &Values {
         &self.values

@@ -96,6 +96,8 @@ fn looking_changes_nothing_and_is_let_through() {
         "GET /v1.41/containers/json?size=true",
         "GET /v1.41/containers/web/json",
         "GET /v1.41/containers/web/logs?stdout=true",
+        "GET /v1.41/containers/web/logs?details=true",
+        "GET /v1.41/containers/web/stats?stream=false&one-shot=true",
         "GET /v1.41/containers/web/export",
         "GET /v1.41/containers/web/archive?path=%2Fetc%2Fnginx",
         "GET /v1.41/images/registry.test:5000/team/web@sha256:aa/json",
@@ -116,7 +118,9 @@ fn looking_changes_nothing_and_is_let_through() {
         GET /v1.41/containers/json?all=true&size=false → list-containers
         GET /v1.41/containers/json?size=true ✗ list-containers: `size` is never asked for
         GET /v1.41/containers/web/json → inspect-container
-        GET /v1.41/containers/web/logs?stdout=true ✗ unknown: Mooring never asks for that
+        GET /v1.41/containers/web/logs?stdout=true → container-log if Heal web
+        GET /v1.41/containers/web/logs?details=true ✗ container-log: `details` in the query is never asked for
+        GET /v1.41/containers/web/stats?stream=false&one-shot=true → container-stats
         GET /v1.41/containers/web/export ✗ unknown: Mooring never asks for that
         GET /v1.41/containers/web/archive?path=%2Fetc%2Fnginx → archive-container if Files web
         GET /v1.41/images/registry.test:5000/team/web@sha256:aa/json → inspect-image

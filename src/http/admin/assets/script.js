@@ -58,11 +58,27 @@ if (parts.length > 0) {
   source.onerror = () => say("offline", "bad");
   source.addEventListener("changed", (event) => {
     const names = JSON.parse(event.data);
-    parts.filter((part) => means(part, names)).forEach(ask);
+    parts.filter((part) => !part.dataset.every && means(part, names)).forEach(ask);
   });
   addEventListener("pagehide", () => source.close());
 } else {
   say("", "");
+}
+// What changes all the time is asked for every so often, while somebody sees it.
+for (const part of parts.filter((part) => part.dataset.every)) {
+  setInterval(() => { if (!document.hidden) ask(part); }, Number(part.dataset.every) * 1000);
+}
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) parts.filter((part) => part.dataset.every).forEach(ask);
+});
+// What takes a while says so.
+for (const form of document.querySelectorAll("form[data-busy]")) {
+  form.addEventListener("submit", () => {
+    const button = form.querySelector("button");
+    button.textContent = form.dataset.busy;
+    form.setAttribute("aria-busy", "true");
+    setTimeout(() => { button.disabled = true; });
+  });
 }
 ages(document);
 setInterval(() => ages(document), 10000);
