@@ -46,6 +46,13 @@ const PURE: &[&str] = &[
     "admin/sql/shadow",
     "admin/sql/tree",
     "admin/sql/answer",
+    "admin/sql/author",
+    "admin/sql/forms",
+    "admin/sql/schema/render",
+    "admin/model/openai",
+    "admin/model/anthropic",
+    "admin/model/ollama",
+    "admin/model/proposal",
 ];
 
 /// What a pure module must not name.

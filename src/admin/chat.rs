@@ -261,7 +261,8 @@ impl Talk<'_> {
                 let name = services.first().map_or("NAME", String::as_str);
                 self.not_here(&format!("mooring release container/{name}"));
             }
-            Intent::Stop { .. } | Intent::DatabaseChange { .. } => {
+            Intent::DatabaseChange { request } => self.change(&request).await,
+            Intent::Stop { .. } => {
                 self.answer.text(format!("`{command}` may lose something, and that cannot be done from here."));
             }
             Intent::Database { question } => self.database(&question).await,
