@@ -1,9 +1,9 @@
 # `make` alone lists the targets. What is more than a line lives in manifests/dev.
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test check deny bench crds build image down clean-demo
+.PHONY: help demo setup test check deny bench bench-questions crds build image down clean-demo
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
 
 demo: ## Run Mooring on a small stack, break it in twelve ways, watch it heal
 	@manifests/dev/demo.sh
@@ -29,6 +29,9 @@ deny: ## Check the dependency tree alone (part of check)
 
 bench: setup ## Measure times to heal, beside the bare engine doing the same
 	cargo bench --locked --bench faults
+
+bench-questions: setup ## Say how many of 200 questions in words each provider gets right (live ones by OPENAI_API_KEY, ANTHROPIC_API_KEY, OLLAMA_URL)
+	cargo test --locked --test questions -- --ignored --nocapture how_many
 
 crds: ## Write crds/ from the resource types
 	cargo run --locked --quiet -- crds --directory crds

@@ -52,6 +52,13 @@ const PURE: &[&str] = &[
     "observe/log",
     "observe/gauges/ring",
     "http/admin/plot",
+    "admin/sql/author",
+    "admin/sql/forms",
+    "admin/sql/schema/render",
+    "admin/model/openai",
+    "admin/model/anthropic",
+    "admin/model/ollama",
+    "admin/model/proposal",
 ];
 
 /// What a pure module must not name.

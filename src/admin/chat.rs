@@ -87,10 +87,6 @@ impl Answer {
         let _ = self.0.send(part);
     }
 
-    fn progress(&self, text: &str) {
-        self.part(Part::Progress { text: text.to_owned() });
-    }
-
     fn text(&self, text: impl Into<String>) {
         self.part(Part::Text { text: text.into() });
     }
@@ -292,7 +288,7 @@ impl Talk<'_> {
             Intent::EnvShow { key } => self.show_variable(&key),
             Intent::EnvSet { key, value, file } => self.set_variable(key, Some(&value), file).await,
             Intent::EnvUnset { key } => self.set_variable(key, None, None).await,
-            Intent::DatabaseChange { request } => self.change_database(&request).await,
+            Intent::DatabaseChange { request } => self.change(&request).await,
             Intent::Metrics { which, service } => self.metrics(which, service.as_deref()),
             Intent::Logs { service, lines, contains, since } => self.log(&service, lines, contains, since).await,
             Intent::Secrets => self.secrets().await,

@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "the modules of a test target are seen by nobody else")]
 
+mod chat;
 mod choice;
 mod fake;
 #[expect(dead_code, reason = "it is made for more than is needed here")]

@@ -74,12 +74,14 @@ impl Talk<'_> {
         }
     }
 
-    /// Something that changes what is in the database.
-    pub(super) async fn change_database(&self, sql: &str) {
-        self.answer.progress("trying it out in a transaction that is taken back");
+    /// Something that changes rows of the database.
+    pub(super) async fn propose_rows(&self, sql: &str) {
         match self.desk.propose_rows(self.speaker, sql).await {
             Ok(proposal) => self.show(proposal),
-            Err(error) => self.answer.text(format!("Not done: {error}.")),
+            Err(error) => {
+                self.answer.code("sql", sql);
+                self.answer.text(format!("Not done: {error}."));
+            }
         }
     }
 

@@ -95,12 +95,21 @@ impl Talk<'_> {
         self.or_say(written)
     }
 
+    /// Shows the statement that a change needs, tries it and takes that back, and asks whether it shall be made.
+    pub(super) async fn change(&self, request: &str) {
+        let Some(Written { sql, explanation }) = self.change_in_sql(request).await else { return };
+        if !explanation.is_empty() {
+            self.answer.text(explanation);
+        }
+        if let Some(sql) = sql {
+            self.propose_rows(&sql).await;
+        }
+    }
+
     /// The statement for a change that was asked for: as it was said if that is SQL, or as a model writes it. It is not run. None
     /// when there is none: then it has been said why.
-    #[expect(dead_code, reason = "changes of the database are carried out by the desk, which takes it from here")]
-    pub(super) async fn change_in_sql(&self, request: &str) -> Option<Written> {
-        let low = request.trim_start().to_lowercase();
-        if ["insert into ", "update ", "delete from ", "with "].iter().any(|begin| low.starts_with(begin)) {
+    async fn change_in_sql(&self, request: &str) -> Option<Written> {
+        if is_change(request) {
             return Some(Written { sql: Some(request.trim().trim_end_matches(';').to_owned()), explanation: String::new() });
         }
         let schema = self.schema().await?;
@@ -180,6 +189,19 @@ impl Talk<'_> {
         let head: Vec<&str> = found.columns.iter().map(|column| column.name.as_str()).collect();
         let rows = found.rows.iter().map(|row| row.iter().map(text_of).collect()).collect();
         self.answer.table("There are none.", &head, rows);
+    }
+}
+
+/// Whether it is SQL that changes something, right or wrong.
+fn is_change(request: &str) -> bool {
+    let low = request.to_lowercase();
+    let words: Vec<&str> = low.split_whitespace().take(3).collect();
+    match words.as_slice() {
+        ["insert", "into", ..] | ["delete", "from", ..] | ["truncate", ..] => true,
+        ["update", _, "set"] => low.contains('='),
+        ["drop" | "alter" | "create", object, ..] => ["table", "index", "view", "schema"].contains(object),
+        ["with", _, "as"] => low.contains(" as ("),
+        _ => false,
     }
 }
 

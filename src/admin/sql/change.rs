@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::{
     guard::Change,
-    runner::{Database, Error},
+    runner::{Database, Error, widen},
 };
 
 /// How long it may take altogether, beyond what the statement itself may.
@@ -74,6 +74,7 @@ impl Database {
         let options = self.for_changes();
         let mut connection = PgConnection::connect_with(&options).await.map_err(Error::Unreachable)?;
         connection.execute("BEGIN").await.map_err(Error::Database)?;
+        widen(&mut connection, &self.limits().search_path).await?;
         let done = sqlx::query(AssertSqlSafe(change.sql().to_owned())).persistent(false).execute(&mut connection).await;
         let done = done.map_err(|error| match &error {
             sqlx::Error::Database(told) => Error::Statement(told.message().to_owned()),

@@ -50,8 +50,8 @@ pub struct Limits {
     pub lock: Duration,
     /// The highest cost that PostgreSQL may expect, in its own unit: about a page read.
     pub cost: f64,
-    /// Schemas whose tables need no schema before their names. None at first: a name of somebody's own cannot stand for a
-    /// function of the system then.
+    /// Schemas whose tables need no schema before their names, as long as nothing of somebody's own in them could stand for a
+    /// function or an operator of the system.
     pub search_path: Vec<String>,
 }
 
@@ -64,7 +64,7 @@ impl Default for Limits {
             time: Duration::from_secs(5),
             lock: Duration::from_secs(1),
             cost: 10_000_000.0,
-            search_path: Vec::new(),
+            search_path: vec!["public".to_owned()],
         }
     }
 }
@@ -197,8 +197,12 @@ impl Database {
         let options = relay.options(self.options.clone());
         let connect = timeout(CONNECT, PgConnection::connect_with(&options)).await;
         let mut connection = connect.map_err(|_| Error::Away(CONNECT))?.map_err(Error::Unreachable)?;
-        let begun = timeout(CONNECT, begin(&mut connection)).await.map_err(|_| Error::Away(CONNECT))?;
-        let (role, pid) = begun?;
+        let begun = async {
+            let begun = begin(&mut connection).await?;
+            widen(&mut connection, &self.limits.search_path).await?;
+            Ok::<_, Error>(begun)
+        };
+        let (role, pid) = timeout(CONNECT, begun).await.map_err(|_| Error::Away(CONNECT))??;
         Ok(Session { connection: Some(connection), stop: Some(Stop { options: self.options.clone(), pid }), role })
     }
 
@@ -219,15 +223,13 @@ impl Database {
 
 /// What holds from the first moment of a connection on, whatever the role or the database have been set to.
 fn settings(limits: &Limits) -> Vec<(&'static str, String)> {
-    let quoted = limits.search_path.iter().map(|schema| format!("\"{}\"", schema.replace('"', "\"\"")));
-    // Somebody's temporary tables come last, and not first as they would unnamed.
-    let path: Vec<String> = quoted.chain(["pg_temp".to_owned()]).collect();
     vec![
         ("default_transaction_read_only", "on".to_owned()),
         ("statement_timeout", limits.time.as_millis().to_string()),
         ("lock_timeout", limits.lock.as_millis().to_string()),
         ("idle_in_transaction_session_timeout", (limits.time + GRACE).as_millis().to_string()),
-        ("search_path", path.join(",")),
+        // Somebody's temporary tables come last, and not first as they would unnamed. More is added once it is known to be safe.
+        ("search_path", "pg_temp".to_owned()),
         ("standard_conforming_strings", "on".to_owned()),
         ("row_security", "on".to_owned()),
         ("jit", "off".to_owned()),
@@ -259,6 +261,26 @@ async fn begin(connection: &mut PgConnection) -> Result<(String, i32), Error> {
         return Ok((READER.to_owned(), pid));
     }
     Ok((role, pid))
+}
+
+/// Lets the tables of these schemas go without the schema's name, until the end of the transaction. A schema is left out if it
+/// holds a function or an operator of a name that the system uses as well: by its types it might be preferred. What an
+/// extension has brought was put there by somebody mighty.
+pub(super) async fn widen(connection: &mut PgConnection, schemas: &[String]) -> Result<(), Error> {
+    let safe = "SELECT coalesce(string_agg(quote_ident(s.name) || ',', '' ORDER BY s.place), '') || 'pg_temp' \
+                FROM pg_catalog.unnest($1::text[]) WITH ORDINALITY AS s(name, place) \
+                JOIN pg_catalog.pg_namespace AS n ON n.nspname = s.name \
+                WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_proc AS own \
+                    JOIN pg_catalog.pg_proc AS systems ON systems.proname = own.proname AND systems.pronamespace = 11 \
+                    WHERE own.pronamespace = n.oid AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend \
+                        WHERE classid = 1255 AND objid = own.oid AND deptype = 'e')) \
+                AND NOT EXISTS (SELECT FROM pg_catalog.pg_operator AS own \
+                    JOIN pg_catalog.pg_operator AS systems ON systems.oprname = own.oprname AND systems.oprnamespace = 11 \
+                    WHERE own.oprnamespace = n.oid AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend \
+                        WHERE classid = 2617 AND objid = own.oid AND deptype = 'e'))";
+    let path: String = sqlx::query_scalar(safe).bind(schemas).fetch_one(&mut *connection).await.map_err(Error::Database)?;
+    let set = "SELECT pg_catalog.set_config('search_path', $1, true)";
+    sqlx::query(set).bind(path).execute(&mut *connection).await.map(drop).map_err(Error::Database)
 }
 
 /// A connection for one question.
