@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     Context,
+    operator::list_audit,
     world::{World, lock, out_of_reach},
 };
 use crate::{
@@ -26,7 +27,11 @@ use crate::{
         Plan,
         container::{Health, State},
     },
-    view::insight::{CorrectionView, LineView, LogQuery, ModelView, PendingView, ProxyView, RunView, SecretView, VerifiedView},
+    record::journal::Actor,
+    view::{
+        AuditQuery, AuditView,
+        insight::{CorrectionView, LineView, LogQuery, ModelView, PendingView, ProxyView, RunView, SecretView, VerifiedView},
+    },
 };
 
 /// Corrections that are kept in mind.
@@ -70,6 +75,11 @@ impl Insight for Context {
 
     fn corrections(&self) -> Vec<CorrectionView> {
         lock(&self.noted.corrections).iter().cloned().collect()
+    }
+
+    async fn healed(&self, limit: usize) -> Result<Vec<AuditView>, String> {
+        let query = AuditQuery { actor: Some(Actor::Reconciler.to_string()), ..AuditQuery::newest(limit) };
+        list_audit(&self.record.journal, &query).await
     }
 
     async fn verify_audit(&self) -> Result<VerifiedView, String> {

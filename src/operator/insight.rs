@@ -8,7 +8,10 @@ use futures::stream::{self, BoxStream, StreamExt};
 use crate::{
     manifest::Key,
     observe::gauges::Measured,
-    view::insight::{CorrectionView, LineView, LogQuery, ModelView, PendingView, ProxyView, RunView, SecretView, VerifiedView},
+    view::{
+        AuditView,
+        insight::{CorrectionView, LineView, LogQuery, ModelView, PendingView, ProxyView, RunView, SecretView, VerifiedView},
+    },
 };
 
 /// What was said when nothing runs that could be looked into.
@@ -58,6 +61,11 @@ pub trait Insight: Send + Sync {
     /// The objects that were put right since the start, oldest first.
     fn corrections(&self) -> Vec<CorrectionView> {
         Vec::new()
+    }
+
+    /// The last steps that were taken without anybody having asked for them, oldest first: so many at most.
+    async fn healed(&self, _limit: usize) -> Result<Vec<AuditView>, String> {
+        Ok(Vec::new())
     }
 
     /// Whether the audit log is what was written. It may take seconds.

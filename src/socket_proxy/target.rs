@@ -57,7 +57,7 @@ fn fields(query: &str) -> Result<BTreeMap<String, String>, &'static str> {
     let mut fields = BTreeMap::new();
     for pair in query.split('&').filter(|_| !query.is_empty()) {
         let (name, value) = pair.split_once('=').ok_or("a field of its query has no value")?;
-        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) || name.is_empty() {
+        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') || name.is_empty() {
             return Err("a field of its query has a name that is written in no usual way");
         }
         let value = decode(value).ok_or("a field of its query is not written as it should be")?;

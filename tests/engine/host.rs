@@ -300,7 +300,12 @@ impl Host {
 
     /// The same, or what it complained of.
     pub fn try_docker(&self, command: &str) -> Result<String, String> {
-        let words: Vec<String> = command.split(' ').map(|word| word.replace('@', &format!("{}-", self.name))).collect();
+        self.try_words(&command.split(' ').collect::<Vec<_>>())
+    }
+
+    /// The same with words that may have spaces in them.
+    pub fn try_words(&self, words: &[&str]) -> Result<String, String> {
+        let words: Vec<String> = words.iter().map(|word| word.replace('@', &format!("{}-", self.name))).collect();
         let output = self.client().args(&words).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim().to_owned();
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }

@@ -18,6 +18,7 @@ mod dry;
 mod files;
 mod holds;
 mod host;
+mod insight;
 mod journal;
 mod limits;
 mod networks;

@@ -290,17 +290,17 @@ fn what_stands_in_rows_is_shown_to_the_person_and_never_to_a_model() {
 }
 
 #[test]
-fn a_change_in_words_is_said_in_sql_and_not_run() {
+fn a_change_in_words_is_said_in_sql_and_off_until_it_is_permitted() {
     let place = Place::open();
     let fake = writes(&["DELETE FROM auth.users WHERE disabled"]);
     place.with(Provider::Anthropic, &fake, "larger");
     let chat = place.chat();
     let said = lines(&place.say(&chat, "change the database: remove the accounts that are locked out"));
-    assert!(said.starts_with("| DELETE FROM auth.users WHERE disabled\nIt is not run: "), "{said}");
+    assert!(said.starts_with("| DELETE FROM auth.users WHERE disabled\nNot done: that may lose something, and is off until CLAW_ADMIN_ALLOW_DESTRUCTIVE=true"), "{said}");
     assert_eq!(fake.asked()[0].message()["request"], "remove the accounts that are locked out");
     // What is SQL already needs no model.
     let said = lines(&place.say(&chat, "DELETE FROM auth.users;"));
-    assert!(said.starts_with("| DELETE FROM auth.users\nIt is not run: ") && fake.asked().len() == 1, "{said}");
+    assert!(said.starts_with("| DELETE FROM auth.users\nNot done: that may lose something, and is off until CLAW_ADMIN_ALLOW_DESTRUCTIVE=true") && fake.asked().len() == 1, "{said}");
     assert_eq!(place.psql("larger", "SELECT count(*) FROM auth.users").unwrap(), "120");
 }
 

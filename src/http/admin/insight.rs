@@ -21,10 +21,7 @@ use crate::{
         timeline::{Episode, episodes, summary},
     },
     observe::gauges::ring::wide,
-    view::{
-        AuditQuery,
-        insight::{ModelView, ProxyView, SecretView, VerifiedView},
-    },
+    view::insight::{ModelView, ProxyView, SecretView, VerifiedView},
 };
 
 /// Entries of the log that the timeline is made from.
@@ -47,10 +44,9 @@ struct Timeline {
 }
 
 impl Timeline {
-    async fn of(admin: &Admin, reader: &str) -> Self {
-        let query = AuditQuery { actor: Some("reconciler".to_owned()), ..AuditQuery::newest(ENTRIES) };
+    async fn of(admin: &Admin) -> Self {
         let corrections = admin.operator.corrections();
-        let entries = admin.operator.audit(&query, Some(reader)).await;
+        let entries = admin.operator.healed(ENTRIES).await;
         Self {
             summary: summary(&corrections).map(|(count, middle, slowest)| (count, millis(middle), millis(slowest))),
             episodes: entries.map(|entries| episodes(&entries, &corrections)),
@@ -73,13 +69,16 @@ struct TimelinePart {
 
 /// The page of what was put right.
 pub(super) async fn timeline(State(admin): State<Admin>, Extension(opened): Extension<Opened>) -> Response {
-    let timeline = Timeline::of(&admin, &opened.actor()).await;
+    let timeline = Timeline::of(&admin).await;
+    // Once for the page, and not at each of its changes.
+    let error = timeline.episodes.as_ref().err().map(String::as_str);
+    admin.operator.note(&opened.actor(), "ReadTimeline", "read what was put right", error).await;
     rendered(StatusCode::OK, &TimelinePage { frame: Frame::new("Timeline", "timeline", &opened), timeline })
 }
 
 /// The part of it that changes.
-pub(super) async fn timeline_part(State(admin): State<Admin>, Extension(opened): Extension<Opened>) -> Response {
-    rendered(StatusCode::OK, &TimelinePart { timeline: Timeline::of(&admin, &opened.actor()).await })
+pub(super) async fn timeline_part(State(admin): State<Admin>) -> Response {
+    rendered(StatusCode::OK, &TimelinePart { timeline: Timeline::of(&admin).await })
 }
 
 #[derive(Template)]

@@ -15,6 +15,7 @@ use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use super::{Admin, login::Opened};
 use crate::{
@@ -32,6 +33,8 @@ const TOGETHER: Duration = Duration::from_millis(200);
 const AT_ONCE: usize = 100;
 /// Tells both sides that the other one is still there.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Each keeps a connection to the engine open.
+static FOLLOWERS: Semaphore = Semaphore::const_new(32);
 /// Whoever still wants to watch asks again, and has to have a session then.
 const LONGEST: Duration = Duration::from_mins(10);
 
@@ -91,6 +94,9 @@ pub(super) async fn follow(
 ) -> Response {
     let key = kind.parse().ok().map(|kind| Key::new(kind, &name)).filter(|key| admin.operator.object(key).is_some());
     let Some(key) = key else { return StatusCode::NOT_FOUND.into_response() };
+    let Ok(place) = FOLLOWERS.try_acquire() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many logs are followed already").into_response();
+    };
     let since = search.since.unwrap_or_else(|| admin.operator.now());
     let query = LogQuery { tail: AT_ONCE, since: Some(since), contains: search.contains(), follow: true };
     let followed = admin.operator.log(&key, &query).await;
@@ -103,7 +109,11 @@ pub(super) async fn follow(
     let is_new = move |line: &Result<LineView, String>| {
         line.as_ref().map_or(true, |line| line.at.parse::<Timestamp>().map_or(true, |at| at > since))
     };
-    let lines = lines.filter(move |line| std::future::ready(is_new(line)));
+    let lines = lines.filter(move |line| {
+        // Held for as long as lines are waited for.
+        let _ = &place;
+        std::future::ready(is_new(line))
+    });
     let lines = lines.take_until(admin.shutdown.clone().cancelled_owned()).take_until(tokio::time::sleep(LONGEST));
     let told = tokio_stream::StreamExt::chunks_timeout(lines, AT_ONCE, TOGETHER).flat_map(|lines| {
         let (lines, trouble): (Vec<_>, Vec<_>) = lines.into_iter().partition(Result::is_ok);

@@ -1,5 +1,7 @@
 //! The backend manager over a real socket, asked with bytes as a browser would, and as somebody would who is none.
 
+mod insight;
+
 use std::{net::SocketAddr, time::Duration};
 
 use tokio::{

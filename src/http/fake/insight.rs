@@ -8,14 +8,17 @@ use futures::{
     stream::{self, BoxStream},
 };
 
-use super::{Fake, web};
+use super::{Fake, entry, web};
 use crate::{
     manifest::{Key, Kind, status::ConditionStatus},
     observe::gauges::{Measured, Used, host::Disk},
     operator::insight::Insight,
-    view::insight::{
-        CorrectionView, LineView, LogQuery, ModelView, PendingView, ProxyView, PullView, RouteView, RunView, SecretView,
-        VerifiedView, WrittenView,
+    view::{
+        AuditView,
+        insight::{
+            CorrectionView, LineView, LogQuery, ModelView, PendingView, ProxyView, PullView, RouteView, RunView, SecretView,
+            VerifiedView, WrittenView,
+        },
     },
 };
 
@@ -139,6 +142,10 @@ impl Insight for Fake {
     fn corrections(&self) -> Vec<CorrectionView> {
         let at = "2026-01-02T03:04:06Z".parse().unwrap();
         vec![CorrectionView { key: web(ConditionStatus::True).key, at, took_millis: 1250 }]
+    }
+
+    async fn healed(&self, _: usize) -> Result<Vec<AuditView>, String> {
+        Ok(vec![entry()])
     }
 
     async fn verify_audit(&self) -> Result<VerifiedView, String> {
