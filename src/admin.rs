@@ -6,9 +6,11 @@
 
 pub mod access;
 pub mod chat;
+pub mod claw;
 pub mod confirm;
 pub mod desk;
 pub mod intent;
 pub mod sql;
 pub mod standing;
 pub mod store;
+pub mod tries;

@@ -6,6 +6,7 @@ mod look;
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -23,7 +24,7 @@ use crate::{
 pub const LONGEST: usize = 4000;
 
 /// A part of an answer. They come in the order in which they are known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum Part {
     /// What is going on meanwhile; of no interest afterwards.
@@ -116,6 +117,13 @@ impl Chat {
     /// One that answers from this operator, and asks for changes at this desk.
     pub fn new(operator: Arc<dyn Operator>, desk: Desk) -> Self {
         Self { operator, desk }
+    }
+
+    /// What the grammar makes of a line. Nothing comes of it.
+    #[must_use]
+    pub fn understand(&self, text: &str) -> Understood {
+        let services = services(self.operator.objects(Some(Kind::Container)));
+        parse(text, &Vocabulary::new(services, [], []), self.operator.now())
     }
 
     /// Understands a line, and answers it. The answer begins at once, and is worked on even if nobody takes its parts.

@@ -246,7 +246,12 @@ impl Operator for Fake {
     }
 
     fn variable(&self, name: &str) -> Option<Secret> {
-        self.password.clone().filter(|_| name == "CLAW_WEB_PASSWORD").map(Secret::new)
+        let value = match name {
+            "CLAW_WEB_PASSWORD" => self.password.clone(),
+            "PLUGIN_INTERNAL_SECRET" => self.password.as_ref().map(|_| "the secret of plugins".to_owned()),
+            _ => None,
+        };
+        value.map(Secret::new)
     }
 
     async fn note(&self, actor: &str, _: &'static str, words: &str, error: Option<&str>) {
