@@ -2,12 +2,19 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use futures::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::{access::Gate, chat::Chat, desk::Desk, store::Store},
-    http::admin::{self, Admin, Conversations},
+    admin::{
+        access::Gate,
+        chat::Chat,
+        claw::{runner, talk::Claw},
+        desk::Desk,
+        store::Store,
+    },
+    http::admin::{self, Admin},
     operator::Operator,
     secret::Secret,
     settings::Settings,
@@ -39,14 +46,13 @@ pub(super) async fn keep(settings: Settings, operator: Arc<dyn Operator>, place:
     let gate = Arc::new(Gate::new(store.clone()));
     let desk = Desk::new(Arc::clone(&operator));
     let chat = Chat::new(Arc::clone(&operator), desk.clone());
-    let conversations = Arc::new(Conversations::default());
+    let claw = Claw::new(store.clone(), Arc::clone(&operator), desk.clone(), chat);
     let admin = |shutdown| Admin {
         operator: Arc::clone(&operator),
         store: store.clone(),
         gate: Arc::clone(&gate),
         desk: desk.clone(),
-        chat: chat.clone(),
-        conversations: Arc::clone(&conversations),
+        claw: claw.clone(),
         hosts: place.hosts.clone().into(),
         given: place.password.clone(),
         shutdown,
@@ -65,7 +71,9 @@ pub(super) async fn keep(settings: Settings, operator: Arc<dyn Operator>, place:
                 Ok(listener) => {
                     tracing::info!(address = %place.address, "the backend manager is on");
                     let token = shutdown.child_token();
-                    serving = Some((token.clone(), tokio::spawn(admin::serve(listener, admin(token)))));
+                    let (playbooks, pages) =
+                        (runner::watch(claw.clone(), token.clone()), admin::serve(listener, admin(token.clone())));
+                    serving = Some((token, tokio::spawn(futures::future::join(playbooks, pages).map(|((), ())| ()))));
                     told = None;
                 }
                 Err(error) => {
