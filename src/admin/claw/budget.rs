@@ -6,7 +6,7 @@ use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, json, kept, text};
+use super::{Error, WRITTEN, json, kept, text};
 use crate::admin::store::{self, Store};
 
 /// Where the limits stand.
@@ -44,10 +44,10 @@ pub struct Budget {
 #[serde(deny_unknown_fields)]
 pub struct Price {
     /// `openai`, `anthropic`; `*` stands for anything.
-    #[schemars(length(min = 1, max = 60))]
+    #[schemars(length(min = 1, max = 60), regex(pattern = WRITTEN))]
     pub provider: String,
     /// The model's name; `*` in it stands for anything.
-    #[schemars(length(min = 1, max = 120))]
+    #[schemars(length(min = 1, max = 120), regex(pattern = WRITTEN))]
     pub model: String,
     /// Micro-dollars for a million tokens that go in.
     #[schemars(range(min = 0, max = 1_000_000_000_000_000_u64))]

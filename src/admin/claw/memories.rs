@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Page, Span, id, is_taken, json, kept, text};
+use super::{Error, Page, Span, WRITTEN, id, is_taken, json, kept, text};
 use crate::admin::store::Store;
 
 /// More a model cannot be told at once anyway.
@@ -34,11 +34,11 @@ pub struct Memory {
 #[serde(deny_unknown_fields)]
 pub struct NewMemory {
     /// The fact.
-    #[schemars(length(min = 1, max = 4000))]
+    #[schemars(length(min = 1, max = 4000), regex(pattern = WRITTEN))]
     pub content: String,
     /// What it is to be found by.
     #[serde(default)]
-    #[schemars(length(max = 10))]
+    #[schemars(length(max = 10), inner(length(min = 1, max = 60), regex(pattern = WRITTEN)))]
     pub tags: Vec<String>,
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Page, Span, id, is_taken, text};
+use super::{Error, Page, Span, WRITTEN, id, is_taken, text};
 use crate::admin::store::Store;
 
 /// More nobody tells apart.
@@ -35,10 +35,10 @@ pub struct Persona {
 #[serde(deny_unknown_fields)]
 pub struct NewPersona {
     /// What it is called; no other one is called that.
-    #[schemars(length(min = 1, max = 60))]
+    #[schemars(length(min = 1, max = 60), regex(pattern = WRITTEN))]
     pub name: String,
     /// What a model is told.
-    #[schemars(length(min = 1, max = 8000))]
+    #[schemars(length(min = 1, max = 8000), regex(pattern = WRITTEN))]
     pub prompt: String,
     /// Whether it is to be taken where none is asked for; the one that was, is not any more.
     #[serde(default)]

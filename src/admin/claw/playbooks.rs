@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Page, Span, id, is_taken, json, kept, text};
+use super::{Error, Page, Span, WRITTEN, id, is_taken, json, kept, text};
 use crate::{
     admin::{
         chat::Chat,
@@ -26,21 +26,27 @@ const MOST: i64 = 100;
 const STEPS: usize = 20;
 /// What stands for the name of the service that the event is about.
 const SERVICE: &str = "{service}";
+/// What a pattern looks like: letters and what names have in them, and not stars alone.
+const GLOB: &str = r"^[A-Za-z0-9_./*?:-]*[A-Za-z0-9_./?:-][A-Za-z0-9_./*?:-]*$";
 /// What budgets count is forgotten after this long.
 const HOUR: i64 = 3_600_000;
 
 /// What is waited for. Everything that is given has to fit; `*` stands for anything, `?` for one character.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
 pub struct Pattern {
     /// The event's reason, as in `OutOfMemory`.
-    #[schemars(length(min = 1, max = 120))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 1, max = 120), regex(pattern = GLOB))]
     pub reason: Option<String>,
     /// What it is about, as in `Container/api-*`.
-    #[schemars(length(min = 1, max = 120))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 1, max = 120), regex(pattern = GLOB))]
     pub object: Option<String>,
     /// `Normal` or `Warning`.
-    #[schemars(length(min = 1, max = 20))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 1, max = 120), regex(pattern = GLOB))]
     pub severity: Option<String>,
 }
 
@@ -49,7 +55,7 @@ pub struct Pattern {
 #[serde(untagged)]
 pub enum Step {
     /// As it would be said.
-    Sentence(#[schemars(length(min = 1, max = 1000))] String),
+    Sentence(#[schemars(length(min = 1, max = 1000), regex(pattern = WRITTEN))] String),
     /// As a value.
     Intent(Intent),
 }
@@ -80,7 +86,7 @@ pub struct Playbook {
 #[serde(deny_unknown_fields)]
 pub struct NewPlaybook {
     /// What it is called; no other one is called that.
-    #[schemars(length(min = 1, max = 60), regex(pattern = "^[A-Za-z0-9 _.-]{1,60}$"))]
+    #[schemars(length(min = 1, max = 60), regex(pattern = "^ *[A-Za-z0-9_.-][A-Za-z0-9 _.-]*$"))]
     pub name: String,
     /// What is waited for.
     pub pattern: Pattern,
@@ -100,7 +106,7 @@ pub struct NewPlaybook {
 #[serde(default, deny_unknown_fields)]
 pub struct Patch {
     /// Another name.
-    #[schemars(length(min = 1, max = 60), regex(pattern = "^[A-Za-z0-9 _.-]{1,60}$"))]
+    #[schemars(length(min = 1, max = 60), regex(pattern = "^ *[A-Za-z0-9_.-][A-Za-z0-9 _.-]*$"))]
     pub name: Option<String>,
     /// Another pattern.
     pub pattern: Option<Pattern>,
@@ -158,10 +164,17 @@ impl Pattern {
 
     fn checked(&self) -> Result<(), Error> {
         let given: Vec<&String> = [&self.reason, &self.object, &self.severity].into_iter().flatten().collect();
-        if given.iter().all(|pattern| pattern.trim_matches('*').is_empty()) {
+        if given.is_empty() {
             return Err(Error::Invalid("the pattern fits everything; give it a reason, an object or a severity".to_owned()));
         }
-        given.into_iter().try_for_each(|pattern| text("pattern", pattern, 120).map(drop))
+        let is_good = |pattern: &str| {
+            let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"_./*?:-".contains(&byte);
+            pattern.len() <= 120 && pattern.bytes().all(is_known) && pattern.bytes().any(|byte| byte != b'*')
+        };
+        match given.into_iter().find(|pattern| !is_good(pattern)) {
+            Some(bad) => Err(Error::Invalid(format!("`{bad}` is no pattern such as `OutOf*` or `Container/api-?`"))),
+            None => Ok(()),
+        }
     }
 }
 

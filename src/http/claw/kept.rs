@@ -18,7 +18,7 @@ use super::{
     refusal::Refused,
 };
 use crate::admin::claw::{
-    Page, Span,
+    Page, Span, WRITTEN,
     budget::{self, Budget, Usage},
     memories::{self, Imported, Memory, NewMemory},
     personas::{self, NewPersona, Persona},
@@ -54,11 +54,11 @@ struct Import {
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Exported {
     /// The fact.
-    #[schemars(length(min = 1, max = 4000))]
+    #[schemars(length(min = 1, max = 4000), regex(pattern = WRITTEN))]
     content: String,
     /// What it is found by.
     #[serde(default)]
-    #[schemars(length(max = 10))]
+    #[schemars(length(max = 10), inner(length(min = 1, max = 60), regex(pattern = WRITTEN)))]
     tags: Vec<String>,
 }
 
@@ -74,7 +74,7 @@ struct Export {
 #[serde(deny_unknown_fields)]
 struct Search {
     /// Words that all have to be in it, in capitals or not.
-    #[schemars(length(min = 1, max = 400))]
+    #[schemars(length(min = 1, max = 400), regex(pattern = WRITTEN))]
     query: String,
     /// How many, at most.
     #[serde(default)]
@@ -186,9 +186,6 @@ async fn search(
     State(admin): State<Admin>,
     Body(Search { query, limit, cursor }): Body<Search>,
 ) -> Result<Json<Page<Memory>>, Refused> {
-    if query.trim().is_empty() || query.chars().count() > 400 {
-        return Err(Refused::invalid("the query has from 1 to 400 characters"));
-    }
     Ok(Json(memories::list(&admin.store, &query, &Span { limit, cursor }).await?))
 }
 

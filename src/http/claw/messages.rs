@@ -27,7 +27,7 @@ use super::{
 use crate::admin::{
     chat::Part,
     claw::{
-        Page, Span,
+        Page, Span, WRITTEN,
         talk::Talking,
         threads::{self, Thread, ThreadPage},
     },
@@ -38,7 +38,7 @@ use crate::admin::{
 #[serde(deny_unknown_fields)]
 struct NewMessage {
     /// As it would be said in the chat.
-    #[schemars(length(min = 1, max = 4000))]
+    #[schemars(length(min = 1, max = 4000), regex(pattern = WRITTEN))]
     message: String,
     /// Where; in a new thread, without.
     #[serde(default)]

@@ -231,6 +231,7 @@ async fn what_is_said_is_answered_kept_and_its_owners_alone() {
         (json!({"message": "x".repeat(4001)}), 422),
         (json!({"message": "a\u{7}b"}), 422),
         (json!({"text": "status"}), 422),
+        (json!(["status"]), 422),
         (json!({"message": "x".repeat(70_000)}), 413),
     ] {
         assert_eq!(place.post("/claw/message", &who, wrong).await.0, expected);
@@ -408,7 +409,15 @@ async fn the_budget_is_set_as_a_whole_and_tools_say_what_they_can_do() {
     });
     assert_eq!(place.call("PUT", "/claw/budget", &who, &budget).await, (200, budget.clone()));
     assert_eq!(place.read("/claw/budget", &who).await, budget);
-    for wrong in [json!({"daily_micros": -1}), json!({"daily": 1}), json!({"daily_tokens": u64::MAX})] {
+    let whole = json!({"daily_micros": 5.0});
+    assert_eq!(place.call("PUT", "/claw/budget", &who, &whole).await.1["daily_micros"], json!(5));
+    for wrong in [
+        json!([null, null]),
+        json!({"daily_micros": 5.5}),
+        json!({"daily_micros": -1}),
+        json!({"daily": 1}),
+        json!({"daily_tokens": u64::MAX}),
+    ] {
         assert_eq!(place.call("PUT", "/claw/budget", &who, &wrong).await.0, 422, "{wrong}");
     }
     let usage = place.read("/claw/budget/usage", &who).await;
