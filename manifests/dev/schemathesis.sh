@@ -27,7 +27,10 @@ pid=''
 finish() {
   local status=$?
   trap - EXIT
-  [[ -z $pid ]] || { kill "$pid" && wait "$pid" || true; } 2>/dev/null
+  if [[ -n $pid ]]; then
+    kill "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  fi
   [[ $status -eq 0 ]] || { say 'the end of its log:' && tail -n 20 "$world/log" >&2; }
   rm -rf "$world"
   exit "$status"
