@@ -300,7 +300,12 @@ fn a_change_in_words_is_said_in_sql_and_off_until_it_is_permitted() {
     assert_eq!(fake.asked()[0].message()["request"], "remove the accounts that are locked out");
     // What is SQL already needs no model.
     let said = lines(&place.say(&chat, "DELETE FROM auth.users;"));
-    assert!(said.starts_with("| DELETE FROM auth.users\nNot done: that may lose something, and is off until CLAW_ADMIN_ALLOW_DESTRUCTIVE=true") && fake.asked().len() == 1, "{said}");
+    assert!(
+        said.starts_with(
+            "| DELETE FROM auth.users\nNot done: that may lose something, and is off until CLAW_ADMIN_ALLOW_DESTRUCTIVE=true"
+        ) && fake.asked().len() == 1,
+        "{said}"
+    );
     assert_eq!(place.psql("larger", "SELECT count(*) FROM auth.users").unwrap(), "120");
 }
 
