@@ -310,7 +310,7 @@ async fn old_clients_find_the_shapes_that_they_know() {
     assert_eq!(place.post("/claw/admin/refresh", &who, Value::Null).await.0, 200);
     let services = place.read("/claw/admin/services", &who).await;
     let service = json!({
-        "name": "web", "display_name": "web", "status": "running", "uptime_seconds": 0, "container_id": "c1"
+        "name": "web", "display_name": "web", "status": "running", "uptime_seconds": 7260, "container_id": "c1"
     });
     assert_eq!(services["services"], json!([service]));
     assert_eq!(fields(&place.read("/claw/admin/metrics", &who).await), "cpu_percent disk_percent ram_percent");
