@@ -8,7 +8,7 @@ const SHOWN: [(&str, &str); 9] = [
     ("/admin/parts/metrics", "Memory of web over the last hour: now 32.0 MiB"),
     ("/admin/parts/strip", "Network"),
     ("/admin/timeline", "corrected in 1.2 s"),
-    ("/admin/parts/timeline", "1 corrections since Mooring was started"),
+    ("/admin/parts/timeline", "One correction since Mooring was started: it took <strong>1.2 s"),
     ("/admin/secrets", "sha256:0123456789ab"),
     ("/admin/model", "37 % of 3.3 GB"),
     ("/admin/routes", "172.18.0.2"),
