@@ -140,7 +140,10 @@ async fn the_chat_answers_from_the_same_numbers() {
     let secrets = say("list the secrets").await;
     assert!(secrets.contains("POSTGRES_PASSWORD") && secrets.contains("made by Mooring") && secrets.contains("no value"));
     let model = say("which model is used?").await;
-    assert!(model.contains("ollama/llama3.2 answers, because no key is set") && model.contains("37 % of 3.3 GB"), "{model}");
+    assert!(
+        model.contains("ollama/llama3.2 is the choice, because no key is set") && model.contains("37 % of 3.3 GB"),
+        "{model}"
+    );
     let routes = say("routes").await;
     assert!(routes.contains("shop.example.test") && routes.contains("172.18.0.2"), "{routes}");
 }
