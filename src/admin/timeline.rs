@@ -82,7 +82,7 @@ fn covering(entry: &AuditView, corrections: &[CorrectionView]) -> Option<usize> 
 pub fn summary(corrections: &[CorrectionView]) -> Option<(usize, u64, u64)> {
     let mut took: Vec<u64> = corrections.iter().map(|correction| correction.took_millis).collect();
     took.sort_unstable();
-    Some((took.len(), *took.get(took.len() / 2)?, *took.last()?))
+    Some((took.len(), *took.get(took.len().saturating_sub(1) / 2)?, *took.last()?))
 }
 
 #[cfg(test)]
@@ -149,6 +149,7 @@ mod tests {
     fn the_summary_names_the_middle_and_the_slowest() {
         let corrections: Vec<_> = [300, 100, 90_000].map(|took| correction("04:05", "Container/web", took)).into();
         assert_eq!(summary(&corrections), Some((3, 300, 90_000)));
+        assert_eq!(summary(&corrections[..2]), Some((2, 100, 300)), "half of them took no longer");
         assert_eq!(summary(&[]), None);
     }
 }

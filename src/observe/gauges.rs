@@ -34,8 +34,9 @@ pub const EVERY: Duration = Duration::from_secs(10);
 pub const MOST: usize = 500;
 /// Containers that are asked about in a round.
 pub const ASKED: usize = 60;
-/// That many at a time.
-const AT_ONCE: usize = 4;
+/// That many at a time. An engine looks once a second and lets everybody wait for that: asked about one after the other,
+/// sixty containers take a minute.
+const AT_ONCE: usize = 20;
 /// A round that takes longer is broken off, and so is the look at disks.
 const ROUND: Duration = Duration::from_secs(8);
 /// An engine that takes longer for one container is not waited for.

@@ -36,7 +36,7 @@ impl Talk<'_> {
         }
         for model in models {
             self.answer.text(match model.choice {
-                Ok(choice) => format!("{choice} answers, because {} ({}).", model.reason, model.key),
+                Ok(choice) => format!("{choice} is the choice, because {} ({}).", model.reason, model.key),
                 Err(error) => format!("Which model answers is not known: {error} ({}).", model.key),
             });
             if let Some(pull) = model.pull {

@@ -8,7 +8,7 @@ const SHOWN: [(&str, &str); 9] = [
     ("/admin/parts/metrics", "Memory of web over the last hour: now 32.0 MiB"),
     ("/admin/parts/strip", "Network"),
     ("/admin/timeline", "corrected in 1.2 s"),
-    ("/admin/parts/timeline", "1 corrections since Mooring was started"),
+    ("/admin/parts/timeline", "One correction since Mooring was started: it took <strong>1.2 s"),
     ("/admin/secrets", "sha256:0123456789ab"),
     ("/admin/model", "37 % of 3.3 GB"),
     ("/admin/routes", "172.18.0.2"),
@@ -140,7 +140,10 @@ async fn the_chat_answers_from_the_same_numbers() {
     let secrets = say("list the secrets").await;
     assert!(secrets.contains("POSTGRES_PASSWORD") && secrets.contains("made by Mooring") && secrets.contains("no value"));
     let model = say("which model is used?").await;
-    assert!(model.contains("ollama/llama3.2 answers, because no key is set") && model.contains("37 % of 3.3 GB"), "{model}");
+    assert!(
+        model.contains("ollama/llama3.2 is the choice, because no key is set") && model.contains("37 % of 3.3 GB"),
+        "{model}"
+    );
     let routes = say("routes").await;
     assert!(routes.contains("shop.example.test") && routes.contains("172.18.0.2"), "{routes}");
 }
