@@ -16,6 +16,7 @@ setup: ## Find or start a Docker Engine and build the images that demo and tests
 
 test: setup ## Run all tests, those against the real engine included
 	cargo test --locked --all-features
+	@manifests/dev/schemathesis.sh
 
 check: ## Check format, lints, documentation, scripts and dependencies
 	cargo fmt --check

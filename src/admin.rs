@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod chat;
+pub mod claw;
 pub mod confirm;
 pub mod desk;
 pub mod figures;
@@ -15,3 +16,4 @@ pub mod sql;
 pub mod standing;
 pub mod store;
 pub mod timeline;
+pub mod tries;

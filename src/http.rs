@@ -7,6 +7,7 @@
 
 pub mod admin;
 mod alerts;
+mod claw;
 mod connection;
 mod events;
 #[cfg(test)]

@@ -6,7 +6,6 @@
 //! hash, which takes the same time for every guess.
 
 use std::{
-    collections::HashMap,
     net::IpAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -17,9 +16,12 @@ use argon2::{
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
 use sha2::{Digest, Sha256};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::sync::Semaphore;
 
-use super::store::{self, Store};
+use super::{
+    store::{self, Store},
+    tries::Tries,
+};
 use crate::secret::Secret;
 
 /// The variable that turns the backend manager on.
@@ -29,16 +31,6 @@ const STORED: &str = "password";
 /// A shorter one can be tried out.
 pub const SHORTEST: usize = 8;
 
-/// Wrong guesses that cost nothing but a moment.
-const FREE: u32 = 5;
-/// The pause after the first guess that is one too many; it doubles with each one more.
-const FIRST_PAUSE: Duration = Duration::from_secs(2);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_mins(15);
-/// After so long without a wrong guess all is forgotten.
-const FORGOTTEN: Duration = Duration::from_mins(30);
-/// Peers that are remembered.
-const PEERS: usize = 4096;
 /// Who waits longer than this for a comparison is sent away.
 const QUEUE: Duration = Duration::from_secs(3);
 
@@ -71,14 +63,9 @@ pub struct Gate {
     hashed: Mutex<Option<(Secret, String)>>,
     /// One comparison takes a good part of a core and 19 MiB for some tens of milliseconds: never many at a time.
     comparing: Semaphore,
-    guesses: Mutex<HashMap<IpAddr, Guesses>>,
-}
-
-/// What a peer has tried.
-#[derive(Clone, Copy, Debug)]
-struct Guesses {
-    wrong: u32,
-    last: Instant,
+    guesses: Tries,
+    /// Of those who name themselves by a token: who has forgotten the password is not kept out of the API by it.
+    pub machines: Tries,
 }
 
 /// Why somebody does not get in.
@@ -105,7 +92,13 @@ impl Gate {
     /// With what was kept in this database.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store, hashed: Mutex::default(), comparing: Semaphore::new(1), guesses: Mutex::default() }
+        Self {
+            store,
+            hashed: Mutex::default(),
+            comparing: Semaphore::new(1),
+            guesses: Tries::default(),
+            machines: Tries::default(),
+        }
     }
 
     /// The password in force: the one that was given, or else the one that was set. None: the backend manager is off.
@@ -119,13 +112,13 @@ impl Gate {
     /// Whether this guess from this peer is the password in force.
     pub async fn admit(&self, password: Option<&Password>, guess: &Secret, peer: IpAddr) -> Result<(), Refused> {
         let Some(password) = password else { return Err(Refused::Off) };
-        if let Some(left) = self.pause(peer) {
+        if let Some(left) = self.guesses.pause(peer) {
             return Err(Refused::Paused(left));
         }
         let permit = tokio::time::timeout(QUEUE, self.comparing.acquire()).await;
         let Ok(Ok(_permit)) = permit else { return Err(Refused::Busy) };
         // Others of this peer may have been wrong meanwhile.
-        if let Some(left) = self.pause(peer) {
+        if let Some(left) = self.guesses.pause(peer) {
             return Err(Refused::Paused(left));
         }
         let (known, hash, guess) = (self.known(password), password.clone(), guess.clone());
@@ -140,36 +133,18 @@ impl Gate {
         if let Password::Plain(plain) = password {
             *lock(&self.hashed) = Some((plain.clone(), hash));
         }
-        self.note(peer, is_right);
-        if is_right { Ok(()) } else { Err(Refused::Wrong) }
+        if is_right {
+            self.guesses.right(peer);
+            Ok(())
+        } else {
+            self.guesses.wrong(peer);
+            Err(Refused::Wrong)
+        }
     }
 
     fn known(&self, password: &Password) -> Option<String> {
         let Password::Plain(plain) = password else { return None };
         lock(&self.hashed).as_ref().filter(|(known, _)| known == plain).map(|(_, hash)| hash.clone())
-    }
-
-    /// How long a peer has to wait until it may guess again.
-    fn pause(&self, peer: IpAddr) -> Option<Duration> {
-        let guesses = *lock(&self.guesses).get(&peer)?;
-        let doublings = guesses.wrong.checked_sub(FREE)?.min(16);
-        let pause = (FIRST_PAUSE * 2_u32.pow(doublings)).min(LONGEST_PAUSE);
-        pause.checked_sub(guesses.last.elapsed()).filter(|left| !left.is_zero())
-    }
-
-    fn note(&self, peer: IpAddr, is_right: bool) {
-        let mut guesses = lock(&self.guesses);
-        if is_right {
-            guesses.remove(&peer);
-            return;
-        }
-        guesses.retain(|_, guesses| guesses.last.elapsed() < FORGOTTEN);
-        if guesses.len() >= PEERS {
-            let oldest = guesses.iter().min_by_key(|(_, guesses)| guesses.last).map(|(peer, _)| *peer);
-            oldest.and_then(|oldest| guesses.remove(&oldest));
-        }
-        let known = guesses.entry(peer).or_insert(Guesses { wrong: 0, last: Instant::now() });
-        *known = Guesses { wrong: known.wrong.saturating_add(1), last: Instant::now() };
     }
 }
 
@@ -208,6 +183,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::tries::{FIRST_PAUSE, FREE};
 
     const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 

@@ -12,6 +12,7 @@ mod uses;
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -35,7 +36,7 @@ use crate::{
 pub const LONGEST: usize = 4000;
 
 /// A part of an answer. They come in the order in which they are known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum Part {
     /// What is going on meanwhile; of no interest afterwards.
@@ -164,6 +165,12 @@ impl Chat {
         Self { background, ..self }
     }
 
+    /// What the grammar makes of a line. Nothing comes of it.
+    #[must_use]
+    pub fn understand(&self, text: &str) -> Understood {
+        parse(text, &vocabulary(&*self.operator), self.operator.now())
+    }
+
     /// Understands a line, and answers it. The answer begins at once, and is worked on even if nobody takes its parts.
     #[must_use]
     pub fn say(&self, speaker: &Speaker, text: &str) -> mpsc::UnboundedReceiver<Part> {
@@ -217,8 +224,7 @@ pub async fn whole(mut parts: mpsc::UnboundedReceiver<Part>) -> Vec<Part> {
 
 impl Talk<'_> {
     async fn answer(&self, text: &str) {
-        let services = services(self.operator.objects(Some(Kind::Container)));
-        let vocabulary = Vocabulary::new(services, self.operator.variable_names(), []);
+        let vocabulary = vocabulary(self.operator);
         if let Some((_, AnsweredBy::Name(name))) = self.desk.standing(self.speaker)
             && text == name
         {
@@ -295,6 +301,10 @@ impl Talk<'_> {
             Intent::Database { question } => self.database(&question).await,
         }
     }
+}
+
+fn vocabulary(operator: &dyn Operator) -> Vocabulary {
+    Vocabulary::new(services(operator.objects(Some(Kind::Container))), operator.variable_names(), [])
 }
 
 /// What things are called: by their objects, their containers, their images, and Compose.

@@ -43,7 +43,7 @@ pub const DEFAULT_LINES: u32 = 100;
 pub const MAX_LINES: u32 = 5_000;
 
 /// How much can go wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
     /// Nothing changes: done at once.

@@ -61,6 +61,11 @@ impl Store {
         Ok(Self { pool })
     }
 
+    /// For the modules that keep tables of their own in it.
+    pub(super) fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+
     /// What stands under this name, if anything does.
     pub async fn setting(&self, name: &str) -> Result<Option<String>, Error> {
         Ok(sqlx::query_scalar("SELECT value FROM setting WHERE name = $1").bind(name).fetch_optional(&self.pool).await?)
@@ -111,12 +116,16 @@ impl Store {
 
 /// Every change of the schema, oldest first. Append only.
 fn migrations() -> Vec<Migration> {
-    let sql = include_str!("migrations/0001_access.sql").into_sql_str();
-    vec![Migration::new(1, "access".into(), MigrationType::Simple, sql, false)]
+    let access = include_str!("migrations/0001_access.sql").into_sql_str();
+    let claw = include_str!("migrations/0002_claw.sql").into_sql_str();
+    vec![
+        Migration::new(1, "access".into(), MigrationType::Simple, access, false),
+        Migration::new(2, "claw".into(), MigrationType::Simple, claw, false),
+    ]
 }
 
 /// By what it is found, and cannot be guessed from.
-fn digest(id: &str) -> String {
+pub(super) fn digest(id: &str) -> String {
     hex::encode(Sha256::digest(id))
 }
 

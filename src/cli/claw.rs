@@ -1,4 +1,6 @@
-//! `mooring claw`: the backend manager, on and off.
+//! `mooring claw`: the backend manager, on and off, and who besides may ask it.
+
+mod token;
 
 use std::io::{self, IsTerminal, Read};
 
@@ -24,6 +26,7 @@ Examples:
   pass show claw | mooring claw admin set-password
   mooring claw admin log --limit 20
   mooring claw admin disable
+  mooring claw token create ci --expires 90d
   mooring claw db-role --schema shop
   mooring claw db-role --schema shop --apply --database-url postgresql://postgres@127.0.0.1/shop")]
 pub(super) struct ClawArgs {
@@ -36,6 +39,9 @@ enum ClawCommand {
     /// The dashboard at /admin
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// Tokens of machines, for the API
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Prints what makes a role of PostgreSQL that may only read, for questions; with --apply, makes it
     DbRole(RoleArgs),
 }
@@ -80,6 +86,7 @@ pub(super) async fn run(settings: &Settings, args: ClawArgs) -> Result<Exit, Err
     let command = match args.command {
         ClawCommand::Admin(command) => command,
         ClawCommand::DbRole(args) => return db_role(args).await,
+        ClawCommand::Token(command) => return token::run(settings, command).await,
     };
     match command {
         AdminCommand::Enable { password } => enable(settings, password, "EnableAdmin").await,

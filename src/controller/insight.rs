@@ -157,6 +157,7 @@ impl World {
         let is_running = listed.state == State::Running;
         Ok(RunView {
             key: key.clone(),
+            id: listed.id.clone(),
             name: listed.name.clone(),
             state: word_of(&listed.state),
             is_running,

@@ -166,7 +166,7 @@ impl Operator for Context {
             Err(error) => Outcome::Failed { error: error.clone() },
         };
         let command = Command {
-            actor: &Actor::Cli(actor.to_owned()),
+            actor: &self::actor(actor),
             operation: "Release",
             object: &key.clone().into(),
             target: &key.name,
@@ -230,11 +230,13 @@ impl super::world::World {
     }
 }
 
-/// Whoever asks: a session of the backend manager, or an account of this host. No account has a colon in its name.
+/// Whoever asks: a session of the backend manager, a program that came by way of it, or an account of this host. No account
+/// has a colon in its name.
 pub(super) fn actor(name: &str) -> Actor {
-    match name.strip_prefix("session:") {
-        Some(session) => Actor::Session(session.to_owned()),
-        None => Actor::Cli(name.to_owned()),
+    match name.split_once(':') {
+        Some(("session", session)) => Actor::Session(session.to_owned()),
+        Some(("token" | "plugin" | "playbook", _)) => Actor::Machine(name.to_owned()),
+        _ => Actor::Cli(name.to_owned()),
     }
 }
 

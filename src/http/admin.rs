@@ -17,14 +17,14 @@ mod pages;
 mod plot;
 mod sessions;
 #[cfg(test)]
-mod tests;
+pub(in crate::http) mod tests;
 
 use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
@@ -40,14 +40,13 @@ use super::{
 use crate::{
     admin::{
         access::{self, Gate, Password},
-        chat::Chat,
+        claw::talk::Claw,
         desk::Desk,
         store::Store,
     },
     operator::Operator,
     secret::Secret,
 };
-pub use chat::Conversations;
 use sessions::Sessions;
 
 /// A form has a password and a token in it.
@@ -72,10 +71,8 @@ pub struct Admin {
     pub store: Store,
     /// Where changes are asked for.
     pub desk: Desk,
-    /// Who answers to plain words.
-    pub chat: Chat,
-    /// What is talked about.
-    pub conversations: Arc<Conversations>,
+    /// What is talked about, and kept of it.
+    pub claw: Claw,
     /// Who lets people in.
     pub gate: Arc<Gate>,
     /// Names besides addresses and those of this machine under which a browser may ask.
@@ -130,6 +127,7 @@ fn router(admin: Admin) -> Router {
         .route("/admin/parts/routes", get(insight::routes_part))
         .route("/admin/audit/verify", post(insight::verify))
         .route("/admin/chat", get(chat::page).post(chat::say))
+        .route("/admin/chat/delete", post(chat::delete))
         .route("/admin/objects/{kind}/{name}/{verb}", post(asked::button))
         .route("/admin/confirm", post(asked::answer))
         .route("/admin/cancel", post(asked::cancel))
@@ -148,6 +146,7 @@ fn router(admin: Admin) -> Router {
         .route("/admin/login", get(login::form).post(login::login))
         .route("/admin/assets/{name}", get(assets::asset))
         .merge(inside)
+        .merge(super::claw::routes(&admin))
         .fallback(pages::not_found)
         .layer(sessions)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -164,26 +163,33 @@ async fn needs_session(State(admin): State<Admin>, session: Session, request: Re
     let is_page = !path.starts_with("/admin/parts/") && !path.starts_with("/admin/live");
     let refused =
         || if is_page { Redirect::to("/admin/login").into_response() } else { StatusCode::UNAUTHORIZED.into_response() };
-    let Some(password) = admin.password().await else { return login::off() };
-    let stamp = match session.get::<login::Opened>(login::OPENED).await {
-        Ok(Some(opened)) if opened.is_valid(&password, admin.operator.now()) => opened,
-        Ok(_) => return refused(),
+    let opened = match opened(&admin, &session).await {
+        Ok(Some(opened)) => opened,
+        Ok(None) if admin.password().await.is_none() => return login::off(),
+        Ok(None) => return refused(),
         Err(error) => {
             tracing::warn!(%error, "a session could not be read");
             return refused();
         }
     };
-    if !request.method().is_safe() && !is_from_our_page(&request) {
+    if !request.method().is_safe() && !is_from_our_page(request.headers()) {
         return (StatusCode::FORBIDDEN, "this request does not come from a page of ours").into_response();
     }
     let mut request = request;
-    request.extensions_mut().insert(stamp);
+    request.extensions_mut().insert(opened);
     next.run(request).await
 }
 
+/// The session, if somebody has opened it with the password that is in force now.
+pub(super) async fn opened(admin: &Admin, session: &Session) -> Result<Option<login::Opened>, tower_sessions::session::Error> {
+    let Some(password) = admin.password().await else { return Ok(None) };
+    let opened = session.get::<login::Opened>(login::OPENED).await?;
+    Ok(opened.filter(|opened| opened.is_valid(&password, admin.operator.now())))
+}
+
 /// Browsers say where a request comes from. Older ones say nothing, and then the session's token has to do.
-fn is_from_our_page(request: &Request) -> bool {
-    let header = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+pub(super) fn is_from_our_page(headers: &HeaderMap) -> bool {
+    let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let site = header(HeaderName::from_static("sec-fetch-site"));
     let host = header(header::HOST).unwrap_or_default();
     let is_ours = |origin: &str| origin.split_once("://").is_some_and(|(_, name)| name == host);
@@ -245,7 +251,7 @@ fn is_near(address: IpAddr) -> bool {
 }
 
 /// Whom guesses are counted for: the client that a proxy of ours names last, or else whoever is connected.
-fn client(request: &Request) -> IpAddr {
+pub(super) fn client(request: &Request) -> IpAddr {
     let near = peer(request).unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
     let forwarded = request.headers().get_all("x-forwarded-for").iter().next_back();
     let last = forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());

@@ -34,6 +34,8 @@ pub enum Actor {
     Cli(String),
     /// Somebody who has logged in to the backend manager, by the name of the session.
     Session(String),
+    /// A program that came by way of the backend manager, or a playbook of it: `token:NAME`, `plugin:internal`, `playbook:NAME`.
+    Machine(String),
     /// Somebody who came over TCP, and of whom nothing is known.
     Api,
 }
@@ -44,6 +46,7 @@ impl fmt::Display for Actor {
             Self::Reconciler => f.write_str("reconciler"),
             Self::Cli(user) => write!(f, "cli:{user}"),
             Self::Session(session) => write!(f, "session:{session}"),
+            Self::Machine(name) => f.write_str(name),
             Self::Api => f.write_str("api"),
         }
     }

@@ -12,6 +12,8 @@ use crate::manifest::Key;
 pub struct RunView {
     /// The object that it belongs to.
     pub key: Key,
+    /// The engine's id.
+    pub id: String,
     /// Its name.
     pub name: String,
     /// What it does, in a word: `running`, `exited with 137`.

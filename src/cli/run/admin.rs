@@ -2,12 +2,20 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use futures::FutureExt as _;
 use tokio::{net::TcpListener, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::{access::Gate, chat::Chat, desk::Desk, store::Store},
-    http::admin::{self, Admin, Conversations},
+    admin::{
+        access::Gate,
+        chat::Chat,
+        claw::{model::Kept, runner, talk::Claw},
+        desk::Desk,
+        model::Models,
+        store::Store,
+    },
+    http::admin::{self, Admin},
     observe::gauges::EVERY,
     operator::Operator,
     secret::Secret,
@@ -53,15 +61,16 @@ pub(super) async fn keep(settings: Settings, operator: Arc<dyn Operator>, place:
     };
     let gate = Arc::new(Gate::new(store.clone()));
     let desk = Desk::new(Arc::clone(&operator), place.allow_destructive);
-    let chat = Chat::new(Arc::clone(&operator), desk.clone());
-    let conversations = Arc::new(Conversations::default());
+    let kept = Arc::new(Kept::new(store.clone(), Arc::clone(&operator)));
+    let models = Models::new(Arc::clone(&kept) as _);
+    let chat = Chat::new(Arc::clone(&operator), desk.clone()).with_models(models).with_background(kept);
+    let claw = Claw::new(store.clone(), Arc::clone(&operator), desk.clone(), chat);
     let admin = |shutdown| Admin {
         operator: Arc::clone(&operator),
         store: store.clone(),
         gate: Arc::clone(&gate),
         desk: desk.clone(),
-        chat: chat.clone(),
-        conversations: Arc::clone(&conversations),
+        claw: claw.clone(),
         hosts: place.hosts.clone().into(),
         given: place.password.clone(),
         shutdown,
@@ -81,7 +90,9 @@ pub(super) async fn keep(settings: Settings, operator: Arc<dyn Operator>, place:
                     tracing::info!(address = %place.address, "the backend manager is on");
                     let token = shutdown.child_token();
                     tokio::spawn(measure(Arc::clone(&operator), token.clone()));
-                    serving = Some((token.clone(), tokio::spawn(admin::serve(listener, admin(token)))));
+                    let (playbooks, pages) =
+                        (runner::watch(claw.clone(), token.clone()), admin::serve(listener, admin(token.clone())));
+                    serving = Some((token, tokio::spawn(futures::future::join(playbooks, pages).map(|((), ())| ()))));
                     told = None;
                 }
                 Err(error) => {

@@ -1,79 +1,78 @@
 //! The page of the conversation.
 //!
-//! A conversation lives as long as its session is used and Mooring runs; what
-//! was done stands in the audit log.
+//! What is said stands in threads, which a restart keeps; what was done stands
+//! in the audit log. With a script the answer comes part by part, without one
+//! as a page.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Mutex, PoisonError},
-};
+use std::convert::Infallible;
 
 use askama::Template;
 use axum::{
     Form,
-    extract::{Extension, State},
-    http::StatusCode,
-    response::{IntoResponse, Redirect, Response},
+    extract::{Extension, Query, State},
+    http::{HeaderMap, StatusCode},
+    response::{
+        IntoResponse, Redirect, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
 };
+use futures::{Stream, StreamExt as _, stream};
 use serde::Deserialize;
+use serde_json::json;
+use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::{
     Admin,
     login::Opened,
     pages::{Frame, rendered},
 };
-use crate::admin::chat::{Part, whole};
+use crate::{
+    admin::{
+        chat::Part,
+        claw::{
+            Error, Span, runner,
+            talk::Talking,
+            threads::{self, Message, Thread},
+        },
+        desk::Speaker,
+    },
+    http::claw::wants_stream,
+};
 
-/// What is kept of a conversation.
-const KEPT: usize = 60;
-/// Conversations that are kept.
-const SESSIONS: usize = 256;
-
-/// What was said in each session.
-#[derive(Debug, Default)]
-pub struct Conversations(Mutex<HashMap<String, VecDeque<Said>>>);
-
-/// One thing that was said, and what was answered.
-#[derive(Clone, Debug)]
-pub(super) struct Said {
-    /// By the person.
-    text: String,
-    /// The answer.
-    parts: Vec<Part>,
-}
-
-impl Conversations {
-    fn of(&self, session: &str) -> Vec<Said> {
-        self.lock().get(session).map(|said| said.iter().cloned().collect()).unwrap_or_default()
-    }
-
-    fn add(&self, session: &str, said: Said) {
-        let mut all = self.lock();
-        if all.len() >= SESSIONS && !all.contains_key(session) {
-            // Whoever has been away that long has his record in the audit log.
-            let any = all.keys().next().cloned();
-            any.and_then(|any| all.remove(&any));
-        }
-        let conversation = all.entry(session.to_owned()).or_default();
-        // Only the last question can be answered.
-        for earlier in conversation.iter_mut() {
-            earlier.parts.retain(|part| !matches!(part, Part::Question { .. }));
-        }
-        conversation.push_back(said);
-        let surplus = conversation.len().saturating_sub(KEPT);
-        conversation.drain(..surplus);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, VecDeque<Said>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+/// Messages on the page.
+const SHOWN: u32 = 60;
+/// Threads beside it.
+const THREADS: u32 = 30;
+/// What the page of a thread that is still to begin is asked for by.
+const NEW: &str = "new";
 
 #[derive(Template)]
 #[template(path = "chat.html", config = "src/http/admin/askama.toml")]
 struct ChatPage {
     frame: Frame,
-    said: Vec<Said>,
+    token: String,
+    /// The thread that is shown; nothing for one that is still to begin.
+    thread: String,
+    /// Whether something can be said in it.
+    is_ours: bool,
+    said: Vec<Message>,
+    threads: Vec<Thread>,
+    playbooks: Vec<Thread>,
+}
+
+#[derive(Template)]
+#[template(path = "part.html", config = "src/http/admin/askama.toml")]
+struct PartOfPage<'a> {
+    part: &'a Part,
+    token: &'a str,
+    thread: &'a str,
+    is_ours: bool,
+}
+
+/// Which thread.
+#[derive(Deserialize)]
+pub(super) struct Which {
+    thread: Option<String>,
 }
 
 /// What the form has.
@@ -84,31 +83,134 @@ pub(super) struct Line {
     /// The question that a button answers.
     #[serde(default)]
     id: Option<String>,
+    thread: Option<String>,
 }
 
-/// The conversation so far.
-pub(super) async fn page(State(admin): State<Admin>, Extension(opened): Extension<Opened>) -> Response {
-    let said = admin.conversations.of(&opened.name);
-    rendered(StatusCode::OK, &ChatPage { frame: Frame::new("Chat", "chat", &opened), said })
+/// What the form of the button has.
+#[derive(Deserialize)]
+pub(super) struct Gone {
+    token: String,
+    thread: String,
+}
+
+/// The conversation so far: the one that is asked for, or else the last one.
+pub(super) async fn page(
+    State(admin): State<Admin>,
+    Extension(opened): Extension<Opened>,
+    Query(Which { thread }): Query<Which>,
+) -> Response {
+    match shown(&admin, &opened, thread).await {
+        Ok(page) => rendered(StatusCode::OK, &page),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn shown(admin: &Admin, opened: &Opened, asked: Option<String>) -> Result<ChatPage, Error> {
+    let speaker = opened.speaker();
+    let few = Span { limit: Some(THREADS), cursor: None };
+    let threads = threads::list(&admin.store, &speaker.actor, &few).await?.items;
+    let playbooks = threads::list(&admin.store, runner::OWNER, &few).await?.items;
+    let asked = asked.filter(|id| !id.is_empty()).or_else(|| threads.first().map(|thread| thread.id.clone()));
+    let (mut is_ours, mut thread, mut said) = (true, String::new(), Vec::new());
+    if let Some(id) = asked.filter(|id| id != NEW) {
+        is_ours = !playbooks.iter().any(|thread| thread.id == id);
+        let owner = Speaker { actor: runner::OWNER.to_owned(), ..speaker.clone() };
+        let span = Span { limit: Some(SHOWN), cursor: None };
+        let (found, page) = admin.claw.messages(if is_ours { &speaker } else { &owner }, &id, &span).await?;
+        thread = found.id;
+        said = page.items;
+        said.reverse();
+    }
+    let frame = Frame::new("Chat", "chat", opened);
+    Ok(ChatPage { frame, token: opened.token.clone(), thread, is_ours, said, threads, playbooks })
 }
 
 /// Understands a line, and answers it.
 pub(super) async fn say(
     State(admin): State<Admin>,
     Extension(opened): Extension<Opened>,
-    Form(Line { token, text, id }): Form<Line>,
+    headers: HeaderMap,
+    Form(Line { token, text, thread, id }): Form<Line>,
 ) -> Response {
     if token != opened.token {
-        return (StatusCode::FORBIDDEN, "the page is of another session; load it again").into_response();
+        return forged();
     }
-    let text = text.trim();
-    if !text.is_empty() {
-        let parts = match id {
-            Some(id) => admin.chat.confirm(&opened.speaker(), &id, Some(text)),
-            None => admin.chat.say(&opened.speaker(), text),
-        };
-        let parts = whole(parts).await;
-        admin.conversations.add(&opened.name, Said { text: text.to_owned(), parts });
+    if text.trim().is_empty() {
+        return Redirect::to("/admin/chat").into_response();
     }
-    Redirect::to("/admin/chat#last").into_response()
+    let speaker = opened.speaker();
+    let thread = match thread.filter(|id| !id.is_empty()) {
+        Some(id) => Some(id).filter(|id| id != NEW),
+        None => last(&admin, &speaker).await,
+    };
+    let talking = match id {
+        Some(id) => admin.claw.confirm(&speaker, thread.as_deref(), (&id, &text)).await,
+        None => admin.claw.say(&speaker, thread.as_deref(), &text).await,
+    };
+    match talking {
+        Ok(talking) if wants_stream(&headers) => {
+            Sse::new(events(talking, opened.token)).keep_alive(KeepAlive::new()).into_response()
+        }
+        Ok(Talking { thread, kept, .. }) => match kept.await {
+            Ok(Ok(_)) => Redirect::to(&format!("/admin/chat?thread={}#last", thread.id)).into_response(),
+            Ok(Err(error)) => failed(&error),
+            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the answer broke off; see Mooring's own log\n").into_response(),
+        },
+        Err(error) => failed(&error),
+    }
+}
+
+async fn last(admin: &Admin, speaker: &Speaker) -> Option<String> {
+    let one = Span { limit: Some(1), cursor: None };
+    let page = threads::list(&admin.store, &speaker.actor, &one).await.ok()?;
+    page.items.into_iter().next().map(|thread| thread.id)
+}
+
+/// The parts as they belong on the page, each when it comes, and at the end where they stand.
+fn events(talking: Talking, token: String) -> impl Stream<Item = Result<Event, Infallible>> {
+    let Talking { thread, parts, kept } = talking;
+    let id = thread.id.clone();
+    let part = move |part: Part| {
+        let html = PartOfPage { part: &part, token: &token, thread: &id, is_ours: true }.render();
+        let html = html.unwrap_or_else(|_| "<p>This part cannot be shown.</p>".to_owned());
+        let is_over = !matches!(part, Part::Progress { .. });
+        Event::default().event(if is_over { "part" } else { "progress" }).data(json!(html).to_string())
+    };
+    let end = async move {
+        let is_kept = matches!(kept.await, Ok(Ok(_)));
+        Event::default().event("done").data(json!({"thread": thread.id, "kept": is_kept}).to_string())
+    };
+    UnboundedReceiverStream::new(parts).map(part).chain(stream::once(end)).map(Ok)
+}
+
+/// Forgets a thread.
+pub(super) async fn delete(
+    State(admin): State<Admin>,
+    Extension(opened): Extension<Opened>,
+    Form(Gone { token, thread }): Form<Gone>,
+) -> Response {
+    if token != opened.token {
+        return forged();
+    }
+    match threads::delete(&admin.store, &opened.actor(), &thread).await {
+        Ok(()) => {
+            admin.operator.note(&opened.actor(), "DeleteThread", &format!("forget the thread {thread}"), None).await;
+            Redirect::to("/admin/chat").into_response()
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &Error) -> Response {
+    let status = match error {
+        Error::NoSuch(_) => StatusCode::NOT_FOUND,
+        Error::Conflict(_) => StatusCode::CONFLICT,
+        Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::Busy | Error::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, format!("{error}\n")).into_response()
+}
+
+fn forged() -> Response {
+    (StatusCode::FORBIDDEN, "the page is of another session; load it again").into_response()
 }

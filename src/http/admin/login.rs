@@ -29,7 +29,7 @@ const MOMENT: std::time::Duration = std::time::Duration::from_millis(400);
 
 /// What a session knows of itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Opened {
+pub(in crate::http) struct Opened {
     /// When.
     at: Timestamp,
     /// With which password, see [`Password::stamp`].
@@ -37,7 +37,7 @@ pub(super) struct Opened {
     /// Its name in the audit log, which opens nothing.
     pub(super) name: String,
     /// What forms of its pages carry.
-    pub(super) token: String,
+    pub(in crate::http) token: String,
 }
 
 impl Opened {
@@ -58,7 +58,7 @@ impl Opened {
     }
 
     /// Who it is that speaks in it.
-    pub(super) fn speaker(&self) -> Speaker {
+    pub(in crate::http) fn speaker(&self) -> Speaker {
         Speaker { session: self.name.clone(), actor: self.actor() }
     }
 }
@@ -86,7 +86,7 @@ pub(super) async fn form(State(admin): State<Admin>) -> Response {
 /// Opens a session for who knows the password.
 pub(super) async fn login(State(admin): State<Admin>, session: Session, request: Request) -> Response {
     let from = client(&request);
-    if !super::is_from_our_page(&request) {
+    if !super::is_from_our_page(request.headers()) {
         return (StatusCode::FORBIDDEN, "this request does not come from a page of ours").into_response();
     }
     let Ok(Form(Login { password: guess })) = Form::from_request(request, &()).await else {

@@ -10,20 +10,29 @@ use tokio::{
 };
 
 use super::*;
-use crate::{admin::access::Gate, http::fake::Fake};
+use crate::{
+    admin::{access::Gate, chat::Chat},
+    http::fake::Fake,
+};
 
 const PASSWORD: &str = "correct horse";
 
+fn claw(store: &Store, operator: &Arc<Fake>, desk: Desk) -> Claw {
+    let operator: Arc<dyn Operator> = Arc::clone(operator) as _;
+    let chat = Chat::new(Arc::clone(&operator), desk.clone());
+    Claw::new(store.clone(), operator, desk, chat)
+}
+
 /// A server with a state directory, which can be started again.
-struct Place {
-    state: tempfile::TempDir,
+pub(in crate::http) struct Place {
+    pub(in crate::http) state: tempfile::TempDir,
     address: SocketAddr,
-    operator: Arc<Fake>,
+    pub(in crate::http) operator: Arc<Fake>,
     shutdown: CancellationToken,
 }
 
 impl Place {
-    async fn with(operator: Fake) -> Self {
+    pub(in crate::http) async fn with(operator: Fake) -> Self {
         let state = tempfile::tempdir().unwrap();
         let mut place =
             Self { state, address: ([127, 0, 0, 1], 0).into(), operator: Arc::new(operator), shutdown: CancellationToken::new() };
@@ -31,11 +40,11 @@ impl Place {
         place
     }
 
-    async fn new() -> Self {
+    pub(in crate::http) async fn new() -> Self {
         Self::with(Fake { password: Some(PASSWORD.to_owned()), ..Fake::default() }).await
     }
 
-    async fn start(&mut self) {
+    pub(in crate::http) async fn start(&mut self) {
         self.shutdown.cancel();
         self.shutdown = CancellationToken::new();
         let store = Store::open(self.state.path()).await.unwrap();
@@ -46,8 +55,7 @@ impl Place {
             operator: Arc::clone(&self.operator) as _,
             gate: Arc::new(Gate::new(store.clone())),
             desk: desk.clone(),
-            chat: Chat::new(Arc::clone(&self.operator) as _, desk),
-            conversations: Arc::default(),
+            claw: claw(&store, &self.operator, desk),
             store,
             hosts: ["claw.example.test".to_owned()].into(),
             given: None,
@@ -57,26 +65,27 @@ impl Place {
     }
 
     /// The whole answer to a request, head and body.
-    async fn ask(&self, method: &str, path: &str, headers: &[&str], body: &str) -> String {
+    pub(in crate::http) async fn ask(&self, method: &str, path: &str, headers: &[&str], body: &str) -> String {
         let mut io = TcpStream::connect(self.address).await.unwrap();
         let host = if headers.iter().any(|header| header.starts_with("Host:")) { "" } else { "Host: localhost\r\n" };
         let headers = headers.iter().flat_map(|header| [header, "\r\n"]).collect::<String>();
-        let kind = "Content-Type: application/x-www-form-urlencoded";
+        let is_form = !headers.to_ascii_lowercase().contains("content-type:");
+        let kind = if is_form { "Content-Type: application/x-www-form-urlencoded\r\n" } else { "" };
         let length = body.len();
         let head =
-            format!("{method} {path} HTTP/1.1\r\n{host}{headers}{kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+            format!("{method} {path} HTTP/1.1\r\n{host}{headers}{kind}Content-Length: {length}\r\nConnection: close\r\n\r\n");
         io.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
         let mut answer = String::new();
         io.read_to_string(&mut answer).await.unwrap();
         answer
     }
 
-    async fn get(&self, path: &str, cookie: &str) -> String {
+    pub(in crate::http) async fn get(&self, path: &str, cookie: &str) -> String {
         self.ask("GET", path, &[cookie], "").await
     }
 
     /// A cookie header of a fresh session.
-    async fn login(&self) -> String {
+    pub(in crate::http) async fn login(&self) -> String {
         let answer = self.ask("POST", "/admin/login", &[], "password=correct+horse").await;
         assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
         cookie(&answer).unwrap()
@@ -88,12 +97,12 @@ fn cookie(answer: &str) -> Option<String> {
     Some(format!("Cookie: {}", set.split(';').next().unwrap()))
 }
 
-fn status(answer: &str) -> &str {
+pub(in crate::http) fn status(answer: &str) -> &str {
     answer.lines().next().unwrap().trim_start_matches("HTTP/1.1 ")
 }
 
 /// The token that the forms of a page have.
-fn token(page: &str) -> String {
+pub(in crate::http) fn token(page: &str) -> String {
     page.split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }
 

@@ -51,6 +51,7 @@ fn measured() -> Measured {
 fn run() -> RunView {
     RunView {
         key: web(ConditionStatus::True).key,
+        id: "c1".to_owned(),
         name: "web".to_owned(),
         state: "running".to_owned(),
         is_running: true,

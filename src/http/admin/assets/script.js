@@ -82,3 +82,90 @@ for (const form of document.querySelectorAll("form[data-busy]")) {
 }
 ages(document);
 setInterval(() => ages(document), 10000);
+
+// The conversation: the answer comes part by part, as the server has made it, and is put where the page would have it.
+const chat = document.getElementById("chat");
+
+function paragraph(text, name) {
+  const line = document.createElement("p");
+  line.className = name;
+  line.textContent = text;
+  return line;
+}
+
+// One event of a stream: its name, and its data as JSON.
+function heard(text) {
+  const field = (name) => text.split("\n").filter((line) => line.startsWith(`${name}:`)).map((line) => line.slice(name.length + 1).trim()).join("\n");
+  return { name: field("event"), data: field("data") };
+}
+
+async function listen(answer, told) {
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const events = (rest + value).split("\n\n");
+    rest = events.pop();
+    for (const event of events.map(heard)) if (event.data) told(event.name, JSON.parse(event.data));
+  }
+}
+
+async function talk(form, text) {
+  const body = new URLSearchParams(new FormData(form));
+  document.getElementById("hint")?.remove();
+  // What was asked before can be answered by what is said now, or not at all.
+  chat.querySelectorAll(".question").forEach((question) => question.remove());
+  document.getElementById("last")?.removeAttribute("id");
+  const item = document.createElement("li");
+  item.id = "last";
+  const theirs = document.createElement("div");
+  theirs.className = "theirs";
+  theirs.setAttribute("aria-busy", "true");
+  item.append(paragraph(text, "mine"), theirs);
+  chat.append(item);
+  let going = paragraph("…", "dim");
+  theirs.append(going);
+  try {
+    const answer = await fetch("/admin/chat", { method: "POST", body, headers: { accept: "text/event-stream" } });
+    if (answer.redirected) { location.assign(answer.url); return; }
+    if (!answer.ok) { theirs.append(paragraph(await answer.text(), "refusal")); return; }
+    await listen(answer, (name, data) => {
+      going?.remove();
+      going = null;
+      if (name === "done") {
+        document.querySelectorAll('.say input[name="thread"]').forEach((input) => { input.value = data.thread; });
+        history.replaceState(null, "", `/admin/chat?thread=${encodeURIComponent(data.thread)}`);
+        if (!data.kept) theirs.append(paragraph("This answer could not be kept.", "refusal"));
+        return;
+      }
+      theirs.insertAdjacentHTML("beforeend", data);
+      if (name === "progress") going = theirs.lastElementChild;
+      item.scrollIntoView({ block: "nearest" });
+    });
+  } catch {
+    theirs.append(paragraph("The answer broke off; load the page again to see what is kept of it.", "refusal"));
+  } finally {
+    going?.remove();
+    theirs.removeAttribute("aria-busy");
+    document.getElementById("text")?.focus();
+  }
+}
+
+if (chat && document.getElementById("text")) {
+  let talking = false;
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (form.getAttribute("action") !== "/admin/chat") return;
+    event.preventDefault();
+    const input = form.elements.namedItem("text");
+    const text = input.value.trim();
+    // One thing at a time: an answer may ask something.
+    if (talking || !text) return;
+    talking = true;
+    const said = talk(form, text);
+    if (input.id === "text") input.value = "";
+    await said;
+    talking = false;
+  });
+}

@@ -1,0 +1,163 @@
+//! Conversations that are kept: what is said to the chat, and what it answers,
+//! stand in a thread.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+};
+
+use super::{
+    Error, Page, Span,
+    host::Last,
+    memories, personas,
+    threads::{self, Message, Thread},
+};
+use crate::{
+    admin::{
+        chat::{self, Chat, Part},
+        desk::{Desk, Speaker},
+        intent::{Intent, Understood},
+        store::Store,
+    },
+    operator::Operator,
+};
+
+/// Answers that are worked on at the same time, whoever asked.
+const AT_ONCE: usize = 32;
+/// What a model is told of the host, in bytes.
+const FACTS: usize = 16 * 1024;
+
+/// What keeps conversations, and what they are made of.
+#[derive(Clone)]
+pub struct Claw {
+    /// What is kept.
+    pub store: Store,
+    /// Who is asked.
+    pub operator: Arc<dyn Operator>,
+    /// Where changes are asked for.
+    pub desk: Desk,
+    /// Who answers to plain words.
+    pub chat: Chat,
+    room: Arc<Semaphore>,
+    pub(super) last: Arc<Last>,
+}
+
+/// An answer on its way.
+#[derive(Debug)]
+pub struct Talking {
+    /// Where it stands.
+    pub thread: Thread,
+    /// Its parts, as they come.
+    pub parts: mpsc::UnboundedReceiver<Part>,
+    /// The id of the message, once all of it is kept.
+    pub kept: JoinHandle<Result<String, Error>>,
+}
+
+/// What a model is told before a question.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// How to speak.
+    pub persona: Option<String>,
+    /// What is known of the host, newest first.
+    pub facts: Vec<String>,
+}
+
+impl Claw {
+    /// One that keeps what is said here.
+    pub fn new(store: Store, operator: Arc<dyn Operator>, desk: Desk, chat: Chat) -> Self {
+        Self { store, operator, desk, chat, room: Arc::new(Semaphore::new(AT_ONCE)), last: Arc::default() }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.operator.now()
+    }
+
+    /// Says something in a thread of the speaker's, or in a new one. The answer is worked on, and kept, even if nobody waits for it.
+    pub async fn say(&self, speaker: &Speaker, thread: Option<&str>, text: &str) -> Result<Talking, Error> {
+        let text = super::text("message", text, chat::LONGEST)?;
+        let recorded = self.recorded(&text);
+        self.talk(speaker, thread, recorded, || self.chat.say(speaker, &text)).await
+    }
+
+    /// Answers a question by its id, with a yes or with the name that it asks for, in the same way.
+    pub async fn confirm(&self, speaker: &Speaker, thread: Option<&str>, (id, typed): (&str, &str)) -> Result<Talking, Error> {
+        let typed = super::text("message", typed, chat::LONGEST)?;
+        self.talk(speaker, thread, typed.clone(), || self.chat.confirm(speaker, id, Some(&typed))).await
+    }
+
+    async fn talk(
+        &self,
+        speaker: &Speaker,
+        thread: Option<&str>,
+        recorded: String,
+        answer: impl FnOnce() -> mpsc::UnboundedReceiver<Part>,
+    ) -> Result<Talking, Error> {
+        let permit = Arc::clone(&self.room).try_acquire_owned().map_err(|_| Error::Busy)?;
+        let thread = match thread {
+            Some(id) => threads::one(&self.store, &speaker.actor, id).await?,
+            None => threads::begin(&self.store, &speaker.actor, &recorded, self.now()).await?,
+        };
+        let mut answer = answer();
+        let (sender, parts) = mpsc::unbounded_channel();
+        let (claw, id) = (self.clone(), thread.id.clone());
+        let kept = tokio::spawn(async move {
+            let mut parts = Vec::new();
+            while let Some(part) = answer.recv().await {
+                if !matches!(part, Part::Progress { .. }) {
+                    parts.push(part.clone());
+                }
+                // Whoever has left finds it in the thread.
+                let _ = sender.send(part);
+            }
+            drop(permit);
+            threads::add(&claw.store, &id, &recorded, &parts, claw.now()).await
+        });
+        Ok(Talking { thread, parts, kept })
+    }
+
+    /// What was said, as it may be kept: without the value that a variable is to be set to.
+    fn recorded(&self, text: &str) -> String {
+        let sets = |intent: &Intent| matches!(intent, Intent::EnvSet { .. });
+        match self.chat.understand(text) {
+            Understood::Intent(intent) if sets(&intent) => intent.masked().to_string(),
+            Understood::Ambiguous { candidates, .. } => match candidates.into_iter().find(sets) {
+                Some(candidate) => candidate.masked().to_string(),
+                None => text.to_owned(),
+            },
+            _ => text.to_owned(),
+        }
+    }
+
+    /// The messages of a thread, oldest first, with what was asked and cannot be answered any more told as such.
+    pub async fn messages(&self, speaker: &Speaker, id: &str, span: &Span) -> Result<(Thread, Page<Message>), Error> {
+        let mut page = threads::read(&self.store, &speaker.actor, id, span).await?;
+        self.void(speaker, &mut page.messages.items);
+        Ok((page.thread, page.messages))
+    }
+
+    /// Takes out the questions that stand no more. A restart of Mooring has voided all of them.
+    pub fn void(&self, speaker: &Speaker, messages: &mut [Message]) {
+        let standing = self.desk.standing(speaker).map(|(id, _)| id);
+        for part in messages.iter_mut().flat_map(|message| &mut message.parts) {
+            if let Part::Question { id, .. } = part
+                && standing.as_ref() != Some(id)
+            {
+                *part = Part::Text { text: "(This question does not stand any more.)".to_owned() };
+            }
+        }
+    }
+
+    /// What a model is told before a question.
+    pub async fn told(&self) -> Result<Told, Error> {
+        told(&self.store).await
+    }
+}
+
+/// What a model is told before a question: how to speak, and the facts that are remembered, as many as it can take.
+pub async fn told(store: &Store) -> Result<Told, Error> {
+    let persona = personas::chosen(store, None).await?.map(|persona| persona.prompt);
+    Ok(Told { persona, facts: memories::told(store, FACTS).await? })
+}
