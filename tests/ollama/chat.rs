@@ -17,10 +17,10 @@ fn a_real_server_is_found_in_its_container_and_takes_our_question_and_our_schema
     let host = start(&[with_own_server("")], "", "30m");
     host.converges();
     let answering = host.context().model().unwrap();
-    let address = host.docker("inspect @ollama --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'");
+    let address = host.inspect("ollama", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}").unwrap();
     let url = answering.url.as_ref().unwrap().expose().to_owned();
     assert_eq!((answering.provider, answering.model.as_str()), (Provider::Ollama, "gemma3:4b"));
-    assert_eq!(url, format!("http://{}:11434", address.trim_matches('\'')));
+    assert_eq!(url, format!("http://{address}:11434"));
     assert_eq!((answering.key.as_ref(), answering.reason.as_str()), (None, "no key is set"));
 
     let vocabulary = Vocabulary::new([Service { name: "redis".to_owned(), ..Service::default() }], [], []);

@@ -49,7 +49,8 @@ SELECT schemaname, tablename, attname, n_distinct, avg_width FROM pg_catalog.pg_
 WHERE schemaname NOT LIKE 'pg\\_%' AND schemaname <> 'information_schema' ORDER BY 1, 2, 3, inherited";
 
 pub(super) async fn read(url: &Secret) -> Result<Schema, Error> {
-    let limits = Limits { rows: ROWS, cell: 1024, time: Duration::from_secs(10), ..Limits::default() };
+    // Without a path every name is written with its schema, as the tables are told.
+    let limits = Limits { rows: ROWS, cell: 1024, time: Duration::from_secs(10), search_path: Vec::new(), ..Limits::default() };
     let database = Database::new(url.expose(), limits)?;
     let columns = ask(&database, COLUMNS).await?;
     let keys = ask(&database, KEYS).await?;
