@@ -249,6 +249,8 @@ async fn a_value_that_is_to_be_set_is_not_kept_in_the_thread() {
     let (_, answer) = place.post("/claw/message", &who, json!({"message": "set the variable API_KEY to hunter2hunter2"})).await;
     let thread = place.read(&format!("/claw/threads/{}", answer["thread_id"].as_str().unwrap()), &who).await;
     assert!(!thread.to_string().contains("hunter2") && thread.to_string().contains("API_KEY"), "{thread}");
+    let noted = format!("{:?}", place.operator.noted.lock().unwrap());
+    assert!(!noted.contains("hunter2") && noted.contains("say: set the variable API_KEY"), "{noted}");
 }
 
 #[tokio::test]
