@@ -160,6 +160,17 @@ async fn a_session_counts_and_changes_something_only_with_its_own_token_and_from
 }
 
 #[tokio::test]
+async fn by_another_name_nobody_is_answered_token_or_not() {
+    let place = Place::new().await;
+    let who = place.machine("ci").await;
+    for path in ["/claw/threads", "/api/openapi.json"] {
+        let answer = place.ask("GET", path, &[&who, "Host: evil.example"], "").await;
+        assert!(status(&answer).starts_with("421"), "{answer}");
+        assert_eq!(json_of(&answer)["error"]["code"], "misdirected", "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_described_is_what_is_there() {
     let place = Place::new().await;
     let who = place.machine("ci").await;
