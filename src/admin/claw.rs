@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::store;
 
-/// Something that is not blank, without what terminals obey: what [`text`] lets through, for schemas.
+/// Something that is not blank, without what terminals obey: what `text` lets through, for schemas.
 pub const WRITTEN: &str = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*[^\\s\\x00-\\x1f\\x7f-\\x9f]\
                        [^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f]*$";
 

@@ -228,6 +228,9 @@ async fn check_host(State(admin): State<Admin>, request: Request, next: Next) ->
         Some(host) if !guard::is_local(&host) && !admin.hosts.iter().any(|known| guard::is_named(&host, known)) => {
             let name = guard::name_of(&host);
             let text = format!("this is not `{name}`; if it should be, start Mooring with `--admin-host {name}`\n");
+            if super::claw::is_ours(request.uri().path()) {
+                return super::claw::misdirected(text);
+            }
             (StatusCode::MISDIRECTED_REQUEST, text).into_response()
         }
         Some(_) | None => next.run(request).await,

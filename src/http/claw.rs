@@ -15,13 +15,14 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use axum::{
     Json, Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request},
     http::{StatusCode, Uri},
-    middleware,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
     routing::any,
 };
 use schemars::JsonSchema;
@@ -38,6 +39,9 @@ use refusal::Refused;
 const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Five hundred memories of some length.
 const MAX_IMPORT_BYTES: usize = 1024 * 1024;
+
+/// Less than what every request of this server gets, so that it is told in our own shape. A stream has begun by then.
+const PATIENCE: Duration = Duration::from_secs(28);
 
 /// A list that is told as a whole.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -64,6 +68,7 @@ pub(super) fn routes(admin: &Admin) -> Router<Admin> {
         .route("/claw/{*rest}", any(no_route))
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn(in_time))
         .layer(middleware::from_fn_with_state(admin.clone(), caller::known));
     open.method_not_allowed_fallback(no_method).merge(known)
 }
@@ -72,6 +77,21 @@ pub(super) fn routes(admin: &Admin) -> Router<Admin> {
 async fn describe() -> Json<&'static Value> {
     static DOCUMENT: LazyLock<Value> = LazyLock::new(|| api().finish().2);
     Json(&DOCUMENT)
+}
+
+/// Whether a path is of the API, where refusals are JSON.
+pub(super) fn is_ours(path: &str) -> bool {
+    path.starts_with("/claw/") || path.starts_with("/api/")
+}
+
+/// It is asked by a name that is not ours.
+pub(super) fn misdirected(message: String) -> Response {
+    Refused::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", message).into_response()
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    let late = |_| Refused::new(StatusCode::GATEWAY_TIMEOUT, "slow", "there was no answer in time").into_response();
+    tokio::time::timeout(PATIENCE, next.run(request)).await.unwrap_or_else(late)
 }
 
 async fn no_route(uri: Uri) -> Refused {

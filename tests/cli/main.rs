@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 mod audit;
 mod changes;
+mod claw;
 
 const WEB: &str = "\
 apiVersion: mooring.dev/v1alpha1

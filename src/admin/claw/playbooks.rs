@@ -36,7 +36,7 @@ const HOUR: i64 = 3_600_000;
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("minProperties" = 1))]
 pub struct Pattern {
-    /// The event's reason, as in `OutOfMemory`.
+    /// The event's reason, as in `StartContainer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(min = 1, max = 120), regex(pattern = GLOB))]
     pub reason: Option<String>,
@@ -172,7 +172,7 @@ impl Pattern {
             pattern.len() <= 120 && pattern.bytes().all(is_known) && pattern.bytes().any(|byte| byte != b'*')
         };
         match given.into_iter().find(|pattern| !is_good(pattern)) {
-            Some(bad) => Err(Error::Invalid(format!("`{bad}` is no pattern such as `OutOf*` or `Container/api-?`"))),
+            Some(bad) => Err(Error::Invalid(format!("`{bad}` is no pattern such as `Start*` or `Container/api-?`"))),
             None => Ok(()),
         }
     }

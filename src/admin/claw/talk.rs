@@ -27,6 +27,8 @@ use crate::{
 
 /// Answers that are worked on at the same time, whoever asked.
 const AT_ONCE: usize = 32;
+/// What the audit log takes of what is said; the thread has all of it.
+const NOTED: usize = 500;
 /// What a model is told of the host, in bytes.
 const FACTS: usize = 16 * 1024;
 
@@ -100,6 +102,8 @@ impl Claw {
             Some(id) => threads::one(&self.store, &speaker.actor, id).await?,
             None => threads::begin(&self.store, &speaker.actor, &recorded, self.now()).await?,
         };
+        let words = format!("say: {}", recorded.chars().take(NOTED).collect::<String>());
+        self.operator.note(&speaker.actor, "Say", &words, None).await;
         let mut answer = answer();
         let (sender, parts) = mpsc::unbounded_channel();
         let (claw, id) = (self.clone(), thread.id.clone());

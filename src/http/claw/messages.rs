@@ -64,7 +64,10 @@ pub(super) fn routes(api: &mut Api) {
         .body::<NewMessage>()
         .answers::<Answered>(200, "The answer.")
         .streams("With `Accept: text/event-stream`: `part` for each part as it comes, then `done` with both ids, or `error`.")
-        .errors(&[(404, "there is no such thread"), (504, "the answer takes longer than 30 seconds; it is kept in the thread")]);
+        .errors(&[
+            (404, "there is no such thread"),
+            (504, "the answer takes longer than half a minute; it is kept in the thread"),
+        ]);
     api.add(Method::Get, "/claw/threads", "The caller's threads, the last one first", list)
         .query::<Span>()
         .answers::<Page<Thread>>(200, "A page of them.");

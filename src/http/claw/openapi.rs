@@ -61,12 +61,13 @@ pub(super) struct Described<'a> {
 }
 
 /// What every route may answer that asks who it is.
-const GUARDED: [(u16, &str); 5] = [
+const GUARDED: [(u16, &str); 6] = [
     (401, "nobody is named, or nobody that may ask"),
     (403, "a browser's request without the session's token, or from another page"),
     (421, "it is asked by a name that is not ours"),
     (429, "too many wrong tokens; `Retry-After` says how long to wait"),
     (503, "the backend manager cannot do it at the moment"),
+    (504, "there is no answer in time"),
 ];
 
 /// What a route with a body may answer besides.

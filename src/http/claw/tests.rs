@@ -160,6 +160,17 @@ async fn a_session_counts_and_changes_something_only_with_its_own_token_and_from
 }
 
 #[tokio::test]
+async fn by_another_name_nobody_is_answered_token_or_not() {
+    let place = Place::new().await;
+    let who = place.machine("ci").await;
+    for path in ["/claw/threads", "/api/openapi.json"] {
+        let answer = place.ask("GET", path, &[&who, "Host: evil.example"], "").await;
+        assert!(status(&answer).starts_with("421"), "{answer}");
+        assert_eq!(json_of(&answer)["error"]["code"], "misdirected", "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_described_is_what_is_there() {
     let place = Place::new().await;
     let who = place.machine("ci").await;
@@ -249,6 +260,8 @@ async fn a_value_that_is_to_be_set_is_not_kept_in_the_thread() {
     let (_, answer) = place.post("/claw/message", &who, json!({"message": "set the variable API_KEY to hunter2hunter2"})).await;
     let thread = place.read(&format!("/claw/threads/{}", answer["thread_id"].as_str().unwrap()), &who).await;
     assert!(!thread.to_string().contains("hunter2") && thread.to_string().contains("API_KEY"), "{thread}");
+    let noted = format!("{:?}", place.operator.noted.lock().unwrap());
+    assert!(!noted.contains("hunter2") && noted.contains("say: set the variable API_KEY"), "{noted}");
 }
 
 #[tokio::test]

@@ -111,6 +111,19 @@ async function listen(answer, told) {
   }
 }
 
+// A thread that has just begun stands beside the others, where the server puts it.
+async function threads(thread) {
+  const aside = document.querySelector("aside");
+  if (!aside || aside.querySelector(`input[value="${CSS.escape(thread)}"]`)) return;
+  try {
+    const answer = await fetch(`/admin/chat?thread=${encodeURIComponent(thread)}`, { redirect: "error" });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("aside");
+    if (answer.ok && page) { aside.replaceChildren(...page.childNodes); ages(aside); }
+  } catch {
+    // The next page has it.
+  }
+}
+
 async function talk(form, text) {
   const body = new URLSearchParams(new FormData(form));
   document.getElementById("hint")?.remove();
@@ -136,6 +149,7 @@ async function talk(form, text) {
       if (name === "done") {
         document.querySelectorAll('.say input[name="thread"]').forEach((input) => { input.value = data.thread; });
         history.replaceState(null, "", `/admin/chat?thread=${encodeURIComponent(data.thread)}`);
+        threads(data.thread);
         if (!data.kept) theirs.append(paragraph("This answer could not be kept.", "refusal"));
         return;
       }
