@@ -128,6 +128,7 @@ fn router(admin: Admin) -> Router {
         .route("/admin/audit/verify", post(insight::verify))
         .route("/admin/chat", get(chat::page).post(chat::say))
         .route("/admin/chat/delete", post(chat::delete))
+        .route("/admin/chat/stop", post(chat::stop))
         .route("/admin/objects/{kind}/{name}/{verb}", post(asked::button))
         .route("/admin/confirm", post(asked::answer))
         .route("/admin/cancel", post(asked::cancel))
