@@ -273,6 +273,9 @@ impl Talk<'_> {
     /// Answers what is no answer to a question of ours.
     async fn make_out(&self, text: &str, understood: Understood, vocabulary: &Vocabulary) {
         let understood = match understood {
+            Understood::Unknown if database::is_question(text) => {
+                Some(Understood::Intent(Intent::Database { question: text.to_owned() }))
+            }
             Understood::Unknown => self.ask_model(text, vocabulary).await,
             understood => {
                 self.remember(By::Person, recorded(text, &understood)).await;

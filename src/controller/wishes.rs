@@ -255,7 +255,8 @@ fn shown(container: &Container) -> Shown {
 /// What is to be known of a container before something is done with it.
 fn about(container: &Container) -> Vec<String> {
     let id = container.id.get(..12).unwrap_or(&container.id);
-    let since = container.started_at.map(|at| format!(" since {at:.0}")).unwrap_or_default();
+    let since = container.started_at.filter(|_| container.state == State::Running);
+    let since = since.map(|at| format!(" since {at:.0}")).unwrap_or_default();
     vec![format!("container {} ({id}) {}{since}", container.name, in_words(&container.state))]
 }
 
