@@ -5,7 +5,6 @@
 //! line cannot differ; every list has an end and is read page by page.
 
 pub mod budget;
-pub mod database;
 pub mod host;
 pub mod memories;
 pub mod model;
