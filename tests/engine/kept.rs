@@ -311,6 +311,16 @@ fn a_database_that_is_away_keeps_nobody_waiting_and_comes_back_by_itself() {
     place.host.eventually("it is there again", is_there);
     let kept = place.wait(threads::read(&claw.shelf, &ada.actor, &thread.id, &Span::default())).unwrap();
     assert_eq!(kept.messages.items.len(), 1, "what was kept is there, and nothing else");
+
+    // One that hangs, which no connection breaks for.
+    place.host.docker("pause @pg");
+    let begun = Instant::now();
+    assert!(!is_there(&place.host));
+    assert!(begun.elapsed() < Duration::from_secs(6), "the one who found out has waited {:?}", begun.elapsed());
+    let begun = Instant::now();
+    assert!(!is_there(&place.host) && begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+    place.host.docker("unpause @pg");
+    place.host.eventually("it is there again", is_there);
     shutdown.cancel();
     place.host.stop();
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use sqlx::{
-    PgPool, Postgres, SqlSafeStr as _, Sqlite, SqlitePool, Transaction,
+    Connection as _, PgConnection, PgPool, Postgres, SqlSafeStr as _, Sqlite, SqlitePool, Transaction,
     migrate::{Migration, MigrationType, Migrator},
     postgres::PgPoolOptions,
 };
@@ -62,7 +62,7 @@ pub(super) struct Remote {
 /// What is known of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Standing {
-    /// Nobody has looked yet.
+    /// Nobody has looked yet, or since it was lost.
     Unknown,
     /// It answers, and has our tables.
     Here,
@@ -173,7 +173,9 @@ impl Remote {
         let done = timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()));
         match done {
             Err(Error::Store(store::Error::Database(error))) if is_away(&error) => {
-                self.now(Standing::Away(crate::error_chain(&error)));
+                tracing::debug!(error = crate::error_chain(&error), "the database that keeps conversations is lost");
+                // Why, says whoever looks for it: a pool does not know.
+                self.now(Standing::Unknown);
                 Err(Error::Away)
             }
             Err(Error::Store(store::Error::Database(error))) if code(&error).as_deref() == Some("22021") => {
@@ -198,6 +200,8 @@ impl Remote {
     }
 
     async fn migrate(&self) -> Result<(), store::Error> {
+        // A pool without a connection does not say why it has none.
+        PgConnection::connect_with(self.target.options()).await?.close().await?;
         // It may have been made for us, by somebody who may make one.
         let is_there: bool =
             sqlx::query_scalar("SELECT to_regnamespace($1) IS NOT NULL").bind(SCHEMA).fetch_one(&self.pool).await?;

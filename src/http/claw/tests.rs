@@ -233,6 +233,7 @@ async fn what_is_said_is_answered_kept_and_its_owners_alone() {
     for (method, body) in [("GET", Value::Null), ("DELETE", Value::Null)] {
         assert_eq!(place.call(method, &format!("/claw/threads/{id}"), &other, &body).await.0, 404, "{method}");
     }
+    assert_eq!(place.call("GET", "/claw/threads/a%00b", &who, &Value::Null).await.0, 404, "no database keeps that");
     let stolen = place.post("/claw/message", &other, json!({"message": "plan", "thread_id": id})).await;
     assert_eq!(stolen.0, 404);
     assert_eq!(place.call("DELETE", &format!("/claw/threads/{id}"), &who, &Value::Null).await.0, 204);
