@@ -8,6 +8,7 @@ pub mod access;
 pub mod chat;
 pub mod claw;
 pub mod confirm;
+pub mod database;
 pub mod desk;
 pub mod figures;
 pub mod intent;

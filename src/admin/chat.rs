@@ -144,6 +144,7 @@ struct Talk<'a> {
     operator: &'a dyn Operator,
     desk: &'a Desk,
     speaker: &'a Speaker,
+    persona: Option<&'a str>,
     models: &'a Models,
     background: &'a dyn Background,
     schemas: &'a Schemas,
@@ -191,14 +192,20 @@ impl Chat {
     /// Understands a line, and answers it. The answer begins at once, and is worked on even if nobody takes its parts.
     #[must_use]
     pub fn say(&self, speaker: &Speaker, text: &str) -> mpsc::UnboundedReceiver<Part> {
+        self.say_to(speaker, None, text)
+    }
+
+    /// The same, to the persona of this id where a model answers.
+    #[must_use]
+    pub fn say_to(&self, speaker: &Speaker, persona: Option<&str>, text: &str) -> mpsc::UnboundedReceiver<Part> {
         let text: String = text.trim().chars().take(LONGEST).collect();
-        self.talk(speaker, Said::Line(text))
+        self.talk(speaker, persona, Said::Line(text))
     }
 
     /// Answers the question of this id with a yes, or with the name that it asks for.
     #[must_use]
     pub fn confirm(&self, speaker: &Speaker, id: &str, typed: Option<&str>) -> mpsc::UnboundedReceiver<Part> {
-        self.talk(speaker, Said::Answer { id: id.to_owned(), typed: typed.map(str::to_owned) })
+        self.talk(speaker, None, Said::Answer { id: id.to_owned(), typed: typed.map(str::to_owned) })
     }
 
     /// Stops answers that are worked on for a session, and what is done for them: a question to the database ends there as well.
@@ -208,14 +215,15 @@ impl Chat {
         self.going.stop(&speaker.session)
     }
 
-    fn talk(&self, speaker: &Speaker, said: Said) -> mpsc::UnboundedReceiver<Part> {
+    fn talk(&self, speaker: &Speaker, persona: Option<&str>, said: Said) -> mpsc::UnboundedReceiver<Part> {
         let (sender, parts) = mpsc::unbounded_channel();
-        let (chat, speaker) = (self.clone(), speaker.clone());
+        let (chat, speaker, persona) = (self.clone(), speaker.clone(), persona.map(str::to_owned));
         tokio::spawn(async move {
             let talk = Talk {
                 operator: &*chat.operator,
                 desk: &chat.desk,
                 speaker: &speaker,
+                persona: persona.as_deref(),
                 models: &chat.models,
                 background: &*chat.background,
                 schemas: &chat.schemas,

@@ -1,11 +1,11 @@
-//! What the claw API is about, and keeps in the backend manager's database:
-//! tokens, threads, memories, personas, the budget and playbooks.
+//! What the claw API is about, and keeps: tokens and modes in the backend
+//! manager's own database; threads, memories, personas, the budget and
+//! playbooks on a shelf, which is there too, or in a PostgreSQL.
 //!
 //! Whatever comes in is checked here, so that the API, the chat and the command
 //! line cannot differ; every list has an end and is read page by page.
 
 pub mod budget;
-pub mod database;
 pub mod host;
 pub mod memories;
 pub mod model;
@@ -13,6 +13,7 @@ pub mod modes;
 pub mod personas;
 pub mod playbooks;
 pub mod runner;
+pub mod shelf;
 pub mod talk;
 pub mod threads;
 pub mod tokens;
@@ -47,6 +48,9 @@ pub enum Error {
     /// Too much is worked on already.
     #[error("too much is worked on already; try again in a moment")]
     Busy,
+    /// What is kept is in a database that does not answer.
+    #[error("what is kept cannot be reached just now; try again in a moment")]
+    Away,
     /// The database did not do it.
     #[error(transparent)]
     Store(#[from] store::Error),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::{
     confirm::{AnsweredBy, Confirmations, Question, Unanswered},
+    database::{self, DATABASE_URL},
     intent::Tier,
     sql::{
         guard::{self, Change},
@@ -24,8 +25,6 @@ use crate::{
 
 /// With `true` in it, what may lose something can be done from here.
 pub const DESTRUCTIVE_VARIABLE: &str = "CLAW_ADMIN_ALLOW_DESTRUCTIVE";
-/// Where the URL of the database is.
-pub const DATABASE_URL: &str = "DATABASE_URL";
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -268,8 +267,8 @@ impl Desk {
     }
 
     fn database(&self) -> Result<Database, String> {
-        let url = self.operator.variable(DATABASE_URL);
-        let url = url.ok_or_else(|| format!("no Environment has a {DATABASE_URL}, so there is no database"))?;
+        let url = database::url(&*self.operator)
+            .ok_or_else(|| format!("no Environment has a {DATABASE_URL}, so there is no database"))?;
         Database::new(url.expose(), Limits::default()).map_err(|error| crate::error_chain(&error))
     }
 

@@ -76,6 +76,9 @@ pub(super) struct RunArgs {
     /// A name by which browsers reach it, besides addresses and names without a dot
     #[arg(long, value_name = "NAME")]
     admin_host: Vec<String>,
+    /// A PostgreSQL for what the backend manager's conversations keep, in the schema `np_claw`; without, it is in the state directory
+    #[arg(long, env = "CLAW_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    claw_database_url: Option<Target>,
     /// Lets the backend manager do what may lose something: stop a service, change rows; each asked for twice
     #[arg(long, env = DESTRUCTIVE_VARIABLE, action = clap::ArgAction::Set, num_args = 0..=1, default_value_t = false, default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
     claw_admin_allow_destructive: bool,
@@ -90,7 +93,8 @@ impl RunArgs {
         let given = std::env::var(PASSWORD_VARIABLE).ok().filter(|given| !given.is_empty());
         let address = SocketAddr::new(self.admin_address, self.claw_port);
         let allow_destructive = self.claw_admin_allow_destructive;
-        admin::Place { address, hosts: self.admin_host.clone(), allow_destructive, password: given.map(Secret::new) }
+        let (hosts, password) = (self.admin_host.clone(), given.map(Secret::new));
+        admin::Place { address, hosts, allow_destructive, password, database: self.claw_database_url.clone() }
     }
 
     /// Whether it reports what was done at its end, which makes the same in the log one too many.

@@ -155,6 +155,7 @@ fn router(admin: Admin) -> Router {
         .merge(super::claw::routes(&admin))
         .fallback(pages::not_found)
         .layer(sessions)
+        .layer(middleware::map_request(sessions::only_ids))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(admin.clone());
     guard::for_everyone(routes)

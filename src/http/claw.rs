@@ -10,12 +10,16 @@ mod kept;
 mod messages;
 mod openapi;
 mod playbooks;
+mod polls;
 mod read;
 mod refusal;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
@@ -33,6 +37,7 @@ pub(super) use messages::wants_stream;
 
 use super::admin::Admin;
 use openapi::{Api, Method};
+use polls::Polls;
 use refusal::Refused;
 
 /// The longest message is a fourth of it.
@@ -69,7 +74,7 @@ pub(super) fn routes(admin: &Admin) -> Router<Admin> {
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(in_time))
-        .layer(middleware::from_fn_with_state(admin.clone(), caller::known));
+        .layer(middleware::from_fn_with_state((admin.clone(), Arc::<Polls>::default()), caller::known));
     open.method_not_allowed_fallback(no_method).merge(known)
 }
 

@@ -170,6 +170,11 @@ impl Shipper {
 }
 
 impl Target {
+    /// For those who keep something else there.
+    pub(crate) fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
     /// Connects, and brings the schema up to date.
     async fn connect(&self) -> Result<PgConnection, ShipError> {
         let mut connection = self.within(PgConnection::connect_with(&self.options)).await?;

@@ -3,7 +3,13 @@
 use std::{collections::BTreeSet, fs, net::Ipv4Addr, path::Path, sync::Arc};
 
 use mooring::{
-    admin::{access::Gate, chat::Chat, claw::talk::Claw, desk::Desk, store::Store},
+    admin::{
+        access::Gate,
+        chat::Chat,
+        claw::{shelf::Shelf, talk::Claw},
+        desk::Desk,
+        store::Store,
+    },
     clock::Clock,
     controller::{self, Context, Engines, Open},
     execute,
@@ -80,7 +86,7 @@ async fn manage(ctx: Arc<Context>, directory: &Path, port: u16) -> Result<()> {
     let operator: Arc<dyn Operator> = ctx;
     let desk = Desk::new(Arc::clone(&operator), false);
     let chat = Chat::new(Arc::clone(&operator), desk.clone());
-    let claw = Claw::new(store.clone(), Arc::clone(&operator), desk.clone(), chat);
+    let claw = Claw::new(Shelf::from(&store), Arc::clone(&operator), desk.clone(), chat);
     let gate = Arc::new(Gate::new(store.clone()));
     let (given, shutdown) = (Some(Secret::new(PASSWORD.to_owned())), CancellationToken::new());
     let measured = Arc::clone(&operator);

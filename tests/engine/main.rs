@@ -20,6 +20,7 @@ mod holds;
 mod host;
 mod insight;
 mod journal;
+mod kept;
 mod limits;
 mod networks;
 mod others;

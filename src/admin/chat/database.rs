@@ -7,20 +7,18 @@ use serde_json::Value;
 use super::Talk;
 use crate::{
     admin::{
+        database::{self, DATABASE_URL},
         model::Error as ModelError,
         sql::{
             answer::Answer,
             author::{self, Failed, Written},
             forms, guard,
-            runner::{Database, Error, Limits},
+            runner::Error,
             schema::Schema,
         },
     },
     secret::Secret,
 };
-
-/// Where the URL of the database is.
-const DATABASE_URL: &str = "DATABASE_URL";
 
 /// Why there are no rows.
 enum Unanswered {
@@ -125,7 +123,7 @@ impl Talk<'_> {
 
     /// The address of the database. None when there is none: then that has been said.
     fn database_url(&self) -> Option<Secret> {
-        let url = self.operator.variable(DATABASE_URL);
+        let url = database::url(self.operator);
         if url.is_none() {
             self.answer.text(format!("No Environment has a {DATABASE_URL}, so there is no database to ask."));
         }
@@ -151,17 +149,11 @@ impl Talk<'_> {
         };
         let Some(url) = self.database_url() else { return Ok(()) };
         self.answer.code("sql", checked.sql());
-        let answered = match Database::new(url.expose(), Limits::default()) {
-            Ok(database) => tokio::select! {
-                answered = database.ask(&checked) => answered,
-                // The database stops looking when nobody waits.
-                () = self.answer.0.closed() => return Ok(()),
-            },
-            Err(error) => Err(error),
+        let answered = tokio::select! {
+            answered = database::put(self.operator, &self.speaker.actor, &url, &checked) => answered,
+            // The database stops looking when nobody waits.
+            () = self.answer.0.closed() => return Ok(()),
         };
-        let error = answered.as_ref().err().map(|error| crate::error_chain(error));
-        let words = format!("ask the database: {}", checked.sql());
-        self.operator.note(&self.speaker.actor, "AskDatabase", &words, error.as_deref()).await;
         match answered {
             Ok(found) => {
                 self.found(&found);

@@ -18,7 +18,7 @@ const WITHOUT: &str = "`help` says what I understand without one.";
 impl Talk<'_> {
     /// Asks the model what this means. None when there is nothing to be done: then it has been said why.
     pub(super) async fn ask_model(&self, text: &str, vocabulary: &Vocabulary) -> Option<Understood> {
-        let known = self.background.of(self.speaker).await;
+        let known = self.background.of(self.speaker, self.persona).await;
         self.remember(By::Person, text.to_owned()).await;
         let request = proposal::request(text, &known, vocabulary, self.operator.now());
         let proposed = self.put(&request, "what that means").await?.and_then(|(model, reply)| {

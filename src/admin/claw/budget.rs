@@ -6,8 +6,11 @@ use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, WRITTEN, json, kept, text};
-use crate::admin::store::{self, Store};
+use super::{
+    Error, WRITTEN, json, kept,
+    shelf::{Shelf, on},
+    text,
+};
 
 /// Where the limits stand.
 const STORED: &str = "budget";
@@ -111,7 +114,7 @@ pub enum Refused {
     },
     /// What was spent is not known.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Unknown(#[from] Error),
 }
 
 impl Budget {
@@ -145,26 +148,34 @@ impl Budget {
 const A_DAY: u64 = 500_000;
 
 /// The budget in force; a modest one where none was set.
-pub async fn read(store: &Store) -> Result<Budget, Error> {
-    match store.setting(STORED).await? {
+pub async fn read(shelf: &Shelf) -> Result<Budget, Error> {
+    let stored: Option<String> = on!(shelf, pool => {
+        Ok(sqlx::query_scalar("SELECT value FROM setting WHERE name = $1").bind(STORED).fetch_optional(pool).await?)
+    })?;
+    match stored {
         Some(text) => kept(&text),
         None => Ok(Budget { daily_tokens: Some(A_DAY), ..Budget::default() }),
     }
 }
 
 /// Sets another one.
-pub async fn set(store: &Store, budget: &Budget) -> Result<(), Error> {
+pub async fn set(shelf: &Shelf, budget: &Budget) -> Result<(), Error> {
     budget.checked()?;
-    Ok(store.set(STORED, Some(&json(budget))).await?)
+    on!(shelf, pool => {
+        let query =
+            sqlx::query("INSERT INTO setting VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value");
+        query.bind(STORED).bind(json(budget)).execute(pool).await?;
+        Ok(())
+    })
 }
 
 /// Whether this model may be asked once more. What one question costs is only known afterwards, so the last one may go beyond.
-pub async fn may_spend(store: &Store, provider: &str, model: &str, now: Timestamp) -> Result<(), Refused> {
-    let budget = read(store).await.map_err(refused)?;
+pub async fn may_spend(shelf: &Shelf, provider: &str, model: &str, now: Timestamp) -> Result<(), Refused> {
+    let budget = read(shelf).await?;
     if budget.daily_micros.or(budget.monthly_micros).is_some() && budget.price(provider, model).is_none() {
         return Err(Refused::NoPrice { provider: provider.to_owned(), model: model.to_owned() });
     }
-    let Usage { today, month, .. } = usage(store, now, 1).await.map_err(refused)?;
+    let Usage { today, month, .. } = usage(shelf, now, 1).await?;
     let tokens = |spent: Spent| spent.input_tokens.saturating_add(spent.output_tokens);
     let limits = [
         (budget.daily_micros, today.micros, "money for today"),
@@ -178,43 +189,40 @@ pub async fn may_spend(store: &Store, provider: &str, model: &str, now: Timestam
     limits.into_iter().find(is_reached).map_or(Ok(()), |(_, _, what)| Err(Refused::UsedUp(what)))
 }
 
-fn refused(error: Error) -> Refused {
-    match error {
-        Error::Store(error) => Refused::Store(error),
-        other => Refused::Store(sqlx::Error::Decode(Box::new(other)).into()),
-    }
-}
-
 /// Writes down what a question to a model took.
-pub async fn spent(store: &Store, model: (&str, &str), tokens: (u64, u64), now: Timestamp) -> Result<(), Error> {
+pub async fn spent(shelf: &Shelf, model: (&str, &str), tokens: (u64, u64), now: Timestamp) -> Result<(), Error> {
     let (provider, model) = model;
     let (input, output) = tokens;
-    let (input_price, output_price) = read(store).await?.price(provider, model).unwrap_or_default();
+    let (input_price, output_price) = read(shelf).await?.price(provider, model).unwrap_or_default();
     let cost = u128::from(input) * u128::from(input_price) + u128::from(output) * u128::from(output_price);
     let number = |number: u128| i64::try_from(number).unwrap_or(i64::MAX);
-    let query = sqlx::query(
-        "INSERT INTO usage VALUES ($1, $2, $3, 1, $4, $5, $6) ON CONFLICT (day, provider, model) DO UPDATE SET \
-         requests = requests + 1, input_tokens = input_tokens + excluded.input_tokens, \
-         output_tokens = output_tokens + excluded.output_tokens, micros = micros + excluded.micros",
-    );
-    let query = query.bind(day(now)).bind(provider).bind(model).bind(number(input.into())).bind(number(output.into()));
-    // Part of a micro-dollar is a whole one: what is spent is never told as less.
-    query.bind(number(cost.div_ceil(1_000_000))).execute(store.pool()).await?;
-    Ok(())
+    on!(shelf, pool => {
+        let query = sqlx::query(
+            "INSERT INTO usage VALUES ($1, $2, $3, 1, $4, $5, $6) ON CONFLICT (day, provider, model) DO UPDATE SET \
+             requests = usage.requests + 1, input_tokens = usage.input_tokens + excluded.input_tokens, \
+             output_tokens = usage.output_tokens + excluded.output_tokens, micros = usage.micros + excluded.micros",
+        );
+        let query = query.bind(day(now)).bind(provider).bind(model).bind(number(input.into())).bind(number(output.into()));
+        // Part of a micro-dollar is a whole one: what is spent is never told as less.
+        query.bind(number(cost.div_ceil(1_000_000))).execute(pool).await?;
+        Ok(())
+    })
 }
 
 /// What was spent in the last `days` days, today among them.
-pub async fn usage(store: &Store, now: Timestamp, days: u32) -> Result<Usage, Error> {
+pub async fn usage(shelf: &Shelf, now: Timestamp, days: u32) -> Result<Usage, Error> {
     if !(1..=DAYS).contains(&days) {
         return Err(Error::Invalid(format!("the number of days has to be from 1 to {DAYS}")));
     }
     let today = now.to_zoned(TimeZone::UTC).date();
     let first = today.saturating_sub(i64::from(days - 1).days());
-    let query = sqlx::query_as(
-        "SELECT day, provider, model, requests, input_tokens, output_tokens, micros FROM usage \
-         WHERE day >= $1 ORDER BY day DESC, provider, model LIMIT 5000",
-    );
-    let rows: Vec<(String, String, String, i64, i64, i64, i64)> = query.bind(first.to_string()).fetch_all(store.pool()).await?;
+    let rows: Vec<(String, String, String, i64, i64, i64, i64)> = on!(shelf, pool => {
+        let query = sqlx::query_as(
+            "SELECT day, provider, model, requests, input_tokens, output_tokens, micros FROM usage \
+             WHERE day >= $1 ORDER BY day DESC, provider, model LIMIT 5000",
+        );
+        Ok(query.bind(first.to_string()).fetch_all(pool).await?)
+    })?;
     let line = |(day, provider, model, requests, input_tokens, output_tokens, micros)| Line {
         day,
         provider,
@@ -222,16 +230,20 @@ pub async fn usage(store: &Store, now: Timestamp, days: u32) -> Result<Usage, Er
         spent: Spent { requests, input_tokens, output_tokens, micros },
     };
     let days = rows.into_iter().map(line).collect();
-    let month = since(store, &today.first_of_month().to_string()).await?;
-    Ok(Usage { today: since(store, &today.to_string()).await?, month, days })
+    let month = since(shelf, &today.first_of_month().to_string()).await?;
+    Ok(Usage { today: since(shelf, &today.to_string()).await?, month, days })
 }
 
-async fn since(store: &Store, day: &str) -> Result<Spent, Error> {
-    let query = sqlx::query_as(
-        "SELECT coalesce(sum(requests), 0), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), \
-         coalesce(sum(micros), 0) FROM usage WHERE day >= $1",
-    );
-    let (requests, input_tokens, output_tokens, micros) = query.bind(day).fetch_one(store.pool()).await?;
+async fn since(shelf: &Shelf, day: &str) -> Result<Spent, Error> {
+    let (requests, input_tokens, output_tokens, micros) = on!(shelf, pool => {
+        // The sum of numbers is of a bigger type than they are.
+        let query = sqlx::query_as(
+            "SELECT CAST(coalesce(sum(requests), 0) AS bigint), CAST(coalesce(sum(input_tokens), 0) AS bigint), \
+             CAST(coalesce(sum(output_tokens), 0) AS bigint), CAST(coalesce(sum(micros), 0) AS bigint) \
+             FROM usage WHERE day >= $1",
+        );
+        Ok(query.bind(day).fetch_one(pool).await?)
+    })?;
     Ok(Spent { requests, input_tokens, output_tokens, micros })
 }
 

@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{database, talk::Claw};
+use super::talk::Claw;
 use crate::{
-    admin::standing::Standing,
+    admin::{database, standing::Standing},
     manifest::Kind,
     observe::gauges::{
         Measured,

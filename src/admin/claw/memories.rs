@@ -4,8 +4,11 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Page, Span, WRITTEN, id, is_taken, json, kept, text};
-use crate::admin::store::Store;
+use super::{
+    Error, Page, Span, WRITTEN, id, json, kept,
+    shelf::{Alone as _, Shelf, on},
+    text,
+};
 
 /// More a model cannot be told at once anyway.
 const MOST: i64 = 2000;
@@ -68,28 +71,31 @@ fn memory((seq, id, content, tags, author, created_at): Row) -> Result<(i64, Mem
 }
 
 /// All of them, or those with all of these words in them, in capitals or not.
-pub async fn list(store: &Store, words: &str, span: &Span) -> Result<Page<Memory>, Error> {
+pub async fn list(shelf: &Shelf, words: &str, span: &Span) -> Result<Page<Memory>, Error> {
     let (before, limit) = span.bounds()?;
     let words: Vec<String> = words.split_whitespace().map(str::to_lowercase).collect();
-    let query = sqlx::query_as(
-        "SELECT seq, id, content, tags, author, created_at FROM memory WHERE seq < $1 AND NOT EXISTS \
-         (SELECT 1 FROM json_each($2) word WHERE instr(lower(content || ' ' || tags), word.value) = 0) \
-         ORDER BY seq DESC LIMIT $3",
-    );
-    let rows: Vec<Row> = query.bind(before).bind(json(&words)).bind(limit).fetch_all(store.pool()).await?;
+    let rows: Vec<Row> = on!(shelf, pool => {
+        let query = sqlx::query_as(
+            "SELECT seq, id, content, tags, author, created_at FROM memory WHERE seq < $1 AND NOT EXISTS \
+             (SELECT 1 FROM json_each($2) AS word WHERE instr(lower(content || ' ' || tags), word.value) = 0) \
+             ORDER BY seq DESC LIMIT $3",
+        );
+        Ok(query.bind(before).bind(json(&words)).bind(limit).fetch_all(pool).await?)
+    })?;
     Ok(span.page(rows.into_iter().map(memory).collect::<Result<_, _>>()?))
 }
 
 /// Every one, oldest first.
-pub async fn all(store: &Store) -> Result<Vec<Memory>, Error> {
-    let query = sqlx::query_as("SELECT seq, id, content, tags, author, created_at FROM memory ORDER BY seq");
-    let rows: Vec<Row> = query.fetch_all(store.pool()).await?;
+pub async fn all(shelf: &Shelf) -> Result<Vec<Memory>, Error> {
+    let rows: Vec<Row> = on!(shelf, pool => {
+        Ok(sqlx::query_as("SELECT seq, id, content, tags, author, created_at FROM memory ORDER BY seq").fetch_all(pool).await?)
+    })?;
     rows.into_iter().map(|row| memory(row).map(|(_, memory)| memory)).collect()
 }
 
 /// The newest facts for a model, in at most so many bytes.
-pub async fn told(store: &Store, most: usize) -> Result<Vec<String>, Error> {
-    let page = list(store, "", &Span { limit: Some(super::MOST), cursor: None }).await?;
+pub async fn told(shelf: &Shelf, most: usize) -> Result<Vec<String>, Error> {
+    let page = list(shelf, "", &Span { limit: Some(super::MOST), cursor: None }).await?;
     let mut left = most;
     let fits = |memory: &super::memories::Memory| {
         let fits = memory.content.len() <= left;
@@ -100,68 +106,70 @@ pub async fn told(store: &Store, most: usize) -> Result<Vec<String>, Error> {
 }
 
 /// Remembers a fact.
-pub async fn add(store: &Store, new: &NewMemory, author: &str, now: Timestamp) -> Result<Memory, Error> {
+pub async fn add(shelf: &Shelf, new: &NewMemory, author: &str, now: Timestamp) -> Result<Memory, Error> {
     let (content, tags) = new.checked()?;
-    refuse_too_many(store, 1).await?;
+    refuse_too_many(shelf, 1).await?;
     let memory = Memory { id: id(), content, tags, author: author.to_owned(), created_at: now.to_string() };
-    match insert(store.pool(), &memory).await {
-        Ok(_) => Ok(memory),
-        Err(error) if is_taken(&error) => Err(Error::Conflict("that is remembered already".to_owned())),
-        Err(error) => Err(error.into()),
+    if insert(shelf, std::slice::from_ref(&memory)).await? == 0 {
+        return Err(Error::Conflict("that is remembered already".to_owned()));
     }
+    Ok(memory)
 }
 
 /// Remembers many facts, or none of them. What is remembered already is passed over.
-pub async fn import(store: &Store, new: &[NewMemory], author: &str, now: Timestamp) -> Result<Imported, Error> {
+pub async fn import(shelf: &Shelf, new: &[NewMemory], author: &str, now: Timestamp) -> Result<Imported, Error> {
     if new.len() > AT_ONCE {
         return Err(Error::Invalid(format!("{} memories are too many at once; {AT_ONCE} are allowed", new.len())));
     }
     let checked = new.iter().map(NewMemory::checked).collect::<Result<Vec<_>, _>>()?;
-    refuse_too_many(store, checked.len()).await?;
-    let mut done = Imported { imported: 0, skipped: 0 };
-    let mut work = store.pool().begin_with("BEGIN IMMEDIATE").await?;
-    for (content, tags) in checked {
-        let memory = Memory { id: id(), content, tags, author: author.to_owned(), created_at: now.to_string() };
-        match insert(&mut *work, &memory).await {
-            Ok(_) => done.imported += 1,
-            Err(error) if is_taken(&error) => done.skipped += 1,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    work.commit().await?;
-    Ok(done)
+    refuse_too_many(shelf, checked.len()).await?;
+    let memory = |(content, tags)| Memory { id: id(), content, tags, author: author.to_owned(), created_at: now.to_string() };
+    let memories: Vec<Memory> = checked.into_iter().map(memory).collect();
+    let imported = insert(shelf, &memories).await?;
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    Ok(Imported { imported: count(imported), skipped: count(memories.len() - imported) })
 }
 
-async fn refuse_too_many(store: &Store, more: usize) -> Result<(), Error> {
-    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM memory").fetch_one(store.pool()).await?;
+async fn refuse_too_many(shelf: &Shelf, more: usize) -> Result<(), Error> {
+    let count: i64 = on!(shelf, pool => Ok(sqlx::query_scalar("SELECT count(*) FROM memory").fetch_one(pool).await?))?;
     if count.saturating_add(i64::try_from(more).unwrap_or(i64::MAX)) > MOST {
         return Err(Error::Conflict(format!("{count} memories are there, and {MOST} is the most; forget some first")));
     }
     Ok(())
 }
 
-async fn insert(
-    database: impl sqlx::SqliteExecutor<'_>,
-    memory: &Memory,
-) -> Result<sqlx::sqlite::SqliteQueryResult, sqlx::Error> {
-    let query = sqlx::query("INSERT INTO memory (id, content, tags, author, created_at) VALUES ($1, $2, $3, $4, $5)");
-    let Memory { id, content, tags, author, created_at } = memory;
-    query.bind(id).bind(content).bind(json(tags)).bind(author).bind(created_at).execute(database).await
+/// Puts in all of them, or none, but for those that are there already. Returns how many.
+async fn insert(shelf: &Shelf, memories: &[Memory]) -> Result<usize, Error> {
+    on!(shelf, pool => {
+        let mut work = pool.alone().await?;
+        let mut count = 0;
+        for Memory { id, content, tags, author, created_at } in memories {
+            let query = sqlx::query(
+                "INSERT INTO memory (id, content, tags, author, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+            );
+            let query = query.bind(id).bind(content).bind(json(tags)).bind(author).bind(created_at);
+            count += usize::from(query.execute(&mut *work).await?.rows_affected() > 0);
+        }
+        work.commit().await?;
+        Ok(count)
+    })
 }
 
 /// Forgets a fact.
-pub async fn delete(store: &Store, id: &str) -> Result<(), Error> {
-    match delete_all(store, &[id.to_owned()]).await? {
+pub async fn delete(shelf: &Shelf, id: &str) -> Result<(), Error> {
+    match delete_all(shelf, &[id.to_owned()]).await? {
         0 => Err(Error::NoSuch("memory")),
         _ => Ok(()),
     }
 }
 
 /// Forgets those of these ids that there are. Returns how many.
-pub async fn delete_all(store: &Store, ids: &[String]) -> Result<u64, Error> {
+pub async fn delete_all(shelf: &Shelf, ids: &[String]) -> Result<u64, Error> {
     if ids.len() > AT_ONCE {
         return Err(Error::Invalid(format!("{} ids are too many at once; {AT_ONCE} are allowed", ids.len())));
     }
-    let query = sqlx::query("DELETE FROM memory WHERE id IN (SELECT value FROM json_each($1))").bind(json(&ids));
-    Ok(query.execute(store.pool()).await?.rows_affected())
+    on!(shelf, pool => {
+        let query = sqlx::query("DELETE FROM memory WHERE id IN (SELECT value FROM json_each($1))").bind(json(&ids));
+        Ok(query.execute(pool).await?.rows_affected())
+    })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{budget, talk};
+use super::{budget, shelf::Shelf, talk};
 use crate::{
     admin::{
         desk::Speaker,
@@ -14,33 +14,32 @@ use crate::{
             background::{Background, Known, Recent},
             spend::Spend,
         },
-        store::Store,
     },
     manifest::model_provider::Provider,
     operator::Operator,
     view::Answering,
 };
 
-/// What is kept in the backend manager's database, and the last lines of each conversation.
+/// What is kept on a shelf, and the last lines of each conversation.
 pub struct Kept {
-    store: Store,
+    shelf: Shelf,
     operator: Arc<dyn Operator>,
     recent: Recent,
 }
 
 impl Kept {
-    /// In this database.
+    /// On this shelf.
     #[must_use]
-    pub fn new(store: Store, operator: Arc<dyn Operator>) -> Self {
-        Self { store, operator, recent: Recent::default() }
+    pub fn new(shelf: Shelf, operator: Arc<dyn Operator>) -> Self {
+        Self { shelf, operator, recent: Recent::default() }
     }
 }
 
 #[async_trait]
 impl Background for Kept {
-    async fn of(&self, speaker: &Speaker) -> Known {
-        let known = self.recent.of(speaker).await;
-        match talk::told(&self.store).await {
+    async fn of(&self, speaker: &Speaker, persona: Option<&str>) -> Known {
+        let known = self.recent.of(speaker, persona).await;
+        match talk::told(&self.shelf, persona).await {
             Ok(told) => Known { persona: told.persona, facts: told.facts, ..known },
             Err(error) => {
                 // A question can be asked without them.
@@ -62,13 +61,13 @@ impl Spend for Kept {
         if answering.provider == Provider::Ollama {
             return Ok(());
         }
-        let may = budget::may_spend(&self.store, answering.provider.as_str(), &answering.model, self.operator.now()).await;
+        let may = budget::may_spend(&self.shelf, answering.provider.as_str(), &answering.model, self.operator.now()).await;
         may.map_err(|refused| crate::error_chain(&refused))
     }
 
     async fn spent(&self, _: &str, answering: &Answering, tokens: Tokens) {
         let model = (answering.provider.as_str(), answering.model.as_str());
-        let spent = budget::spent(&self.store, model, (tokens.input, tokens.output), self.operator.now()).await;
+        let spent = budget::spent(&self.shelf, model, (tokens.input, tokens.output), self.operator.now()).await;
         if let Err(error) = spent {
             tracing::error!(error = crate::error_chain(&error), "what a question took could not be written down");
         }
@@ -79,7 +78,11 @@ impl Spend for Kept {
 mod tests {
     use super::*;
     use crate::{
-        admin::claw::budget::{Budget, set},
+        admin::claw::{
+            budget::{Budget, set},
+            personas::{self, NewPersona},
+        },
+        admin::store::Store,
         http::fake::Fake,
     };
 
@@ -91,14 +94,30 @@ mod tests {
     #[tokio::test]
     async fn what_is_used_up_is_not_asked_any_more_and_a_model_of_ones_own_is() {
         let state = tempfile::tempdir().unwrap();
-        let store = Store::open(state.path()).await.unwrap();
-        let kept = Kept::new(store.clone(), Arc::new(Fake::default()));
-        set(&store, &Budget { daily_tokens: Some(100), ..Budget::default() }).await.unwrap();
+        let shelf = Shelf::from(&Store::open(state.path()).await.unwrap());
+        let kept = Kept::new(shelf.clone(), Arc::new(Fake::default()));
+        set(&shelf, &Budget { daily_tokens: Some(100), ..Budget::default() }).await.unwrap();
         let cloud = answering(Provider::Openai);
         assert_eq!(kept.may("ada", &cloud).await, Ok(()));
         kept.spent("ada", &cloud, Tokens { input: 90, output: 20 }).await;
         let refused = kept.may("ada", &cloud).await.unwrap_err();
         assert!(refused.contains("tokens for today is used up"), "{refused}");
         assert_eq!(kept.may("ada", &answering(Provider::Ollama)).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_model_speaks_as_the_persona_that_is_asked_for_and_else_as_the_usual_one() {
+        let state = tempfile::tempdir().unwrap();
+        let shelf = Shelf::from(&Store::open(state.path()).await.unwrap());
+        let kept = Kept::new(shelf.clone(), Arc::new(Fake::default()));
+        let ada = Speaker { session: "ada".to_owned(), actor: "session:ada".to_owned() };
+        let known = async |id: Option<&str>| kept.of(&ada, id).await.persona;
+        assert_eq!(known(None).await, None);
+        let new = |name: &str, is_default| NewPersona { name: name.to_owned(), prompt: format!("Be {name}."), is_default };
+        let now = kept.operator.now();
+        let pirate = personas::add(&shelf, &new("a pirate", false), now).await.unwrap();
+        personas::add(&shelf, &new("short", true), now).await.unwrap();
+        assert_eq!(known(Some(&pirate.id)).await.as_deref(), Some("Be a pirate."));
+        assert_eq!(known(None).await.as_deref(), Some("Be short."), "as for the steps of playbooks");
     }
 }

@@ -7,8 +7,11 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Page, Span, WRITTEN, id, is_taken, text};
-use crate::admin::store::Store;
+use super::{
+    Error, Page, Span, WRITTEN, id, is_taken,
+    shelf::{Alone as _, Shelf, on},
+    text,
+};
 
 /// More nobody tells apart.
 const MOST: i64 = 100;
@@ -52,22 +55,27 @@ fn persona((seq, id, name, prompt, is_default, created_at, updated_at): Row) -> 
 }
 
 /// All of them.
-pub async fn list(store: &Store, span: &Span) -> Result<Page<Persona>, Error> {
+pub async fn list(shelf: &Shelf, span: &Span) -> Result<Page<Persona>, Error> {
     let (before, limit) = span.bounds()?;
-    let query = sqlx::query_as(
-        "SELECT seq, id, name, prompt, is_default, created_at, updated_at FROM persona WHERE seq < $1 ORDER BY seq DESC LIMIT $2",
-    );
-    let rows: Vec<Row> = query.bind(before).bind(limit).fetch_all(store.pool()).await?;
+    let rows: Vec<Row> = on!(shelf, pool => {
+        let query = sqlx::query_as(
+            "SELECT seq, id, name, prompt, is_default, created_at, updated_at FROM persona \
+             WHERE seq < $1 ORDER BY seq DESC LIMIT $2",
+        );
+        Ok(query.bind(before).bind(limit).fetch_all(pool).await?)
+    })?;
     Ok(span.page(rows.into_iter().map(persona).collect()))
 }
 
 /// The one of this id, or else the one that is taken where none is asked for, if there is one.
-pub async fn chosen(store: &Store, id: Option<&str>) -> Result<Option<Persona>, Error> {
-    let query = sqlx::query_as(
-        "SELECT seq, id, name, prompt, is_default, created_at, updated_at FROM persona \
-         WHERE CASE WHEN $1 IS NULL THEN is_default ELSE id = $1 END",
-    );
-    let row: Option<Row> = query.bind(id).fetch_optional(store.pool()).await?;
+pub async fn chosen(shelf: &Shelf, id: Option<&str>) -> Result<Option<Persona>, Error> {
+    let row: Option<Row> = on!(shelf, pool => {
+        let query = sqlx::query_as(
+            "SELECT seq, id, name, prompt, is_default, created_at, updated_at FROM persona \
+             WHERE CASE WHEN $1 IS NULL THEN is_default ELSE id = $1 END",
+        );
+        Ok(query.bind(id).fetch_optional(pool).await?)
+    })?;
     match (row, id) {
         (Some(row), _) => Ok(Some(persona(row).1)),
         (None, None) => Ok(None),
@@ -76,8 +84,8 @@ pub async fn chosen(store: &Store, id: Option<&str>) -> Result<Option<Persona>, 
 }
 
 /// Makes one.
-pub async fn add(store: &Store, new: &NewPersona, now: Timestamp) -> Result<Persona, Error> {
-    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM persona").fetch_one(store.pool()).await?;
+pub async fn add(shelf: &Shelf, new: &NewPersona, now: Timestamp) -> Result<Persona, Error> {
+    let count: i64 = on!(shelf, pool => Ok(sqlx::query_scalar("SELECT count(*) FROM persona").fetch_one(pool).await?))?;
     if count >= MOST {
         return Err(Error::Conflict(format!("there are {MOST} personas already")));
     }
@@ -85,40 +93,47 @@ pub async fn add(store: &Store, new: &NewPersona, now: Timestamp) -> Result<Pers
     let (name, prompt) = checked(new)?;
     let persona = Persona { id: id(), name, prompt, is_default: new.is_default, created_at: now.clone(), updated_at: now };
     let Persona { id, name, prompt, created_at, .. } = &persona;
-    let mut work = store.pool().begin_with("BEGIN IMMEDIATE").await?;
-    if persona.is_default {
-        sqlx::query("UPDATE persona SET is_default = 0").execute(&mut *work).await?;
-    }
-    let query =
-        sqlx::query("INSERT INTO persona (id, name, prompt, is_default, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)");
-    let made = query.bind(id).bind(name).bind(prompt).bind(new.is_default).bind(created_at).execute(&mut *work).await;
-    made.map_err(|error| taken(error, name))?;
-    work.commit().await?;
+    on!(shelf, pool => {
+        let mut work = pool.alone().await?;
+        if persona.is_default {
+            sqlx::query("UPDATE persona SET is_default = FALSE").execute(&mut *work).await?;
+        }
+        let query = sqlx::query(
+            "INSERT INTO persona (id, name, prompt, is_default, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)",
+        );
+        let made = query.bind(id).bind(name).bind(prompt).bind(new.is_default).bind(created_at).execute(&mut *work).await;
+        made.map_err(|error| taken(error, name))?;
+        Ok(work.commit().await?)
+    })?;
     Ok(persona)
 }
 
 /// Makes the one of this id as it should be.
-pub async fn replace(store: &Store, id: &str, new: &NewPersona, now: Timestamp) -> Result<Persona, Error> {
+pub async fn replace(shelf: &Shelf, id: &str, new: &NewPersona, now: Timestamp) -> Result<Persona, Error> {
     let (name, prompt) = checked(new)?;
-    let mut work = store.pool().begin_with("BEGIN IMMEDIATE").await?;
-    if new.is_default {
-        sqlx::query("UPDATE persona SET is_default = 0").execute(&mut *work).await?;
-    }
-    let query = sqlx::query_as(
-        "UPDATE persona SET name = $1, prompt = $2, is_default = $3, updated_at = $4 WHERE id = $5 \
-         RETURNING seq, id, name, prompt, is_default, created_at, updated_at",
-    );
-    let query = query.bind(&name).bind(&prompt).bind(new.is_default).bind(now.to_string()).bind(id);
-    let row: Option<Row> = query.fetch_optional(&mut *work).await.map_err(|error| taken(error, &name))?;
-    let row = row.ok_or(Error::NoSuch("persona"))?;
-    work.commit().await?;
-    Ok(persona(row).1)
+    on!(shelf, pool => {
+        let mut work = pool.alone().await?;
+        if new.is_default {
+            sqlx::query("UPDATE persona SET is_default = FALSE").execute(&mut *work).await?;
+        }
+        let query = sqlx::query_as(
+            "UPDATE persona SET name = $1, prompt = $2, is_default = $3, updated_at = $4 WHERE id = $5 \
+             RETURNING seq, id, name, prompt, is_default, created_at, updated_at",
+        );
+        let query = query.bind(&name).bind(&prompt).bind(new.is_default).bind(now.to_string()).bind(id);
+        let row: Option<Row> = query.fetch_optional(&mut *work).await.map_err(|error| taken(error, &name))?;
+        let row = row.ok_or(Error::NoSuch("persona"))?;
+        work.commit().await?;
+        Ok(persona(row).1)
+    })
 }
 
 /// Forgets one.
-pub async fn delete(store: &Store, id: &str) -> Result<(), Error> {
-    let done = sqlx::query("DELETE FROM persona WHERE id = $1").bind(id).execute(store.pool()).await?;
-    if done.rows_affected() == 0 { Err(Error::NoSuch("persona")) } else { Ok(()) }
+pub async fn delete(shelf: &Shelf, id: &str) -> Result<(), Error> {
+    let deleted = on!(shelf, pool => {
+        Ok(sqlx::query("DELETE FROM persona WHERE id = $1").bind(id).execute(pool).await?.rows_affected())
+    })?;
+    if deleted == 0 { Err(Error::NoSuch("persona")) } else { Ok(()) }
 }
 
 fn checked(new: &NewPersona) -> Result<(String, String), Error> {

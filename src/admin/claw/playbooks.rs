@@ -10,12 +10,15 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Page, Span, WRITTEN, id, is_taken, json, kept, text};
+use super::{
+    Error, Page, Span, WRITTEN, id, is_taken, json, kept,
+    shelf::{Alone as _, Shelf, on},
+    text,
+};
 use crate::{
     admin::{
         chat::Chat,
         intent::{Intent, Tier, Understood},
-        store::Store,
     },
     view::EventView,
 };
@@ -246,34 +249,39 @@ fn playbook(row: Row) -> Result<(i64, Playbook), Error> {
 }
 
 /// All of them.
-pub async fn list(store: &Store, span: &Span) -> Result<Page<Playbook>, Error> {
+pub async fn list(shelf: &Shelf, span: &Span) -> Result<Page<Playbook>, Error> {
     let (before, limit) = span.bounds()?;
-    let query = sqlx::query_as(
-        "SELECT seq, id, name, pattern, steps, requires_confirmation, enabled, created_at, updated_at FROM playbook \
-         WHERE seq < $1 ORDER BY seq DESC LIMIT $2",
-    );
-    let rows: Vec<Row> = query.bind(before).bind(limit).fetch_all(store.pool()).await?;
+    let rows: Vec<Row> = on!(shelf, pool => {
+        let query = sqlx::query_as(
+            "SELECT seq, id, name, pattern, steps, requires_confirmation, enabled, created_at, updated_at FROM playbook \
+             WHERE seq < $1 ORDER BY seq DESC LIMIT $2",
+        );
+        Ok(query.bind(before).bind(limit).fetch_all(pool).await?)
+    })?;
     Ok(span.page(rows.into_iter().map(playbook).collect::<Result<_, _>>()?))
 }
 
 /// Those that wait for something.
-pub async fn enabled(store: &Store) -> Result<Vec<Playbook>, Error> {
-    let page = list(store, &Span { limit: Some(super::MOST), cursor: None }).await?;
+pub async fn enabled(shelf: &Shelf) -> Result<Vec<Playbook>, Error> {
+    let page = list(shelf, &Span { limit: Some(super::MOST), cursor: None }).await?;
     Ok(page.items.into_iter().filter(|playbook| playbook.enabled).collect())
 }
 
 /// The one of this id.
-pub async fn one(store: &Store, id: &str) -> Result<Playbook, Error> {
-    let query = sqlx::query_as(
-        "SELECT seq, id, name, pattern, steps, requires_confirmation, enabled, created_at, updated_at FROM playbook WHERE id = $1",
-    );
-    let row: Option<Row> = query.bind(id).fetch_optional(store.pool()).await?;
+pub async fn one(shelf: &Shelf, id: &str) -> Result<Playbook, Error> {
+    let row: Option<Row> = on!(shelf, pool => {
+        let query = sqlx::query_as(
+            "SELECT seq, id, name, pattern, steps, requires_confirmation, enabled, created_at, updated_at FROM playbook \
+             WHERE id = $1",
+        );
+        Ok(query.bind(id).fetch_optional(pool).await?)
+    })?;
     playbook(row.ok_or(Error::NoSuch("playbook"))?).map(|(_, playbook)| playbook)
 }
 
 /// Makes one. `example` is an object that an event may be about.
 pub async fn add(
-    store: &Store,
+    shelf: &Shelf,
     chat: &Chat,
     new: &NewPlaybook,
     example: Option<&str>,
@@ -282,7 +290,7 @@ pub async fn add(
     let name = name(&new.name)?;
     new.pattern.checked()?;
     check(chat, &new.steps, new.requires_confirmation, example)?;
-    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM playbook").fetch_one(store.pool()).await?;
+    let count: i64 = on!(shelf, pool => Ok(sqlx::query_scalar("SELECT count(*) FROM playbook").fetch_one(pool).await?))?;
     if count >= MOST {
         return Err(Error::Conflict(format!("there are {MOST} playbooks already")));
     }
@@ -290,19 +298,19 @@ pub async fn add(
     let NewPlaybook { pattern, steps, requires_confirmation, enabled, .. } = new.clone();
     let (created_at, updated_at) = (now.clone(), now);
     let playbook = Playbook { id: id(), name, pattern, steps, requires_confirmation, enabled, created_at, updated_at };
-    write(store, &playbook).await?;
+    write(shelf, &playbook).await?;
     Ok(playbook)
 }
 
 /// Changes one.
 pub async fn patch(
-    store: &Store,
+    shelf: &Shelf,
     chat: &Chat,
     id: &str,
     patch: Patch,
     (example, now): (Option<&str>, Timestamp),
 ) -> Result<Playbook, Error> {
-    let before = one(store, id).await?;
+    let before = one(shelf, id).await?;
     let after = Playbook {
         name: patch.name.as_deref().map(name).transpose()?.unwrap_or(before.name),
         pattern: patch.pattern.unwrap_or(before.pattern),
@@ -317,41 +325,41 @@ pub async fn patch(
     if after.enabled || !after.requires_confirmation {
         check(chat, &after.steps, after.requires_confirmation, example)?;
     }
-    write(store, &after).await?;
+    write(shelf, &after).await?;
     Ok(after)
 }
 
-async fn write(store: &Store, playbook: &Playbook) -> Result<(), Error> {
-    let query = sqlx::query(
-        "INSERT INTO playbook (id, name, pattern, steps, requires_confirmation, enabled, created_at, updated_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET name = excluded.name, pattern = excluded.pattern, \
-         steps = excluded.steps, requires_confirmation = excluded.requires_confirmation, enabled = excluded.enabled, \
-         updated_at = excluded.updated_at",
-    );
+async fn write(shelf: &Shelf, playbook: &Playbook) -> Result<(), Error> {
     let Playbook { id, name, pattern, steps, requires_confirmation, enabled, created_at, updated_at } = playbook;
-    let query = query.bind(id).bind(name).bind(json(pattern)).bind(json(steps)).bind(requires_confirmation).bind(enabled);
-    match query.bind(created_at).bind(updated_at).execute(store.pool()).await {
-        Ok(_) => Ok(()),
-        Err(error) if is_taken(&error) => Err(Error::Conflict(format!("there is a playbook `{name}` already"))),
-        Err(error) => Err(error.into()),
-    }
+    on!(shelf, pool => {
+        let query = sqlx::query(
+            "INSERT INTO playbook (id, name, pattern, steps, requires_confirmation, enabled, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
+             pattern = excluded.pattern, steps = excluded.steps, requires_confirmation = excluded.requires_confirmation, \
+             enabled = excluded.enabled, updated_at = excluded.updated_at",
+        );
+        let query = query.bind(id).bind(name).bind(json(pattern)).bind(json(steps)).bind(requires_confirmation).bind(enabled);
+        match query.bind(created_at).bind(updated_at).execute(pool).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_taken(&error) => Err(Error::Conflict(format!("there is a playbook `{name}` already"))),
+            Err(error) => Err(error.into()),
+        }
+    })
 }
 
 /// Whether there is room for one more of this kind in this hour; if so, it is counted.
-pub(super) async fn count(store: &Store, playbook: &str, kind: &str, most: i64, now: Timestamp) -> Result<bool, Error> {
+pub(super) async fn count(shelf: &Shelf, playbook: &str, kind: &str, most: i64, now: Timestamp) -> Result<bool, Error> {
     let now = now.as_millisecond();
-    let mut work = store.pool().begin_with("BEGIN IMMEDIATE").await?;
-    sqlx::query("DELETE FROM playbook_act WHERE at <= $1").bind(now - HOUR).execute(&mut *work).await?;
-    let query = sqlx::query_scalar("SELECT count(*) FROM playbook_act WHERE playbook = $1 AND kind = $2");
-    let count: i64 = query.bind(playbook).bind(kind).fetch_one(&mut *work).await?;
-    if count < most {
-        sqlx::query("INSERT INTO playbook_act VALUES ($1, $2, $3)")
-            .bind(playbook)
-            .bind(kind)
-            .bind(now)
-            .execute(&mut *work)
-            .await?;
-    }
-    work.commit().await?;
-    Ok(count < most)
+    on!(shelf, pool => {
+        let mut work = pool.alone().await?;
+        sqlx::query("DELETE FROM playbook_act WHERE at <= $1").bind(now - HOUR).execute(&mut *work).await?;
+        let query = sqlx::query_scalar("SELECT count(*) FROM playbook_act WHERE playbook = $1 AND kind = $2");
+        let count: i64 = query.bind(playbook).bind(kind).fetch_one(&mut *work).await?;
+        if count < most {
+            let act = sqlx::query("INSERT INTO playbook_act VALUES ($1, $2, $3)");
+            act.bind(playbook).bind(kind).bind(now).execute(&mut *work).await?;
+        }
+        work.commit().await?;
+        Ok(count < most)
+    })
 }

@@ -135,8 +135,10 @@ async fn proposal(claw: &Claw, speaker: &Speaker, sentence: &str) -> Vec<Part> {
 pub async fn watch(claw: Claw, shutdown: CancellationToken) {
     let mut events = std::pin::pin!(claw.operator.follow_events().take_until(shutdown.cancelled_owned()));
     while let Some(event) = events.next().await {
-        let playbooks = match playbooks::enabled(&claw.store).await {
+        let playbooks = match playbooks::enabled(&claw.shelf).await {
             Ok(playbooks) => playbooks,
+            // That it is away has been said, once.
+            Err(Error::Away) => continue,
             Err(error) => {
                 tracing::error!(error = crate::error_chain(&error), "the playbooks cannot be read, so none runs");
                 continue;
@@ -153,13 +155,13 @@ pub async fn watch(claw: Claw, shutdown: CancellationToken) {
 /// Takes the steps of a playbook about an event.
 pub(super) async fn run(claw: &Claw, playbook: &Playbook, event: &EventView) -> Result<(), Error> {
     let now = claw.operator.now();
-    if !playbooks::count(&claw.store, &playbook.id, "run", RUNS, now).await? {
+    if !playbooks::count(&claw.shelf, &playbook.id, "run", RUNS, now).await? {
         return Ok(());
     }
     let speaker = Speaker { session: format!("playbook:{}", playbook.id), actor: format!("playbook:{}", playbook.name) };
     let words = format!("run the playbook {} because of {} on {}", playbook.name, event.reason, event.object);
     claw.operator.note(&speaker.actor, "RunPlaybook", &words, None).await;
-    let thread = threads::named(&claw.store, OWNER, &format!("playbook: {}", playbook.name), now).await?;
+    let thread = threads::named(&claw.shelf, OWNER, &format!("playbook: {}", playbook.name), now).await?;
     let because = format!("{} on {}: {}", event.reason, event.object, event.message);
     for step in &playbook.steps {
         let (sentence, parts) = match step.understood(&claw.chat, Some(&event.object)) {
@@ -170,7 +172,7 @@ pub(super) async fn run(claw: &Claw, playbook: &Playbook, event: &EventView) -> 
             Err(error) => (as_written(step), said(format!("Not done: {error}"))),
         };
         let text = format!("{sentence} (because of {because})");
-        threads::add(&claw.store, &thread.id, &text, &parts, claw.operator.now()).await?;
+        threads::add(&claw.shelf, &thread.id, &text, &parts, claw.operator.now()).await?;
     }
     Ok(())
 }
@@ -181,7 +183,7 @@ async fn take(claw: &Claw, playbook: &Playbook, speaker: &Speaker, step: (&str, 
     match intent.tier() {
         Tier::Read => Ok(claw.chat.answer(speaker, sentence).await),
         Tier::Write if !playbook.requires_confirmation => {
-            if !playbooks::count(&claw.store, &playbook.id, "act", ACTS, claw.operator.now()).await? {
+            if !playbooks::count(&claw.shelf, &playbook.id, "act", ACTS, claw.operator.now()).await? {
                 return Ok(offered("Not done: it has changed something three times within an hour. By hand:"));
             }
             let mut parts = claw.chat.answer(speaker, sentence).await;

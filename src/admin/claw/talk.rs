@@ -13,13 +13,13 @@ use super::{
     Error, Page, Span,
     host::Last,
     memories, personas,
+    shelf::Shelf,
     threads::{self, Message, Thread},
 };
 use crate::{
     admin::{
         chat::{self, Chat, Part},
         desk::{Desk, Speaker},
-        store::Store,
     },
     operator::Operator,
 };
@@ -35,7 +35,7 @@ const FACTS: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct Claw {
     /// What is kept.
-    pub store: Store,
+    pub shelf: Shelf,
     /// Who is asked.
     pub operator: Arc<dyn Operator>,
     /// Where changes are asked for.
@@ -49,12 +49,32 @@ pub struct Claw {
 /// An answer on its way.
 #[derive(Debug)]
 pub struct Talking {
-    /// Where it stands.
-    pub thread: Thread,
+    /// Where it stands; nowhere, where nothing can be kept.
+    pub thread: Option<Thread>,
     /// Its parts, as they come.
     pub parts: mpsc::UnboundedReceiver<Part>,
     /// The id of the message, once all of it is kept.
     pub kept: JoinHandle<Result<String, Error>>,
+}
+
+/// What is said.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// In which thread; in a new one, without.
+    pub thread: Option<&'a str>,
+    /// To which persona; to the one that is taken where none is asked for, without.
+    pub persona: Option<&'a str>,
+    /// In words.
+    pub text: &'a str,
+}
+
+/// What becomes of a line when what is kept is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unkept {
+    /// Who said it relies on its being kept.
+    Refuse,
+    /// Whoever sits there needs an answer all the same.
+    Answer,
 }
 
 /// What a model is told before a question.
@@ -68,8 +88,8 @@ pub struct Told {
 
 impl Claw {
     /// One that keeps what is said here.
-    pub fn new(store: Store, operator: Arc<dyn Operator>, desk: Desk, chat: Chat) -> Self {
-        Self { store, operator, desk, chat, room: Arc::new(Semaphore::new(AT_ONCE)), last: Arc::default() }
+    pub fn new(shelf: Shelf, operator: Arc<dyn Operator>, desk: Desk, chat: Chat) -> Self {
+        Self { shelf, operator, desk, chat, room: Arc::new(Semaphore::new(AT_ONCE)), last: Arc::default() }
     }
 
     fn now(&self) -> Timestamp {
@@ -77,35 +97,55 @@ impl Claw {
     }
 
     /// Says something in a thread of the speaker's, or in a new one. The answer is worked on, and kept, even if nobody waits for it.
-    pub async fn say(&self, speaker: &Speaker, thread: Option<&str>, text: &str) -> Result<Talking, Error> {
-        let text = super::text("message", text, chat::LONGEST)?;
-        let recorded = self.chat.recorded(&text);
-        self.talk(speaker, thread, recorded, || self.chat.say(speaker, &text)).await
+    pub async fn say(&self, speaker: &Speaker, line: Line<'_>) -> Result<Talking, Error> {
+        self.line(speaker, line, Unkept::Refuse).await
     }
 
-    /// Answers a question by its id, with a yes or with the name that it asks for, in the same way.
+    /// The same for a person, who is answered even where nothing can be kept.
+    pub async fn say_anyway(&self, speaker: &Speaker, line: Line<'_>) -> Result<Talking, Error> {
+        self.line(speaker, line, Unkept::Answer).await
+    }
+
+    async fn line(&self, speaker: &Speaker, line: Line<'_>, unkept: Unkept) -> Result<Talking, Error> {
+        let Line { thread, persona, text } = line;
+        let text = super::text("message", text, chat::LONGEST)?;
+        if let Some(id) = persona {
+            match personas::chosen(&self.shelf, Some(id)).await {
+                Err(Error::Away) if unkept == Unkept::Answer => {}
+                chosen => drop(chosen?),
+            }
+        }
+        let recorded = self.chat.recorded(&text);
+        self.talk(speaker, (thread, unkept), recorded, || self.chat.say_to(speaker, persona, &text)).await
+    }
+
+    /// Answers a question by its id, with a yes or with the name that it asks for. It is a person's, who is answered anyway.
     pub async fn confirm(&self, speaker: &Speaker, thread: Option<&str>, (id, typed): (&str, &str)) -> Result<Talking, Error> {
         let typed = super::text("message", typed, chat::LONGEST)?;
-        self.talk(speaker, thread, typed.clone(), || self.chat.confirm(speaker, id, Some(&typed))).await
+        self.talk(speaker, (thread, Unkept::Answer), typed.clone(), || self.chat.confirm(speaker, id, Some(&typed))).await
     }
 
     async fn talk(
         &self,
         speaker: &Speaker,
-        thread: Option<&str>,
+        (thread, unkept): (Option<&str>, Unkept),
         recorded: String,
         answer: impl FnOnce() -> mpsc::UnboundedReceiver<Part>,
     ) -> Result<Talking, Error> {
         let permit = Arc::clone(&self.room).try_acquire_owned().map_err(|_| Error::Busy)?;
-        let thread = match thread {
-            Some(id) => threads::one(&self.store, &speaker.actor, id).await?,
-            None => threads::begin(&self.store, &speaker.actor, &recorded, self.now()).await?,
+        let found = match thread {
+            Some(id) => threads::one(&self.shelf, &speaker.actor, id).await,
+            None => threads::begin(&self.shelf, &speaker.actor, &recorded, self.now()).await,
+        };
+        let thread = match found {
+            Err(Error::Away) if unkept == Unkept::Answer => None,
+            found => Some(found?),
         };
         let words = format!("say: {}", recorded.chars().take(NOTED).collect::<String>());
         self.operator.note(&speaker.actor, "Say", &words, None).await;
         let mut answer = answer();
         let (sender, parts) = mpsc::unbounded_channel();
-        let (claw, id) = (self.clone(), thread.id.clone());
+        let (claw, id) = (self.clone(), thread.as_ref().map(|thread| thread.id.clone()));
         let kept = tokio::spawn(async move {
             let mut parts = Vec::new();
             while let Some(part) = answer.recv().await {
@@ -116,14 +156,15 @@ impl Claw {
                 let _ = sender.send(part);
             }
             drop(permit);
-            threads::add(&claw.store, &id, &recorded, &parts, claw.now()).await
+            let id = id.ok_or(Error::Away)?;
+            threads::add(&claw.shelf, &id, &recorded, &parts, claw.now()).await
         });
         Ok(Talking { thread, parts, kept })
     }
 
     /// The messages of a thread, oldest first, with what was asked and cannot be answered any more told as such.
     pub async fn messages(&self, speaker: &Speaker, id: &str, span: &Span) -> Result<(Thread, Page<Message>), Error> {
-        let mut page = threads::read(&self.store, &speaker.actor, id, span).await?;
+        let mut page = threads::read(&self.shelf, &speaker.actor, id, span).await?;
         self.void(speaker, &mut page.messages.items);
         Ok((page.thread, page.messages))
     }
@@ -142,12 +183,13 @@ impl Claw {
 
     /// What a model is told before a question.
     pub async fn told(&self) -> Result<Told, Error> {
-        told(&self.store).await
+        told(&self.shelf, None).await
     }
 }
 
-/// What a model is told before a question: how to speak, and the facts that are remembered, as many as it can take.
-pub async fn told(store: &Store) -> Result<Told, Error> {
-    let persona = personas::chosen(store, None).await?.map(|persona| persona.prompt);
-    Ok(Told { persona, facts: memories::told(store, FACTS).await? })
+/// What a model is told before a question to a persona, or to the one that is taken otherwise: how to speak, and the facts that are
+/// remembered, as many as it can take.
+pub async fn told(shelf: &Shelf, persona: Option<&str>) -> Result<Told, Error> {
+    let persona = personas::chosen(shelf, persona).await?.map(|persona| persona.prompt);
+    Ok(Told { persona, facts: memories::told(shelf, FACTS).await? })
 }

@@ -8,6 +8,7 @@ use super::{
     budget::{self, Budget, Price, Spent},
     playbooks::{self, NewPlaybook, Pattern, Playbook, Step, fits},
     runner,
+    shelf::Shelf,
     talk::Claw,
     threads, tokens, *,
 };
@@ -26,6 +27,7 @@ use crate::{
 struct World {
     _state: tempfile::TempDir,
     operator: Arc<Fake>,
+    store: Store,
     claw: Claw,
 }
 
@@ -37,7 +39,7 @@ impl World {
         let known: Arc<dyn Operator> = Arc::clone(&operator) as _;
         let desk = Desk::new(Arc::clone(&known), false);
         let chat = Chat::new(Arc::clone(&known), desk.clone());
-        Self { _state: state, operator, claw: Claw::new(store, known, desk, chat) }
+        Self { _state: state, operator, claw: Claw::new(Shelf::from(&store), known, desk, chat), store }
     }
 
     async fn playbook(&self, steps: &[&str], requires_confirmation: bool) -> Playbook {
@@ -48,12 +50,12 @@ impl World {
             requires_confirmation,
             enabled: true,
         };
-        playbooks::add(&self.claw.store, &self.claw.chat, &new, Some("Container/web"), now()).await.unwrap()
+        playbooks::add(&self.claw.shelf, &self.claw.chat, &new, Some("Container/web"), now()).await.unwrap()
     }
 
     /// What stands in the threads of playbooks, newest first.
     async fn written(&self) -> Vec<threads::Message> {
-        let store = &self.claw.store;
+        let store = &self.claw.shelf;
         let all = threads::list(store, runner::OWNER, &Span::default()).await.unwrap().items;
         let Some(thread) = all.first() else { return Vec::new() };
         threads::read(store, runner::OWNER, &thread.id, &Span::default()).await.unwrap().messages.items
@@ -85,7 +87,7 @@ fn a_pattern_fits_what_a_shell_would_take() {
 #[tokio::test]
 async fn a_token_is_known_by_nothing_but_itself_and_until_it_expires() {
     let world = World::new().await;
-    let store = &world.claw.store;
+    let store = &world.store;
     let end = "2026-02-02T00:00:00Z".parse().unwrap();
     let token = tokens::create(store, "ci", now(), Some(end)).await.unwrap();
     assert_eq!(tokens::owner(store, token.expose(), now()).await.unwrap().as_deref(), Some("ci"));
@@ -104,7 +106,7 @@ async fn a_token_is_known_by_nothing_but_itself_and_until_it_expires() {
 #[tokio::test]
 async fn of_threads_those_that_were_silent_the_longest_go() {
     let world = World::new().await;
-    let store = &world.claw.store;
+    let store = &world.claw.shelf;
     let first = threads::begin(store, "token:ci", "first", now()).await.unwrap();
     let second = threads::begin(store, "token:ci", "second", now()).await.unwrap();
     threads::add(store, &first.id, "again", &[], now()).await.unwrap();
@@ -124,7 +126,7 @@ async fn of_threads_those_that_were_silent_the_longest_go() {
 #[tokio::test]
 async fn a_model_is_asked_until_the_money_or_the_tokens_of_the_day_or_the_month_are_used_up() {
     let world = World::new().await;
-    let store = &world.claw.store;
+    let store = &world.claw.shelf;
     let price = |model: &str, input, output| Price {
         provider: "openai".to_owned(),
         model: model.to_owned(),
@@ -163,7 +165,7 @@ async fn a_model_is_asked_until_the_money_or_the_tokens_of_the_day_or_the_month_
 #[tokio::test]
 async fn part_of_a_micro_dollar_is_a_whole_one() {
     let world = World::new().await;
-    let store = &world.claw.store;
+    let store = &world.claw.shelf;
     let price =
         Price { provider: "*".to_owned(), model: "*".to_owned(), input_micros_per_million: 1, output_micros_per_million: 1 };
     budget::set(store, &Budget { prices: vec![price], ..Budget::default() }).await.unwrap();
@@ -201,7 +203,7 @@ async fn one_that_needs_no_confirmation_acts_three_times_an_hour_at_most_in_its_
     assert!(format!("{:?}", written[0].parts).contains("three times within an hour"), "{written:?}");
     assert!(format!("{:?}", written[4].parts).contains("Done by the playbook"), "{written:?}");
     let later = now() + jiff::SignedDuration::from_hours(1);
-    assert!(playbooks::count(&world.claw.store, &playbook.id, "act", 3, later).await.unwrap(), "another hour");
+    assert!(playbooks::count(&world.claw.shelf, &playbook.id, "act", 3, later).await.unwrap(), "another hour");
 }
 
 #[tokio::test]
@@ -233,7 +235,7 @@ async fn an_event_runs_the_playbooks_that_it_fits_and_no_others() {
     for (name, reason, enabled) in [("fits", "Started", true), ("other", "Removed", true), ("off", "Started", false)] {
         let pattern = Pattern { reason: Some(reason.to_owned()), ..Pattern::default() };
         let new = NewPlaybook { name: name.to_owned(), pattern, steps: steps.clone(), requires_confirmation: true, enabled };
-        playbooks::add(&world.claw.store, &world.claw.chat, &new, None, now()).await.unwrap();
+        playbooks::add(&world.claw.shelf, &world.claw.chat, &new, None, now()).await.unwrap();
     }
     let shutdown = tokio_util::sync::CancellationToken::new();
     let watch = tokio::spawn(runner::watch(world.claw.clone(), shutdown.clone()));
@@ -244,7 +246,7 @@ async fn an_event_runs_the_playbooks_that_it_fits_and_no_others() {
     }
     shutdown.cancel();
     watch.await.unwrap();
-    let all = threads::list(&world.claw.store, runner::OWNER, &Span::default()).await.unwrap().items;
+    let all = threads::list(&world.claw.shelf, runner::OWNER, &Span::default()).await.unwrap().items;
     let titles: Vec<&str> = all.iter().map(|thread| thread.title.as_str()).collect();
     assert_eq!(titles, ["playbook: fits"]);
 }

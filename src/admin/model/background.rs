@@ -28,8 +28,8 @@ pub struct Known {
 /// Whoever knows that.
 #[async_trait]
 pub trait Background: Send + Sync + 'static {
-    /// What is known of a speaker.
-    async fn of(&self, speaker: &Speaker) -> Known;
+    /// What is known of a speaker, who wants to be spoken to by the persona of this id, or by the one that is taken otherwise.
+    async fn of(&self, speaker: &Speaker, persona: Option<&str>) -> Known;
 
     /// Something was said: by him, or in answer, but never what was read on his behalf.
     async fn said(&self, speaker: &Speaker, message: Message);
@@ -48,7 +48,7 @@ pub struct Recent(Mutex<HashMap<String, VecDeque<Message>>>);
 
 #[async_trait]
 impl Background for Recent {
-    async fn of(&self, speaker: &Speaker) -> Known {
+    async fn of(&self, speaker: &Speaker, _: Option<&str>) -> Known {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let said = all.get(&speaker.session).map(|lines| lines.iter().cloned().collect()).unwrap_or_default();
         Known { said, ..Known::default() }

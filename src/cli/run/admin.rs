@@ -10,7 +10,7 @@ use crate::{
     admin::{
         access::Gate,
         chat::Chat,
-        claw::{model::Kept, runner, talk::Claw},
+        claw::{model::Kept, runner, shelf::Shelf, talk::Claw},
         desk::Desk,
         model::Models,
         store::Store,
@@ -18,6 +18,7 @@ use crate::{
     http::admin::{self, Admin},
     observe::gauges::EVERY,
     operator::Operator,
+    record::ship::Target,
     secret::Secret,
     settings::Settings,
 };
@@ -36,6 +37,8 @@ pub(super) struct Place {
     pub(super) allow_destructive: bool,
     /// The password that the process was given.
     pub(super) password: Option<Secret>,
+    /// Where conversations are kept, unless in the state directory.
+    pub(super) database: Option<Target>,
 }
 
 /// Measures what is used of the host for as long as somebody may look.
@@ -61,10 +64,12 @@ pub(super) async fn keep(settings: Settings, operator: Arc<dyn Operator>, place:
     };
     let gate = Arc::new(Gate::new(store.clone()));
     let desk = Desk::new(Arc::clone(&operator), place.allow_destructive);
-    let kept = Arc::new(Kept::new(store.clone(), Arc::clone(&operator)));
+    let shelf = place.database.as_ref().map_or_else(|| Shelf::from(&store), Shelf::in_postgres);
+    let tended = tokio::spawn(shelf.clone().tend(shutdown.clone()));
+    let kept = Arc::new(Kept::new(shelf.clone(), Arc::clone(&operator)));
     let models = Models::new(Arc::clone(&kept) as _);
     let chat = Chat::new(Arc::clone(&operator), desk.clone()).with_models(models).with_background(kept);
-    let claw = Claw::new(store.clone(), Arc::clone(&operator), desk.clone(), chat);
+    let claw = Claw::new(shelf, Arc::clone(&operator), desk.clone(), chat);
     let admin = |shutdown| Admin {
         operator: Arc::clone(&operator),
         store: store.clone(),
@@ -114,4 +119,6 @@ pub(super) async fn keep(settings: Settings, operator: Arc<dyn Operator>, place:
         // A panic there has been logged; everything is ending.
         let _ = serving.await;
     }
+    let _ = tended.await;
+    claw.shelf.close().await;
 }

@@ -28,10 +28,12 @@ use super::{
 };
 use crate::{
     admin::{
-        chat::Part,
+        chat::{self, Part},
         claw::{
-            Error, Span, runner,
-            talk::Talking,
+            Error, Span,
+            personas::{self, Persona},
+            runner,
+            talk::{self, Talking},
             threads::{self, Message, Thread},
         },
         desk::Speaker,
@@ -43,6 +45,8 @@ use crate::{
 const SHOWN: u32 = 60;
 /// Threads beside it.
 const THREADS: u32 = 30;
+/// Personas to choose from: all that there may be.
+const PERSONAS: u32 = 100;
 /// What the page of a thread that is still to begin is asked for by.
 const NEW: &str = "new";
 
@@ -58,7 +62,16 @@ struct ChatPage {
     said: Vec<Message>,
     threads: Vec<Thread>,
     playbooks: Vec<Thread>,
+    personas: Vec<Persona>,
+    /// The persona that is spoken to; nothing for the one that is taken otherwise.
+    persona: String,
+    /// Why there is less on the page than should be.
+    trouble: Option<&'static str>,
 }
+
+/// What is kept does not answer.
+const AWAY: &str = "What was said before cannot be read just now, because the database that keeps it does not answer. \
+                    You are answered all the same, and nothing of it is kept.";
 
 #[derive(Template)]
 #[template(path = "part.html", config = "src/http/admin/askama.toml")]
@@ -73,6 +86,7 @@ struct PartOfPage<'a> {
 #[derive(Deserialize)]
 pub(super) struct Which {
     thread: Option<String>,
+    persona: Option<String>,
 }
 
 /// What the form has.
@@ -84,6 +98,7 @@ pub(super) struct Line {
     #[serde(default)]
     id: Option<String>,
     thread: Option<String>,
+    persona: Option<String>,
 }
 
 /// What the form of the button has.
@@ -97,19 +112,38 @@ pub(super) struct Gone {
 pub(super) async fn page(
     State(admin): State<Admin>,
     Extension(opened): Extension<Opened>,
-    Query(Which { thread }): Query<Which>,
+    Query(which): Query<Which>,
 ) -> Response {
-    match shown(&admin, &opened, thread).await {
+    match shown(&admin, &opened, which).await {
         Ok(page) => rendered(StatusCode::OK, &page),
+        Err(Error::Away) => rendered(StatusCode::OK, &unkept(&opened, Vec::new())),
         Err(error) => failed(&error),
     }
 }
 
-async fn shown(admin: &Admin, opened: &Opened, asked: Option<String>) -> Result<ChatPage, Error> {
+/// The page when what is kept is away.
+fn unkept(opened: &Opened, said: Vec<Message>) -> ChatPage {
+    ChatPage {
+        frame: Frame::new("Chat", "chat", opened),
+        token: opened.token.clone(),
+        thread: String::new(),
+        is_ours: true,
+        said,
+        threads: Vec::new(),
+        playbooks: Vec::new(),
+        personas: Vec::new(),
+        persona: String::new(),
+        trouble: Some(AWAY),
+    }
+}
+
+async fn shown(admin: &Admin, opened: &Opened, which: Which) -> Result<ChatPage, Error> {
+    let Which { thread: asked, persona } = which;
     let speaker = opened.speaker();
     let few = Span { limit: Some(THREADS), cursor: None };
-    let threads = threads::list(&admin.store, &speaker.actor, &few).await?.items;
-    let playbooks = threads::list(&admin.store, runner::OWNER, &few).await?.items;
+    let threads = threads::list(&admin.claw.shelf, &speaker.actor, &few).await?.items;
+    let playbooks = threads::list(&admin.claw.shelf, runner::OWNER, &few).await?.items;
+    let personas = personas::list(&admin.claw.shelf, &Span { limit: Some(PERSONAS), cursor: None }).await?.items;
     let asked = asked.filter(|id| !id.is_empty()).or_else(|| threads.first().map(|thread| thread.id.clone()));
     let (mut is_ours, mut thread, mut said) = (true, String::new(), Vec::new());
     if let Some(id) = asked.filter(|id| id != NEW) {
@@ -122,7 +156,8 @@ async fn shown(admin: &Admin, opened: &Opened, asked: Option<String>) -> Result<
         said.reverse();
     }
     let frame = Frame::new("Chat", "chat", opened);
-    Ok(ChatPage { frame, token: opened.token.clone(), thread, is_ours, said, threads, playbooks })
+    let (token, persona) = (opened.token.clone(), persona.unwrap_or_default());
+    Ok(ChatPage { frame, token, thread, is_ours, said, threads, playbooks, personas, persona, trouble: None })
 }
 
 /// Understands a line, and answers it.
@@ -130,7 +165,7 @@ pub(super) async fn say(
     State(admin): State<Admin>,
     Extension(opened): Extension<Opened>,
     headers: HeaderMap,
-    Form(Line { token, text, thread, id }): Form<Line>,
+    Form(Line { token, text, thread, id, persona }): Form<Line>,
 ) -> Response {
     if token != opened.token {
         return forged();
@@ -143,33 +178,55 @@ pub(super) async fn say(
         Some(id) => Some(id).filter(|id| id != NEW),
         None => last(&admin, &speaker).await,
     };
-    let talking = match id {
-        Some(id) => admin.claw.confirm(&speaker, thread.as_deref(), (&id, &text)).await,
-        None => admin.claw.say(&speaker, thread.as_deref(), &text).await,
+    let persona = persona.filter(|id| !id.is_empty());
+    let talking = if let Some(id) = id {
+        admin.claw.confirm(&speaker, thread.as_deref(), (&id, &text)).await
+    } else {
+        let line = talk::Line { thread: thread.as_deref(), persona: persona.as_deref(), text: &text };
+        admin.claw.say_anyway(&speaker, line).await
     };
     match talking {
         Ok(talking) if wants_stream(&headers) => {
             Sse::new(events(talking, opened.token)).keep_alive(KeepAlive::new()).into_response()
         }
-        Ok(Talking { thread, kept, .. }) => match kept.await {
-            Ok(Ok(_)) => Redirect::to(&format!("/admin/chat?thread={}#last", thread.id)).into_response(),
-            Ok(Err(error)) => failed(&error),
-            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the answer broke off; see Mooring's own log\n").into_response(),
-        },
+        Ok(talking) => whole(&admin, &opened, talking, (&text, persona.as_deref())).await,
         Err(error) => failed(&error),
+    }
+}
+
+/// The page with the whole answer: that of its thread, or one for this answer where nothing can be kept.
+async fn whole(admin: &Admin, opened: &Opened, talking: Talking, (text, persona): (&str, Option<&str>)) -> Response {
+    let Talking { thread, parts, kept } = talking;
+    let parts = chat::whole(parts).await;
+    match (kept.await, thread) {
+        (Ok(Ok(_)), Some(thread)) => {
+            let is_plain = |id: &&str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            let persona = persona.filter(is_plain).map(|id| format!("&persona={id}")).unwrap_or_default();
+            Redirect::to(&format!("/admin/chat?thread={}{persona}#last", thread.id)).into_response()
+        }
+        (Ok(Err(Error::Away)), _) => {
+            let (text, created_at) = (admin.claw.chat.recorded(text), admin.operator.now().to_string());
+            let said = Message { id: String::new(), text, parts, created_at };
+            rendered(StatusCode::OK, &unkept(opened, vec![said]))
+        }
+        (Ok(Err(error)), _) => failed(&error),
+        (Ok(Ok(_)) | Err(_), _) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the answer broke off; see Mooring's own log\n").into_response()
+        }
     }
 }
 
 async fn last(admin: &Admin, speaker: &Speaker) -> Option<String> {
     let one = Span { limit: Some(1), cursor: None };
-    let page = threads::list(&admin.store, &speaker.actor, &one).await.ok()?;
+    let page = threads::list(&admin.claw.shelf, &speaker.actor, &one).await.ok()?;
     page.items.into_iter().next().map(|thread| thread.id)
 }
 
 /// The parts as they belong on the page, each when it comes, and at the end where they stand.
 fn events(talking: Talking, token: String) -> impl Stream<Item = Result<Event, Infallible>> {
     let Talking { thread, parts, kept } = talking;
-    let id = thread.id.clone();
+    let thread = thread.map_or_else(String::new, |thread| thread.id);
+    let id = thread.clone();
     let part = move |part: Part| {
         let html = PartOfPage { part: &part, token: &token, thread: &id, is_ours: true }.render();
         let html = html.unwrap_or_else(|_| "<p>This part cannot be shown.</p>".to_owned());
@@ -178,7 +235,7 @@ fn events(talking: Talking, token: String) -> impl Stream<Item = Result<Event, I
     };
     let end = async move {
         let is_kept = matches!(kept.await, Ok(Ok(_)));
-        Event::default().event("done").data(json!({"thread": thread.id, "kept": is_kept}).to_string())
+        Event::default().event("done").data(json!({"thread": thread, "kept": is_kept}).to_string())
     };
     UnboundedReceiverStream::new(parts).map(part).chain(stream::once(end)).map(Ok)
 }
@@ -213,7 +270,7 @@ pub(super) async fn delete(
     if token != opened.token {
         return forged();
     }
-    match threads::delete(&admin.store, &opened.actor(), &thread).await {
+    match threads::delete(&admin.claw.shelf, &opened.actor(), &thread).await {
         Ok(()) => {
             admin.operator.note(&opened.actor(), "DeleteThread", &format!("forget the thread {thread}"), None).await;
             Redirect::to("/admin/chat").into_response()
@@ -227,7 +284,7 @@ fn failed(error: &Error) -> Response {
         Error::NoSuch(_) => StatusCode::NOT_FOUND,
         Error::Conflict(_) => StatusCode::CONFLICT,
         Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        Error::Busy | Error::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Busy | Error::Away | Error::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, format!("{error}\n")).into_response()
 }

@@ -1,6 +1,10 @@
 //! Sessions in the backend manager's database, for the library that manages their cookies.
 
 use async_trait::async_trait;
+use axum::{
+    extract::Request,
+    http::{HeaderValue, header},
+};
 use tower_sessions::{
     SessionStore,
     cookie::time::OffsetDateTime,
@@ -8,7 +12,24 @@ use tower_sessions::{
     session_store::{Error, Result},
 };
 
+use super::COOKIE;
 use crate::admin::store::{self, Store};
+
+/// Leaves of all cookies our own, and that only with an id in it: the library warns of each other one, so that a stranger could
+/// fill the log with them.
+pub(super) async fn only_ids(mut request: Request) -> Request {
+    let headers = request.headers_mut();
+    let given: Vec<HeaderValue> = headers.get_all(header::COOKIE).iter().cloned().collect();
+    headers.remove(header::COOKIE);
+    let pairs = given.iter().filter_map(|cookies| cookies.to_str().ok()).flat_map(|cookies| cookies.split(';'));
+    let mut ids = pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(name, _)| *name == COOKIE).map(|(_, id)| id);
+    if let Some(id) = ids.rfind(|id| id.parse::<Id>().is_ok())
+        && let Ok(cookie) = HeaderValue::from_str(&format!("{COOKIE}={id}"))
+    {
+        headers.insert(header::COOKIE, cookie);
+    }
+    request
+}
 
 /// The store.
 #[derive(Clone, Debug)]
@@ -53,5 +74,35 @@ impl SessionStore for Sessions {
 
     async fn delete(&self, id: &Id) -> Result<()> {
         self.0.end_session(&id.to_string()).await.map_err(backend)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn of_the_cookies_that_come_only_an_id_of_ours_goes_further() {
+        let id = Id::default().to_string();
+        let (other, ours) = (Id::default().to_string(), format!("{COOKIE}={id}"));
+        let only_ours = [ours.clone()];
+        let left = async |given: &[&str]| {
+            let request = given.iter().fold(Request::builder(), |request, cookies| request.header(header::COOKIE, *cookies));
+            let request = only_ids(request.body(Body::empty()).unwrap()).await;
+            let cookies: Vec<String> =
+                request.headers().get_all(header::COOKIE).iter().map(|value| value.to_str().unwrap().to_owned()).collect();
+            cookies
+        };
+        for strange in
+            ["", "=", ";;", "mooring-session", "mooring-session=", "mooring-session=../../etc", "mooring%2Dsession=x", "a=b"]
+        {
+            assert!(left(&[strange]).await.is_empty(), "{strange}");
+        }
+        assert!(left(&[&format!("{COOKIE}={id}x")]).await.is_empty(), "longer than an id");
+        assert_eq!(left(&[&ours]).await, only_ours);
+        assert_eq!(left(&[&format!("theme=dark; {ours};{COOKIE}=x")]).await, only_ours);
+        assert_eq!(left(&[&format!("{COOKIE}={other}"), &ours]).await, only_ours, "of several the last one counts");
     }
 }

@@ -11,16 +11,17 @@ use tokio::{
 
 use super::*;
 use crate::{
-    admin::{access::Gate, chat::Chat},
+    admin::{access::Gate, chat::Chat, claw::shelf::Shelf},
     http::fake::Fake,
+    record::ship::Target,
 };
 
 const PASSWORD: &str = "correct horse";
 
-fn claw(store: &Store, operator: &Arc<Fake>, desk: Desk) -> Claw {
+fn claw(shelf: Shelf, operator: &Arc<Fake>, desk: Desk) -> Claw {
     let operator: Arc<dyn Operator> = Arc::clone(operator) as _;
     let chat = Chat::new(Arc::clone(&operator), desk.clone());
-    Claw::new(store.clone(), operator, desk, chat)
+    Claw::new(shelf, operator, desk, chat)
 }
 
 /// A server with a state directory, which can be started again.
@@ -29,19 +30,29 @@ pub(in crate::http) struct Place {
     address: SocketAddr,
     pub(in crate::http) operator: Arc<Fake>,
     shutdown: CancellationToken,
+    /// Where conversations are kept, unless in the state directory.
+    database: Option<Target>,
 }
 
 impl Place {
     pub(in crate::http) async fn with(operator: Fake) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let mut place =
-            Self { state, address: ([127, 0, 0, 1], 0).into(), operator: Arc::new(operator), shutdown: CancellationToken::new() };
+        let (address, shutdown) = (([127, 0, 0, 1], 0).into(), CancellationToken::new());
+        let mut place = Self { state, address, operator: Arc::new(operator), shutdown, database: None };
         place.start().await;
         place
     }
 
     pub(in crate::http) async fn new() -> Self {
         Self::with(Fake { password: Some(PASSWORD.to_owned()), ..Fake::default() }).await
+    }
+
+    /// One whose conversations are kept in a database that nobody answers for.
+    pub(in crate::http) async fn with_database_away() -> Self {
+        let mut place = Self::new().await;
+        place.database = Some("postgresql://app:hunter2@127.0.0.1:1/app".parse().unwrap());
+        place.start().await;
+        place
     }
 
     pub(in crate::http) async fn start(&mut self) {
@@ -55,7 +66,7 @@ impl Place {
             operator: Arc::clone(&self.operator) as _,
             gate: Arc::new(Gate::new(store.clone())),
             desk: desk.clone(),
-            claw: claw(&store, &self.operator, desk),
+            claw: claw(self.database.as_ref().map_or_else(|| Shelf::from(&store), Shelf::in_postgres), &self.operator, desk),
             store,
             hosts: ["claw.example.test".to_owned()].into(),
             given: None,
@@ -438,4 +449,46 @@ async fn a_thousand_logins_at_once_are_held_off_and_the_right_one_still_gets_in(
     assert!(answers.iter().all(|status| ["401", "429", "503"].iter().any(|code| status.starts_with(code))), "{answers:?}");
     let other = place.ask("POST", "/admin/login", &["X-Forwarded-For: 198.51.100.1"], "password=correct+horse").await;
     assert_eq!(status(&other), "303 See Other");
+}
+
+#[tokio::test]
+async fn while_what_is_kept_is_away_the_chat_answers_and_says_that_nothing_is_kept() {
+    let place = Place::with_database_away().await;
+    let session = place.login().await;
+    let page = place.get("/admin/chat", &session).await;
+    assert!(status(&page) == "200 OK" && page.contains("nothing of it is kept"), "{page}");
+    let body = format!("token={}&thread=new&text=is+web+running%3F", token(&page));
+    let answer = place.ask("POST", "/admin/chat", &[&session], &body).await;
+    assert!(status(&answer) == "200 OK" && answer.contains("it exited with 137"), "{answer}");
+    assert!(answer.contains("nothing of it is kept"), "{answer}");
+    let answer = place.ask("POST", "/admin/chat", &[&session, "Accept: text/event-stream"], &body).await;
+    assert!(answer.contains("it exited with 137") && answer.contains(r#"{"thread":"","kept":false}"#), "{answer}");
+
+    // What changes something is asked and confirmed as ever.
+    let body = format!("token={}&thread=new&text=restart+web", token(&page));
+    let asked = place.ask("POST", "/admin/chat", &[&session], &body).await;
+    let id = asked.split("name=\"id\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let body = format!("token={}&thread=&id={id}&text=yes", token(&page));
+    let done = place.ask("POST", "/admin/chat", &[&session], &body).await;
+    assert!(status(&done) == "200 OK" && place.operator.restarted.lock().unwrap().len() == 1, "{done}");
+    assert_eq!(status(&place.get("/admin", &session).await), "200 OK", "nobody else is concerned");
+}
+
+#[tokio::test]
+async fn a_persona_is_chosen_on_the_page_where_there_is_one() {
+    let place = Place::new().await;
+    let session = place.login().await;
+    let page = place.get("/admin/chat", &session).await;
+    assert!(!page.contains("<select id=\"persona\""), "{page}");
+    let headers = [&*session, &format!("X-CSRF-Token: {}", token(&page)), "Content-Type: application/json"];
+    let made = place.ask("POST", "/claw/personas", &headers, r#"{"name": "pirate", "prompt": "Arr."}"#).await;
+    let id = made.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(place.get("/admin/chat", &session).await.contains(">pirate</option>"));
+    let body = format!("token={}&text=plan&persona={id}", token(&page));
+    let answer = place.ask("POST", "/admin/chat", &[&session], &body).await;
+    let next = answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
+    let page_after = place.get(next.split('#').next().unwrap(), &session).await;
+    assert!(page_after.contains(&format!("<option value=\"{id}\" selected>")), "{page_after}");
+    let body = format!("token={}&text=plan&persona=none", token(&page));
+    assert_eq!(status(&place.ask("POST", "/admin/chat", &[&session], &body).await), "404 Not Found");
 }

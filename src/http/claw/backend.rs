@@ -21,10 +21,10 @@ use crate::{
     admin::{
         claw::{
             Span,
-            database::{self, Refused as NotAsked},
             host::{Metrics, ServiceView, Status},
             modes,
         },
+        database::{self, Refused as NotAsked},
         desk::{self, Wish},
         sql::runner,
     },

@@ -1,7 +1,7 @@
 //! Who asks: a machine by its token, a plugin by the secret that all of them
 //! share, or a person by the session of a browser.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -14,6 +14,7 @@ use tower_sessions::Session;
 
 use super::{
     super::admin::{Admin, client, is_from_our_page, opened},
+    polls::Polls,
     refusal::Refused,
 };
 use crate::admin::{claw::tokens, desk::Speaker};
@@ -43,8 +44,14 @@ enum Stranger {
     Unknown,
 }
 
-/// Lets nobody further who is not known, and writes down who asked what.
-pub(super) async fn known(State(admin): State<Admin>, session: Session, request: Request, next: Next) -> Response {
+/// Lets nobody further who is not known, and writes down who asked what: whatever changes something or is refused, and what is
+/// read again within a minute once.
+pub(super) async fn known(
+    State((admin, polls)): State<(Admin, Arc<Polls>)>,
+    session: Session,
+    request: Request,
+    next: Next,
+) -> Response {
     let from = client(&request);
     let (parts, body) = request.into_parts();
     let caller = match name(&admin, &session, &parts, from).await {
@@ -54,14 +61,18 @@ pub(super) async fn known(State(admin): State<Admin>, session: Session, request:
     let route = parts.extensions.get::<MatchedPath>().map_or("a route that there is not", MatchedPath::as_str);
     let path = if route.contains('{') { parts.uri.path() } else { route };
     let (is_read, words) = (parts.method.is_safe(), format!("{} {}", parts.method, path.chars().take(300).collect::<String>()));
-    let actor = caller.0.actor.clone();
+    let (actor, asked) = (caller.0.actor.clone(), parts.uri.to_string());
     let mut request = Request::from_parts(parts, body);
     request.extensions_mut().insert(caller);
     let response = next.run(request).await;
     let status = response.status();
     let error = (status.is_client_error() || status.is_server_error()).then(|| status.to_string());
     let operation = if is_read { "ReadClaw" } else { "WriteClaw" };
-    admin.operator.note(&actor, operation, &words, error.as_deref()).await;
+    let is_poll = is_read && error.is_none();
+    let words = if is_poll { polls.words((&actor, &asked), &words, admin.operator.now()) } else { Some(words) };
+    if let Some(words) = words {
+        admin.operator.note(&actor, operation, &words, error.as_deref()).await;
+    }
     response
 }
 

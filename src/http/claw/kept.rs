@@ -152,7 +152,7 @@ fn persona_routes(api: &mut Api) {
 }
 
 async fn memories_page(State(admin): State<Admin>, Asked(span): Asked<Span>) -> Result<Json<Page<Memory>>, Refused> {
-    Ok(Json(memories::list(&admin.store, "", &span).await?))
+    Ok(Json(memories::list(&admin.claw.shelf, "", &span).await?))
 }
 
 async fn remember(
@@ -160,17 +160,17 @@ async fn remember(
     Extension(Caller(speaker)): Extension<Caller>,
     Body(new): Body<NewMemory>,
 ) -> Result<(StatusCode, Json<Memory>), Refused> {
-    let memory = memories::add(&admin.store, &new, &speaker.actor, admin.operator.now()).await?;
+    let memory = memories::add(&admin.claw.shelf, &new, &speaker.actor, admin.operator.now()).await?;
     Ok((StatusCode::CREATED, Json(memory)))
 }
 
 async fn forget(State(admin): State<Admin>, Named(id): Named) -> Result<StatusCode, Refused> {
-    memories::delete(&admin.store, &id).await?;
+    memories::delete(&admin.claw.shelf, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn forget_all(State(admin): State<Admin>, Body(Ids { ids }): Body<Ids>) -> Result<Json<Deleted>, Refused> {
-    Ok(Json(Deleted { deleted: memories::delete_all(&admin.store, &ids).await? }))
+    Ok(Json(Deleted { deleted: memories::delete_all(&admin.claw.shelf, &ids).await? }))
 }
 
 async fn import(
@@ -179,26 +179,26 @@ async fn import(
     Body(Import { memories }): Body<Import>,
 ) -> Result<Json<Imported>, Refused> {
     let new: Vec<NewMemory> = memories.into_iter().map(|Exported { content, tags }| NewMemory { content, tags }).collect();
-    Ok(Json(memories::import(&admin.store, &new, &speaker.actor, admin.operator.now()).await?))
+    Ok(Json(memories::import(&admin.claw.shelf, &new, &speaker.actor, admin.operator.now()).await?))
 }
 
 async fn search(
     State(admin): State<Admin>,
     Body(Search { query, limit, cursor }): Body<Search>,
 ) -> Result<Json<Page<Memory>>, Refused> {
-    Ok(Json(memories::list(&admin.store, &query, &Span { limit, cursor }).await?))
+    Ok(Json(memories::list(&admin.claw.shelf, &query, &Span { limit, cursor }).await?))
 }
 
 async fn export(State(admin): State<Admin>) -> Result<Json<Export>, Refused> {
-    Ok(Json(Export { memories: memories::all(&admin.store).await? }))
+    Ok(Json(Export { memories: memories::all(&admin.claw.shelf).await? }))
 }
 
 async fn personas_page(State(admin): State<Admin>, Asked(span): Asked<Span>) -> Result<Json<Page<Persona>>, Refused> {
-    Ok(Json(personas::list(&admin.store, &span).await?))
+    Ok(Json(personas::list(&admin.claw.shelf, &span).await?))
 }
 
 async fn make_persona(State(admin): State<Admin>, Body(new): Body<NewPersona>) -> Result<(StatusCode, Json<Persona>), Refused> {
-    Ok((StatusCode::CREATED, Json(personas::add(&admin.store, &new, admin.operator.now()).await?)))
+    Ok((StatusCode::CREATED, Json(personas::add(&admin.claw.shelf, &new, admin.operator.now()).await?)))
 }
 
 async fn replace_persona(
@@ -206,11 +206,11 @@ async fn replace_persona(
     Named(id): Named,
     Body(new): Body<NewPersona>,
 ) -> Result<Json<Persona>, Refused> {
-    Ok(Json(personas::replace(&admin.store, &id, &new, admin.operator.now()).await?))
+    Ok(Json(personas::replace(&admin.claw.shelf, &id, &new, admin.operator.now()).await?))
 }
 
 async fn delete_persona(State(admin): State<Admin>, Named(id): Named) -> Result<StatusCode, Refused> {
-    personas::delete(&admin.store, &id).await?;
+    personas::delete(&admin.claw.shelf, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -219,14 +219,14 @@ async fn list_tools() -> Json<Items<Tool>> {
 }
 
 async fn read_budget(State(admin): State<Admin>) -> Result<Json<Budget>, Refused> {
-    Ok(Json(budget::read(&admin.store).await?))
+    Ok(Json(budget::read(&admin.claw.shelf).await?))
 }
 
 async fn set_budget(State(admin): State<Admin>, Body(budget): Body<Budget>) -> Result<Json<Budget>, Refused> {
-    budget::set(&admin.store, &budget).await?;
+    budget::set(&admin.claw.shelf, &budget).await?;
     Ok(Json(budget))
 }
 
 async fn usage(State(admin): State<Admin>, Asked(Days { days }): Asked<Days>) -> Result<Json<Usage>, Refused> {
-    Ok(Json(budget::usage(&admin.store, admin.operator.now(), days.unwrap_or(31)).await?))
+    Ok(Json(budget::usage(&admin.claw.shelf, admin.operator.now(), days.unwrap_or(31)).await?))
 }

@@ -15,6 +15,7 @@ use futures::{Stream, StreamExt as _, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::{
@@ -27,8 +28,8 @@ use super::{
 use crate::admin::{
     chat::Part,
     claw::{
-        Page, Span, WRITTEN,
-        talk::Talking,
+        self, Page, Span, WRITTEN,
+        talk::{Line, Talking},
         threads::{self, Thread, ThreadPage},
     },
 };
@@ -44,6 +45,10 @@ struct NewMessage {
     #[serde(default)]
     #[schemars(length(max = 64))]
     thread_id: Option<String>,
+    /// To which persona; to the one that is taken by default, without.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    persona_id: Option<String>,
 }
 
 /// What was answered.
@@ -65,7 +70,7 @@ pub(super) fn routes(api: &mut Api) {
         .answers::<Answered>(200, "The answer.")
         .streams("With `Accept: text/event-stream`: `part` for each part as it comes, then `done` with both ids, or `error`.")
         .errors(&[
-            (404, "there is no such thread"),
+            (404, "there is no such thread, or no such persona"),
             (504, "the answer takes longer than half a minute; it is kept in the thread"),
         ]);
     api.add(Method::Get, "/claw/threads", "The caller's threads, the last one first", list)
@@ -84,13 +89,14 @@ async fn say(
     State(admin): State<Admin>,
     Extension(Caller(speaker)): Extension<Caller>,
     headers: HeaderMap,
-    Body(NewMessage { message, thread_id }): Body<NewMessage>,
+    Body(NewMessage { message, thread_id, persona_id }): Body<NewMessage>,
 ) -> Result<Response, Refused> {
-    let talking = admin.claw.say(&speaker, thread_id.as_deref(), &message).await?;
+    let line = Line { thread: thread_id.as_deref(), persona: persona_id.as_deref(), text: &message };
+    let Talking { thread, parts, kept } = admin.claw.say(&speaker, line).await?;
+    let thread = thread.ok_or(claw::Error::Away)?.id;
     if wants_stream(&headers) {
-        return Ok(Sse::new(events(talking)).keep_alive(KeepAlive::new()).into_response());
+        return Ok(Sse::new(events(thread, parts, kept)).keep_alive(KeepAlive::new()).into_response());
     }
-    let Talking { thread, parts, kept } = talking;
     let parts: Vec<Part> = UnboundedReceiverStream::new(parts)
         .filter(|part| std::future::ready(!matches!(part, Part::Progress { .. })))
         .collect()
@@ -98,7 +104,7 @@ async fn say(
     let message_id = kept.await.map_err(|_| Refused::unavailable("the answer broke off; see Mooring's own log"))??;
     let texts = parts.iter().filter_map(|part| if let Part::Text { text } = part { Some(text.as_str()) } else { None });
     let text = texts.collect::<Vec<_>>().join("\n");
-    Ok(Json(Answered { thread_id: thread.id, message_id, text, parts }).into_response())
+    Ok(Json(Answered { thread_id: thread, message_id, text, parts }).into_response())
 }
 
 /// Whether it is to be answered as a stream of events.
@@ -107,13 +113,16 @@ pub(in crate::http) fn wants_stream(headers: &HeaderMap) -> bool {
     accept.is_some_and(|accept| accept.contains("text/event-stream"))
 }
 
-fn events(talking: Talking) -> impl Stream<Item = Result<Event, Infallible>> {
-    let Talking { thread, parts, kept } = talking;
+fn events(
+    thread: String,
+    parts: mpsc::UnboundedReceiver<Part>,
+    kept: JoinHandle<Result<String, claw::Error>>,
+) -> impl Stream<Item = Result<Event, Infallible>> {
     let part = |part: Part| Event::default().event("part").data(json!(part).to_string());
     let end = async move {
         match kept.await {
             Ok(Ok(message_id)) => {
-                Event::default().event("done").data(json!({"thread_id": thread.id, "message_id": message_id}).to_string())
+                Event::default().event("done").data(json!({"thread_id": thread, "message_id": message_id}).to_string())
             }
             Ok(Err(_)) | Err(_) => Event::default()
                 .event("error")
@@ -128,7 +137,7 @@ async fn list(
     Extension(Caller(speaker)): Extension<Caller>,
     Asked(span): Asked<Span>,
 ) -> Result<Json<Page<Thread>>, Refused> {
-    Ok(Json(threads::list(&admin.store, &speaker.actor, &span).await?))
+    Ok(Json(threads::list(&admin.claw.shelf, &speaker.actor, &span).await?))
 }
 
 async fn one(
@@ -146,6 +155,6 @@ async fn delete(
     Extension(Caller(speaker)): Extension<Caller>,
     Named(id): Named,
 ) -> Result<StatusCode, Refused> {
-    threads::delete(&admin.store, &speaker.actor, &id).await?;
+    threads::delete(&admin.claw.shelf, &speaker.actor, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

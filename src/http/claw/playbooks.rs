@@ -59,18 +59,18 @@ fn example(admin: &Admin) -> Option<String> {
 }
 
 async fn list(State(admin): State<Admin>, Asked(span): Asked<Span>) -> Result<Json<Page<Playbook>>, Refused> {
-    Ok(Json(playbooks::list(&admin.store, &span).await?))
+    Ok(Json(playbooks::list(&admin.claw.shelf, &span).await?))
 }
 
 async fn add(State(admin): State<Admin>, Body(new): Body<NewPlaybook>) -> Result<(StatusCode, Json<Playbook>), Refused> {
     let (example, now) = (example(&admin), admin.operator.now());
-    let playbook = playbooks::add(&admin.store, &admin.claw.chat, &new, example.as_deref(), now).await?;
+    let playbook = playbooks::add(&admin.claw.shelf, &admin.claw.chat, &new, example.as_deref(), now).await?;
     Ok((StatusCode::CREATED, Json(playbook)))
 }
 
 async fn patch(State(admin): State<Admin>, Named(id): Named, Body(patch): Body<Patch>) -> Result<Json<Playbook>, Refused> {
     let (example, now) = (example(&admin), admin.operator.now());
-    Ok(Json(playbooks::patch(&admin.store, &admin.claw.chat, &id, patch, (example.as_deref(), now)).await?))
+    Ok(Json(playbooks::patch(&admin.claw.shelf, &admin.claw.chat, &id, patch, (example.as_deref(), now)).await?))
 }
 
 async fn test(
@@ -79,6 +79,6 @@ async fn test(
     Named(id): Named,
     Asked(Test { dry_run }): Asked<Test>,
 ) -> Result<Json<Rehearsal>, Refused> {
-    let playbook = playbooks::one(&admin.store, &id).await?;
+    let playbook = playbooks::one(&admin.claw.shelf, &id).await?;
     Ok(Json(runner::rehearse(&admin.claw, &speaker, &playbook, dry_run).await?))
 }

@@ -105,6 +105,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
         match Path::<String>::from_request_parts(parts, state).await {
+            // No name has it, and not every database can look for it.
+            Ok(Path(name)) if name.contains('\0') => Err(Refused::not_found("there is nothing of that name")),
             Ok(Path(name)) => Ok(Self(name)),
             Err(rejection) => Err(Refused::not_found(rejection.body_text())),
         }

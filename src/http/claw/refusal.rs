@@ -68,7 +68,7 @@ impl From<claw::Error> for Refused {
             claw::Error::NoSuch(_) => Self::not_found(message),
             claw::Error::Conflict(_) => Self::conflict(message),
             claw::Error::Invalid(_) => Self::invalid(message),
-            claw::Error::Busy => Self::unavailable(message),
+            claw::Error::Busy | claw::Error::Away => Self::unavailable(message),
             claw::Error::Store(error) => {
                 tracing::error!(error = crate::error_chain(&error), "the backend manager's database cannot be used");
                 Self::unavailable("the backend manager's database cannot be used; see Mooring's own log")

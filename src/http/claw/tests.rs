@@ -233,6 +233,7 @@ async fn what_is_said_is_answered_kept_and_its_owners_alone() {
     for (method, body) in [("GET", Value::Null), ("DELETE", Value::Null)] {
         assert_eq!(place.call(method, &format!("/claw/threads/{id}"), &other, &body).await.0, 404, "{method}");
     }
+    assert_eq!(place.call("GET", "/claw/threads/a%00b", &who, &Value::Null).await.0, 404, "no database keeps that");
     let stolen = place.post("/claw/message", &other, json!({"message": "plan", "thread_id": id})).await;
     assert_eq!(stolen.0, 404);
     assert_eq!(place.call("DELETE", &format!("/claw/threads/{id}"), &who, &Value::Null).await.0, 204);
@@ -516,4 +517,57 @@ async fn the_page_of_the_chat_streams_its_parts_and_keeps_its_threads() {
     let gone = place.ask("POST", "/admin/chat/delete", &[&session], &format!("token={csrf}&thread={id}")).await;
     assert!(status(&gone).starts_with("303"));
     assert!(!place.get("/admin/chat", &session).await.contains("restart web</a>"));
+}
+
+#[tokio::test]
+async fn while_what_is_kept_is_away_whoever_needs_it_is_told_at_once_in_the_usual_shape() {
+    let place = Place::with_database_away().await;
+    let who = place.machine("ci").await;
+    let begun = std::time::Instant::now();
+    for (method, path, body) in [
+        ("GET", "/claw/threads", Value::Null),
+        ("GET", "/claw/memories", Value::Null),
+        ("GET", "/claw/personas", Value::Null),
+        ("GET", "/claw/budget", Value::Null),
+        ("GET", "/claw/playbooks", Value::Null),
+        ("POST", "/claw/message", json!({"message": "plan"})),
+        ("POST", "/claw/memories", json!({"content": "the disk is slow"})),
+        ("DELETE", "/claw/threads/any", Value::Null),
+    ] {
+        let (code, answer) = place.call(method, path, &who, &body).await;
+        assert_eq!((code, &answer["error"]["code"]), (503, &json!("unavailable")), "{method} {path}: {answer}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains("cannot be reached just now"), "{answer}");
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
+    place.read("/claw/tools", &who).await;
+    place.read("/claw/admin/services", &who).await;
+}
+
+#[tokio::test]
+async fn a_message_is_to_the_persona_that_it_names() {
+    let place = Place::new().await;
+    let who = place.machine("ci").await;
+    let (_, made) = place.post("/claw/personas", &who, json!({"name": "pirate", "prompt": "Arr."})).await;
+    let said = json!({"message": "plan", "persona_id": made["id"]});
+    assert_eq!(place.post("/claw/message", &who, said).await.0, 200);
+    let (code, answer) = place.post("/claw/message", &who, json!({"message": "plan", "persona_id": "none"})).await;
+    assert_eq!((code, &answer["error"]["message"]), (404, &json!("there is no such persona")));
+    assert_eq!(place.read("/claw/threads", &who).await["items"].as_array().unwrap().len(), 1, "nothing was begun");
+}
+
+#[tokio::test]
+async fn what_is_read_again_and_again_is_on_record_once_and_whatever_is_written_or_refused_each_time() {
+    let place = Place::new().await;
+    let who = place.machine("ci").await;
+    for _ in 0..3 {
+        place.read("/claw/threads", &who).await;
+        place.read("/claw/threads?limit=1", &who).await;
+        assert_eq!(place.call("GET", "/claw/threads/none", &who, &Value::Null).await.0, 404);
+        assert_eq!(place.post("/claw/admin/cancel", &who, Value::Null).await.0, 200);
+    }
+    let noted = place.operator.noted.lock().unwrap().clone();
+    let count = |words: &str| noted.iter().filter(|(actor, said, _)| actor == "token:ci" && said == words).count();
+    assert_eq!(count("GET /claw/threads"), 2, "two questions, once each: {noted:?}");
+    assert_eq!(count("GET /claw/threads/none"), 3, "{noted:?}");
+    assert_eq!(count("POST /claw/admin/cancel"), 3, "{noted:?}");
 }

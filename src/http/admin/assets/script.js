@@ -169,9 +169,11 @@ async function talk(form, text) {
       going?.remove();
       going = null;
       if (name === "done") {
-        document.querySelectorAll('.say input[name="thread"]').forEach((input) => { input.value = data.thread; });
-        history.replaceState(null, "", `/admin/chat?thread=${encodeURIComponent(data.thread)}`);
-        threads(data.thread);
+        if (data.thread) {
+          document.querySelectorAll('.say input[name="thread"]').forEach((input) => { input.value = data.thread; });
+          history.replaceState(null, "", `/admin/chat?thread=${encodeURIComponent(data.thread)}`);
+          threads(data.thread);
+        }
         if (!data.kept) theirs.append(paragraph("This answer could not be kept.", "refusal"));
         return;
       }
