@@ -13,7 +13,7 @@ mod playbooks;
 mod read;
 mod refusal;
 #[cfg(test)]
-mod tests;
+pub(in crate::http) mod tests;
 
 use std::{sync::LazyLock, time::Duration};
 
