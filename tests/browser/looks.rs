@@ -65,6 +65,13 @@ fn look(browser: &Browser, name: &str, axe: &str, wrong: &mut Vec<String>) {
             wrong.push(format!("{name}{suffix}: it scrolls sideways: {}", widest(browser)));
         }
     }
+    // Between a telephone and a wide screen tables are the least at home.
+    for width in [660, 905, 1000, 1205] {
+        browser.size(width, 900, false);
+        if sideways(browser, width) {
+            wrong.push(format!("{name} at {width}: it scrolls sideways: {}", widest(browser)));
+        }
+    }
     let grounds: Vec<Value> = [false, true]
         .map(|is_dark| {
             browser.dark(is_dark);
