@@ -67,6 +67,8 @@ for route in 'POST /claw/admin/db-query' 'POST /claw/playbooks' 'PATCH /claw/pla
   printf '[[operations]]\ninclude-name = "%s"\nchecks.positive_data_acceptance.enabled = false\n' "$route"
 done >>"$world/schemathesis.toml"
 
-# The seed makes a failure one that can be had again.
+# The seed makes a failure one that can be had again. It keeps what it found beside where it is started: that goes with the world.
+tool=$PWD/$tool
+cd "$world"
 "$tool" --config-file "$world/schemathesis.toml" run "http://127.0.0.1:$port/api/openapi.json" \
   --header "Authorization: Bearer $token" --max-examples "$EXAMPLES" --seed 1 --continue-on-failure --request-timeout 20 --no-color

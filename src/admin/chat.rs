@@ -3,6 +3,7 @@
 
 mod act;
 mod database;
+mod going;
 mod inside;
 mod look;
 mod model;
@@ -16,6 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use self::going::Going;
 use super::{
     confirm::AnsweredBy,
     desk::{Desk, Speaker, Wish},
@@ -134,6 +136,7 @@ pub struct Chat {
     models: Models,
     background: Arc<dyn Background>,
     schemas: Arc<Schemas>,
+    going: Going,
 }
 
 /// One line and who said it: what answering it needs.
@@ -144,13 +147,21 @@ struct Talk<'a> {
     models: &'a Models,
     background: &'a dyn Background,
     schemas: &'a Schemas,
+    going: &'a Going,
     answer: Answer,
 }
 
 impl Chat {
     /// One that answers from this operator, and asks for changes at this desk.
     pub fn new(operator: Arc<dyn Operator>, desk: Desk) -> Self {
-        Self { operator, desk, models: Models::default(), background: Arc::new(Recent::default()), schemas: Arc::default() }
+        Self {
+            operator,
+            desk,
+            models: Models::default(),
+            background: Arc::new(Recent::default()),
+            schemas: Arc::default(),
+            going: Going::default(),
+        }
     }
 
     /// With other limits for asking models.
@@ -171,6 +182,12 @@ impl Chat {
         parse(text, &vocabulary(&*self.operator), self.operator.now())
     }
 
+    /// A line as it may be kept: without the value that a variable is to be set to.
+    #[must_use]
+    pub fn recorded(&self, text: &str) -> String {
+        recorded(text, &self.understand(text))
+    }
+
     /// Understands a line, and answers it. The answer begins at once, and is worked on even if nobody takes its parts.
     #[must_use]
     pub fn say(&self, speaker: &Speaker, text: &str) -> mpsc::UnboundedReceiver<Part> {
@@ -184,6 +201,13 @@ impl Chat {
         self.talk(speaker, Said::Answer { id: id.to_owned(), typed: typed.map(str::to_owned) })
     }
 
+    /// Stops answers that are worked on for a session, and what is done for them: a question to the database ends there as well.
+    /// What was confirmed is not stopped half-way. False if there was nothing.
+    #[must_use]
+    pub fn stop(&self, speaker: &Speaker) -> bool {
+        self.going.stop(&speaker.session)
+    }
+
     fn talk(&self, speaker: &Speaker, said: Said) -> mpsc::UnboundedReceiver<Part> {
         let (sender, parts) = mpsc::unbounded_channel();
         let (chat, speaker) = (self.clone(), speaker.clone());
@@ -195,6 +219,7 @@ impl Chat {
                 models: &chat.models,
                 background: &*chat.background,
                 schemas: &chat.schemas,
+                going: &chat.going,
                 answer: Answer(sender),
             };
             match said {
@@ -236,18 +261,29 @@ impl Talk<'_> {
             understood => {
                 // Whatever else is said, what waited for a yes does not any more.
                 self.desk.cancel(self.speaker).await;
-                let understood = match understood {
-                    Understood::Unknown => self.ask_model(text, &vocabulary).await,
-                    understood => {
-                        let is_secret = matches!(understood, Understood::Intent(Intent::EnvSet { .. }));
-                        self.remember(By::Person, if is_secret { understood.to_string() } else { text.to_owned() }).await;
-                        Some(understood)
-                    }
-                };
-                if let Some(understood) = understood {
-                    self.understood(understood).await;
+                let going = self.going.begin(&self.speaker.session);
+                tokio::select! {
+                    () = self.make_out(text, understood, &vocabulary) => {}
+                    () = going.stopped() => self.answer.text("Stopped."),
                 }
             }
+        }
+    }
+
+    /// Answers what is no answer to a question of ours.
+    async fn make_out(&self, text: &str, understood: Understood, vocabulary: &Vocabulary) {
+        let understood = match understood {
+            Understood::Unknown if database::is_question(text) => {
+                Some(Understood::Intent(Intent::Database { question: text.to_owned() }))
+            }
+            Understood::Unknown => self.ask_model(text, vocabulary).await,
+            understood => {
+                self.remember(By::Person, recorded(text, &understood)).await;
+                Some(understood)
+            }
+        };
+        if let Some(understood) = understood {
+            self.understood(understood).await;
         }
     }
 
@@ -305,6 +341,17 @@ impl Talk<'_> {
 
 fn vocabulary(operator: &dyn Operator) -> Vocabulary {
     Vocabulary::new(services(operator.objects(Some(Kind::Container))), operator.variable_names(), [])
+}
+
+/// What was said, as it may be kept and told: without the value that a variable is to be set to.
+fn recorded(text: &str, understood: &Understood) -> String {
+    let sets = |intent: &&Intent| matches!(intent, Intent::EnvSet { .. });
+    let intent = match understood {
+        Understood::Intent(intent) => Some(intent).filter(sets),
+        Understood::Ambiguous { candidates, .. } => candidates.iter().find(sets),
+        Understood::UnknownService { .. } | Understood::Unknown => None,
+    };
+    intent.map_or_else(|| text.to_owned(), |intent| intent.clone().masked().to_string())
 }
 
 /// What things are called: by their objects, their containers, their images, and Compose.

@@ -146,7 +146,8 @@ impl Question {
             Self::Wish(_, shown) => shown.details.clone(),
             Self::Rows(change, rows) => {
                 let whole = format!("it has no condition: every row of {} is concerned", change.table);
-                let tried = format!("tried and taken back just now: {rows} rows; with another number it is not made");
+                let counted = if *rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
+                let tried = format!("tried and taken back just now: {counted}; with another number it is not made");
                 change.is_whole.then_some(whole).into_iter().chain([tried]).collect()
             }
         }
@@ -279,6 +280,6 @@ impl Desk {
         let intent = self.operator.intend(&speaker.actor, "ChangeDatabase", &words).await?;
         let made = database.change(change, rows).await.map_err(|error| crate::error_chain(&error));
         self.operator.conclude(intent, made.as_ref().err().map(String::as_str)).await;
-        made.map(|rows| format!("{rows} rows changed"))
+        made.map(|rows| if rows == 1 { "1 row changed".to_owned() } else { format!("{rows} rows changed") })
     }
 }

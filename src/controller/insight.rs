@@ -168,7 +168,8 @@ impl World {
     }
 }
 
-fn word_of(state: &State) -> String {
+/// What a container does, in a word.
+pub(super) fn word_of(state: &State) -> String {
     match state {
         State::Created => "never started".to_owned(),
         State::Running => "running".to_owned(),

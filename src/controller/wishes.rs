@@ -13,6 +13,7 @@ use tokio::{
 
 use super::{
     Context,
+    insight::word_of,
     operator::actor,
     world::{Asked, lock},
 };
@@ -82,9 +83,9 @@ impl Context {
         };
         let Some((container, wanted)) = observed.containers.iter().find_map(|container| Some((container, wanted(container)?)))
         else {
-            let states: Vec<String> = observed.containers.iter().map(|container| in_words(&container.state)).collect();
-            let state = if states.is_empty() { "does not exist".to_owned() } else { states.join(", ") };
-            return Err(format!("the container of {key} {state}, so there is nothing to {verb}"));
+            let states: Vec<String> = observed.containers.iter().map(|container| word_of(&container.state)).collect();
+            let state = if states.is_empty() { "gone".to_owned() } else { states.join(", ") };
+            return Err(format!("there is nothing to {verb}: the container of {key} is `{state}`"));
         };
         let plan = self.world.plan_asked(&object, &situation, Some(&self.request(wanted.clone(), "")));
         let step = asked_step(key, &plan)?;
@@ -255,20 +256,9 @@ fn shown(container: &Container) -> Shown {
 /// What is to be known of a container before something is done with it.
 fn about(container: &Container) -> Vec<String> {
     let id = container.id.get(..12).unwrap_or(&container.id);
-    let since = container.started_at.map(|at| format!(" since {at:.0}")).unwrap_or_default();
-    vec![format!("container {} ({id}) {}{since}", container.name, in_words(&container.state))]
-}
-
-fn in_words(state: &State) -> String {
-    match state {
-        State::Created => "has never run".to_owned(),
-        State::Running => "runs".to_owned(),
-        State::Paused => "is paused".to_owned(),
-        State::Restarting => "is restarted again and again".to_owned(),
-        State::Removing => "is being removed".to_owned(),
-        State::Exited { exit_code, .. } => format!("exited with {exit_code}"),
-        State::Dead => "is half removed".to_owned(),
-    }
+    let since = container.started_at.filter(|_| container.state == State::Running);
+    let since = since.map(|at| format!(" since {at:.0}")).unwrap_or_default();
+    vec![format!("container {} ({id}): {}{since}", container.name, word_of(&container.state))]
 }
 
 fn consequence(wanted: &Wanted) -> Option<String> {

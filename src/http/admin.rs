@@ -16,6 +16,7 @@ mod logs;
 mod pages;
 mod plot;
 mod sessions;
+mod shared;
 #[cfg(test)]
 pub(in crate::http) mod tests;
 
@@ -48,6 +49,7 @@ use crate::{
     secret::Secret,
 };
 use sessions::Sessions;
+use shared::Shared;
 
 /// A form has a password and a token in it.
 const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -107,31 +109,35 @@ pub async fn serve(listener: TcpListener, admin: Admin) {
 }
 
 fn router(admin: Admin) -> Router {
+    let parts = Router::new()
+        .route("/admin/parts/overview", get(pages::overview_part))
+        .route("/admin/parts/objects/{kind}/{name}", get(pages::object_part))
+        .route("/admin/parts/metrics", get(gauges::metrics_part))
+        .route("/admin/parts/strip", get(gauges::strip_part))
+        .route("/admin/parts/timeline", get(insight::timeline_part))
+        .route("/admin/parts/model", get(insight::model_part))
+        .route("/admin/parts/routes", get(insight::routes_part))
+        .layer(middleware::from_fn_with_state(Shared::default(), shared::once));
     let inside = Router::new()
         .route("/admin", get(pages::overview))
-        .route("/admin/parts/overview", get(pages::overview_part))
         .route("/admin/objects/{kind}/{name}", get(pages::object))
-        .route("/admin/parts/objects/{kind}/{name}", get(pages::object_part))
         .route("/admin/audit", get(pages::audit))
         .route("/admin/live", get(live::changes))
         .route("/admin/live/logs/{kind}/{name}", get(logs::follow))
         .route("/admin/metrics", get(gauges::metrics))
-        .route("/admin/parts/metrics", get(gauges::metrics_part))
-        .route("/admin/parts/strip", get(gauges::strip_part))
         .route("/admin/timeline", get(insight::timeline))
-        .route("/admin/parts/timeline", get(insight::timeline_part))
         .route("/admin/secrets", get(insight::secrets))
         .route("/admin/model", get(insight::model))
-        .route("/admin/parts/model", get(insight::model_part))
         .route("/admin/routes", get(insight::routes))
-        .route("/admin/parts/routes", get(insight::routes_part))
         .route("/admin/audit/verify", post(insight::verify))
         .route("/admin/chat", get(chat::page).post(chat::say))
         .route("/admin/chat/delete", post(chat::delete))
+        .route("/admin/chat/stop", post(chat::stop))
         .route("/admin/objects/{kind}/{name}/{verb}", post(asked::button))
         .route("/admin/confirm", post(asked::answer))
         .route("/admin/cancel", post(asked::cancel))
         .route("/admin/logout", post(login::logout))
+        .merge(parts)
         .layer(middleware::from_fn_with_state(admin.clone(), needs_session));
     let sessions = SessionManagerLayer::new(Sessions::new(admin.store.clone()))
         .with_name(COOKIE)

@@ -22,6 +22,7 @@ mod secrets;
 mod sites;
 mod stage;
 mod steady;
+mod viewers;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -64,6 +65,8 @@ enum Item {
     Steady,
     /// With 300 containers: idling
     Crowd,
+    /// With 300 containers: 200 people look at the dashboard
+    Viewers,
     /// The size of the program
     Size,
 }
@@ -104,7 +107,7 @@ impl Options {
 
     fn wants(&self, item: Item) -> bool {
         let asked_for = self.items.is_empty() || self.items.contains(&item);
-        asked_for && !(item == Item::Crowd && self.skip_300)
+        asked_for && !(matches!(item, Item::Crowd | Item::Viewers) && self.skip_300)
     }
 }
 
@@ -182,6 +185,9 @@ async fn measure(options: &Options, engine: &Engine) -> Result<Vec<Row>> {
     }
     if options.wants(Item::Crowd) {
         rows.extend(steady::crowd(engine, options).await?);
+    }
+    if options.wants(Item::Viewers) {
+        rows.extend(viewers::viewers(engine, options).await?);
     }
     if options.wants(Item::Size) {
         rows.push(steady::size()?);

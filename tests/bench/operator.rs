@@ -1,30 +1,42 @@
 //! Mooring itself, as the process that is measured.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{collections::BTreeSet, fs, net::Ipv4Addr, path::Path, sync::Arc};
 
 use mooring::{
+    admin::{access::Gate, chat::Chat, claw::talk::Claw, desk::Desk, store::Store},
     clock::Clock,
     controller::{self, Context, Engines, Open},
     execute,
+    http::admin::{self, Admin},
     manifest::{
         Key,
         status::{ConditionStatus, ConditionType, Status},
     },
     observe,
-    observe::docker::Connection,
+    observe::{docker::Connection, gauges::EVERY},
+    operator::Operator,
     record::status::Changed,
+    secret::Secret,
     settings::{Mode, Settings},
 };
 use nix::sys::{prctl::set_pdeathsig, signal::Signal};
 use tokio::{
+    net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::broadcast::Receiver,
 };
+
+use tokio_util::sync::CancellationToken;
 
 use super::{OWNER, Result};
 
 /// What is printed when every object has been looked at and is as declared.
 pub(crate) const READY: &str = "ready";
+
+/// Where the port of the backend manager stands, if there is to be one.
+pub(crate) const PORT_FILE: &str = "claw-port";
+/// Its password.
+pub(crate) const PASSWORD: &str = "of-the-benchmark";
 
 /// Keeps the host as `directory` declares, through the engine's `socket`, until SIGTERM.
 pub(crate) async fn run(directory: &Path, socket: &Path) -> Result<()> {
@@ -49,6 +61,9 @@ pub(crate) async fn run(directory: &Path, socket: &Path) -> Result<()> {
     };
     let Open { ctx, queue } = Context::open(settings, engines, Clock::system()).await?;
     announce(&ctx);
+    if let Ok(port) = fs::read_to_string(directory.join(PORT_FILE)) {
+        manage(Arc::clone(&ctx), directory, port.parse()?).await?;
+    }
     let mut terminated = signal(SignalKind::terminate())?;
     let stopping = Arc::clone(&ctx);
     tokio::spawn(async move {
@@ -56,6 +71,28 @@ pub(crate) async fn run(directory: &Path, socket: &Path) -> Result<()> {
         stopping.stop();
     });
     controller::run(ctx, queue).await;
+    Ok(())
+}
+
+/// Serves the backend manager, and measures for it, as the program does.
+async fn manage(ctx: Arc<Context>, directory: &Path, port: u16) -> Result<()> {
+    let store = Store::open(&directory.join("state")).await?;
+    let operator: Arc<dyn Operator> = ctx;
+    let desk = Desk::new(Arc::clone(&operator), false);
+    let chat = Chat::new(Arc::clone(&operator), desk.clone());
+    let claw = Claw::new(store.clone(), Arc::clone(&operator), desk.clone(), chat);
+    let gate = Arc::new(Gate::new(store.clone()));
+    let (given, shutdown) = (Some(Secret::new(PASSWORD.to_owned())), CancellationToken::new());
+    let measured = Arc::clone(&operator);
+    let admin = Admin { operator, store, gate, desk, claw, hosts: Arc::default(), given, shutdown };
+    tokio::spawn(admin::serve(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?, admin));
+    tokio::spawn(async move {
+        let mut rounds = tokio::time::interval(EVERY);
+        loop {
+            rounds.tick().await;
+            measured.measure().await;
+        }
+    });
     Ok(())
 }
 

@@ -1,6 +1,10 @@
 //! A desired state, the operator that keeps it, and the way between operator and engine.
 
-use std::{fmt::Write, fs, path::PathBuf};
+use std::{
+    fmt::Write,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use super::{
     Result,
@@ -34,13 +38,33 @@ impl Stage {
         Self::open_on(manifests).await
     }
 
+    /// The same with a directory that holds more than manifests.
+    pub(crate) async fn open_with(
+        engine: &Engine,
+        manifests: &str,
+        prepare: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> Result<Self> {
+        engine.clean().await?;
+        let directory = Self::directory(manifests)?;
+        prepare(directory.path())?;
+        Self::open_in(directory).await
+    }
+
     /// The same, beside what is there already.
     pub(crate) async fn open_on(manifests: &str) -> Result<Self> {
+        Self::open_in(Self::directory(manifests)?).await
+    }
+
+    fn directory(manifests: &str) -> Result<tempfile::TempDir> {
         // Not below `/tmp`, which may be memory: the journal is to be written to a disk.
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         fs::create_dir_all(directory.path().join("desired/sites"))?;
         fs::write(directory.path().join("desired/all.yaml"), manifests)?;
         fs::write(directory.path().join("desired/host.yaml"), HOST)?;
+        Ok(directory)
+    }
+
+    async fn open_in(directory: tempfile::TempDir) -> Result<Self> {
         let proxy = Proxy::open(&directory.path().join("engine.sock"), SOCKET)?;
         let mut child = Child::spawn(directory.path(), &proxy.path)?;
         child.ready().await?;

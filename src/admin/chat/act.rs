@@ -131,7 +131,12 @@ impl Talk<'_> {
     }
 
     pub(super) async fn cancel(&self) {
+        let was_going = self.going.stop(&self.speaker.session);
         let stood = self.desk.cancel(self.speaker).await;
-        self.answer.text(if stood { "Cancelled: nothing is done." } else { "Nothing waits for an answer." });
+        self.answer.text(match (stood, was_going) {
+            (true, _) => "Cancelled: nothing is done.",
+            (false, true) => "What was going on is stopped.",
+            (false, false) => "Nothing waits for an answer.",
+        });
     }
 }

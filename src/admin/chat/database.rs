@@ -205,6 +205,11 @@ fn is_change(request: &str) -> bool {
     }
 }
 
+/// Whether a line that is no sentence is a question in SQL, right or refused for what it does.
+pub(super) fn is_question(text: &str) -> bool {
+    is_sql(text) && !matches!(guard::check(text), Err(guard::Refusal::NotUnderstood(_) | guard::Refusal::Unreadable(_)))
+}
+
 /// Whether it is meant as SQL, right or wrong.
 fn is_sql(question: &str) -> bool {
     let low = question.to_lowercase();

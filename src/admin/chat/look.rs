@@ -15,7 +15,7 @@ const ROWS: usize = 20;
 const MOST_ROWS: usize = 500;
 
 /// What can be said, with an example of each.
-const HELP: [(&str, &str); 14] = [
+const HELP: [(&str, &str); 19] = [
     ("how everything is", "status"),
     ("whether something runs", "is redis running?"),
     ("what is used of the host", "how much memory is free?"),
@@ -27,8 +27,13 @@ const HELP: [(&str, &str); 14] = [
     ("what would be done now", "plan"),
     ("where routes lead", "routes"),
     ("which model answers", "which model is used?"),
+    ("what a variable is set to", "what is LOG_LEVEL set to?"),
     ("what is in the database", "SELECT count(*) FROM shop.orders"),
+    ("the same in words", "how many rows are in shop.orders?"),
     ("restart something", "restart redis"),
+    ("leave something alone for a while", "hold redis for 2h because of a new disk"),
+    ("change a variable", "set LOG_LEVEL to debug"),
+    ("stop something", "stop redis"),
     ("try again with what was given up", "release redis"),
 ];
 

@@ -141,11 +141,14 @@ impl Budget {
     }
 }
 
-/// The budget in force; one without any limit where none was set.
+/// Tokens in a day where nobody has set a budget: a few hundred questions, which nobody asks by hand.
+const A_DAY: u64 = 500_000;
+
+/// The budget in force; a modest one where none was set.
 pub async fn read(store: &Store) -> Result<Budget, Error> {
     match store.setting(STORED).await? {
         Some(text) => kept(&text),
-        None => Ok(Budget::default()),
+        None => Ok(Budget { daily_tokens: Some(A_DAY), ..Budget::default() }),
     }
 }
 

@@ -19,7 +19,6 @@ use crate::{
     admin::{
         chat::{self, Chat, Part},
         desk::{Desk, Speaker},
-        intent::{Intent, Understood},
         store::Store,
     },
     operator::Operator,
@@ -80,7 +79,7 @@ impl Claw {
     /// Says something in a thread of the speaker's, or in a new one. The answer is worked on, and kept, even if nobody waits for it.
     pub async fn say(&self, speaker: &Speaker, thread: Option<&str>, text: &str) -> Result<Talking, Error> {
         let text = super::text("message", text, chat::LONGEST)?;
-        let recorded = self.recorded(&text);
+        let recorded = self.chat.recorded(&text);
         self.talk(speaker, thread, recorded, || self.chat.say(speaker, &text)).await
     }
 
@@ -120,19 +119,6 @@ impl Claw {
             threads::add(&claw.store, &id, &recorded, &parts, claw.now()).await
         });
         Ok(Talking { thread, parts, kept })
-    }
-
-    /// What was said, as it may be kept: without the value that a variable is to be set to.
-    fn recorded(&self, text: &str) -> String {
-        let sets = |intent: &Intent| matches!(intent, Intent::EnvSet { .. });
-        match self.chat.understand(text) {
-            Understood::Intent(intent) if sets(&intent) => intent.masked().to_string(),
-            Understood::Ambiguous { candidates, .. } => match candidates.into_iter().find(sets) {
-                Some(candidate) => candidate.masked().to_string(),
-                None => text.to_owned(),
-            },
-            _ => text.to_owned(),
-        }
     }
 
     /// The messages of a thread, oldest first, with what was asked and cannot be answered any more told as such.

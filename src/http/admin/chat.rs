@@ -183,6 +183,27 @@ fn events(talking: Talking, token: String) -> impl Stream<Item = Result<Event, I
     UnboundedReceiverStream::new(parts).map(part).chain(stream::once(end)).map(Ok)
 }
 
+/// What the button beside an answer that is on its way has.
+#[derive(Deserialize)]
+pub(super) struct Stop {
+    token: String,
+}
+
+/// Stops the answer that is worked on.
+pub(super) async fn stop(
+    State(admin): State<Admin>,
+    Extension(opened): Extension<Opened>,
+    Form(Stop { token }): Form<Stop>,
+) -> Response {
+    if token != opened.token {
+        return forged();
+    }
+    if admin.claw.chat.stop(&opened.speaker()) {
+        admin.operator.note(&opened.actor(), "Cancel", "stop an answer that was worked on", None).await;
+    }
+    StatusCode::NO_CONTENT.into_response()
+}
+
 /// Forgets a thread.
 pub(super) async fn delete(
     State(admin): State<Admin>,

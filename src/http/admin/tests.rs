@@ -417,7 +417,9 @@ async fn what_is_said_in_plain_words_is_answered_and_changes_something_only_afte
     let guessed = say("restart wbe").await;
     assert!(guessed.contains("There is no service `wbe`") && place.operator.restarted.lock().unwrap().len() == 1, "{guessed}");
     assert!(say("SELECT pg_sleep(1)").await.contains("Not asked: "));
-    assert!(say("SELECT count(*) FROM users").await.contains("no database to ask"));
+    for sql in ["SELECT count(*) FROM users", "SELECT 1 AS one, version()"] {
+        assert!(say(sql).await.contains("no database to ask"), "{sql}");
+    }
     assert!(say("How many users signed up this week?").await.contains("no database to ask"));
     assert!(say("<script>alert(1)</script>").await.contains("&#60;script&#62;"));
     let forged = place.ask("POST", "/admin/chat", &[&session], "token=x&text=status").await;

@@ -45,7 +45,9 @@ impl<T: DeserializeOwned + JsonSchema + 'static, S: Send + Sync> FromRequest<S> 
             Refused::new(rejection.status(), code, rejection.body_text())
         })?;
         if let Err(error) = validator::<T>().validate(&body) {
-            let message: String = format!("{}: {error}", error.instance_path()).chars().take(LONGEST).collect();
+            let place = error.instance_path().to_string();
+            let place = if place.is_empty() { "the body".to_owned() } else { place };
+            let message: String = format!("{place}: {error}").chars().take(LONGEST).collect();
             return Err(Refused::invalid(message));
         }
         whole(&mut body);

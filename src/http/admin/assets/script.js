@@ -111,6 +111,28 @@ async function listen(answer, told) {
   }
 }
 
+// A table for a spreadsheet (RFC 4180). What a spreadsheet would take for a formula gets a quote before it.
+function csv(table) {
+  const field = (cell) => {
+    const text = /^[=+\-@\t\r]/.test(cell.textContent) && Number.isNaN(Number(cell.textContent)) ? `'${cell.textContent}` : cell.textContent;
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return [...table.rows].map((row) => [...row.cells].map(field).join(",")).join("\r\n");
+}
+
+// What needs a script is shown by one.
+function tools(root) {
+  root.querySelectorAll("button.csv").forEach((button) => { button.hidden = false; });
+}
+
+function download(text, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
 // A thread that has just begun stands beside the others, where the server puts it.
 async function threads(thread) {
   const aside = document.querySelector("aside");
@@ -154,6 +176,7 @@ async function talk(form, text) {
         return;
       }
       theirs.insertAdjacentHTML("beforeend", data);
+      tools(theirs);
       if (name === "progress") going = theirs.lastElementChild;
       item.scrollIntoView({ block: "nearest" });
     });
@@ -168,6 +191,16 @@ async function talk(form, text) {
 
 if (chat && document.getElementById("text")) {
   let talking = false;
+  const stop = document.getElementById("stop");
+  tools(chat);
+  chat.addEventListener("click", (event) => {
+    const button = event.target.closest("button.csv");
+    if (button) download(csv(button.parentElement.querySelector("table")), "rows.csv");
+  });
+  stop.addEventListener("click", () => {
+    const token = stop.form.elements.namedItem("token").value;
+    fetch("/admin/chat/stop", { method: "POST", body: new URLSearchParams({ token }) });
+  });
   document.addEventListener("submit", async (event) => {
     const form = event.target;
     if (form.getAttribute("action") !== "/admin/chat") return;
@@ -177,9 +210,11 @@ if (chat && document.getElementById("text")) {
     // One thing at a time: an answer may ask something.
     if (talking || !text) return;
     talking = true;
+    stop.hidden = false;
     const said = talk(form, text);
     if (input.id === "text") input.value = "";
     await said;
     talking = false;
+    stop.hidden = true;
   });
 }
