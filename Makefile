@@ -1,6 +1,6 @@
 # `make` alone lists the targets. What is more than a line lives in manifests/dev.
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test check deny bench bench-questions crds build image down clean-demo
+.PHONY: help demo setup test browser check deny bench bench-questions crds build image down clean-demo
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
@@ -13,6 +13,7 @@ setup: ## Find or start a Docker Engine and build the images that demo and tests
 	@manifests/dev/images.sh
 	@manifests/dev/nginx.sh
 	@manifests/dev/ollama.sh
+	@manifests/dev/browser.sh setup
 
 test: setup ## Run all tests, those against the real engine included
 	cargo test --locked --all-features
@@ -27,6 +28,9 @@ check: ## Check format, lints, documentation, scripts and dependencies
 
 deny: ## Check the dependency tree alone (part of check)
 	@manifests/dev/deny.sh
+
+browser: setup ## Look at the pages in headless Chromium (part of test); pictures go to target/screenshots
+	@manifests/dev/browser.sh
 
 bench: setup ## Measure times to heal, beside the bare engine doing the same
 	cargo bench --locked --bench faults

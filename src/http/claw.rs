@@ -14,7 +14,7 @@ mod polls;
 mod read;
 mod refusal;
 #[cfg(test)]
-mod tests;
+pub(in crate::http) mod tests;
 
 use std::{
     sync::{Arc, LazyLock},

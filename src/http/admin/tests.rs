@@ -1,5 +1,6 @@
 //! The backend manager over a real socket, asked with bytes as a browser would, and as somebody would who is none.
 
+mod attacks;
 mod insight;
 
 use std::{net::SocketAddr, time::Duration};
@@ -17,6 +18,8 @@ use crate::{
 };
 
 const PASSWORD: &str = "correct horse";
+/// What plugins share, as the operator of the tests has it.
+const PLUGINS: &str = "the secret of plugins";
 
 fn claw(shelf: Shelf, operator: &Arc<Fake>, desk: Desk) -> Claw {
     let operator: Arc<dyn Operator> = Arc::clone(operator) as _;
@@ -32,13 +35,16 @@ pub(in crate::http) struct Place {
     shutdown: CancellationToken,
     /// Where conversations are kept, unless in the state directory.
     database: Option<Target>,
+    /// The tokens that were made for machines.
+    pub(in crate::http) tokens: std::sync::Mutex<Vec<String>>,
 }
 
 impl Place {
     pub(in crate::http) async fn with(operator: Fake) -> Self {
         let state = tempfile::tempdir().unwrap();
         let (address, shutdown) = (([127, 0, 0, 1], 0).into(), CancellationToken::new());
-        let mut place = Self { state, address, operator: Arc::new(operator), shutdown, database: None };
+        let tokens = std::sync::Mutex::default();
+        let mut place = Self { state, address, operator: Arc::new(operator), shutdown, database: None, tokens };
         place.start().await;
         place
     }
@@ -85,10 +91,24 @@ impl Place {
         let length = body.len();
         let head =
             format!("{method} {path} HTTP/1.1\r\n{host}{headers}{kind}Content-Length: {length}\r\nConnection: close\r\n\r\n");
-        io.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        // A server that has read enough answers and closes.
+        let _ = io.write_all(format!("{head}{body}").as_bytes()).await;
         let mut answer = String::new();
-        io.read_to_string(&mut answer).await.unwrap();
+        // Who sends too much is cut off.
+        let read = io.read_to_string(&mut answer).await;
+        assert!(read.is_ok() || answer.is_empty() || !status(&answer).starts_with('2'), "{read:?}: {answer}");
+        self.has_no_secret(&answer);
         answer
+    }
+
+    /// Every answer of these tests goes through here: whatever is asked, no secret's value comes back.
+    fn has_no_secret(&self, answer: &str) {
+        let variables = self.operator.variables.lock().unwrap().clone();
+        let variables = variables.into_values().filter(|value| value != "true");
+        let made = self.tokens.lock().unwrap().clone();
+        for secret in [PASSWORD, "correct+horse", PLUGINS].map(str::to_owned).into_iter().chain(variables).chain(made) {
+            assert!(!answer.contains(&secret), "a secret is in {answer}");
+        }
     }
 
     pub(in crate::http) async fn get(&self, path: &str, cookie: &str) -> String {
@@ -439,14 +459,26 @@ async fn what_changes_is_told_as_it_changes() {
 #[tokio::test]
 async fn a_thousand_logins_at_once_are_held_off_and_the_right_one_still_gets_in() {
     let place = Arc::new(Place::new().await);
+    let session = place.login().await;
     let mut guesses = tokio::task::JoinSet::new();
     for number in 0..200 {
         let place = Arc::clone(&place);
         let from = format!("X-Forwarded-For: 192.0.2.{}", number % 100);
-        guesses.spawn(async move { status(&place.ask("POST", "/admin/login", &[&from], "password=guess").await).to_owned() });
+        guesses.spawn(async move {
+            let mut answers = Vec::new();
+            for _ in 0..5 {
+                answers.push(status(&place.ask("POST", "/admin/login", &[&from], "password=guess").await).to_owned());
+            }
+            answers
+        });
     }
-    let answers = guesses.join_all().await;
+    // Whoever is in already does not notice.
+    let page = tokio::time::timeout(Duration::from_secs(10), place.get("/admin", &session)).await.expect("nobody is held up");
+    assert_eq!(status(&page), "200 OK");
+    let answers = guesses.join_all().await.concat();
     assert!(answers.iter().all(|status| ["401", "429", "503"].iter().any(|code| status.starts_with(code))), "{answers:?}");
+    let compared = answers.iter().filter(|status| status.starts_with("401")).count();
+    assert!(answers.len() == 1000 && compared < 800, "{compared} of a thousand were compared with the password");
     let other = place.ask("POST", "/admin/login", &["X-Forwarded-For: 198.51.100.1"], "password=correct+horse").await;
     assert_eq!(status(&other), "303 See Other");
 }

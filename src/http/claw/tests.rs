@@ -17,9 +17,10 @@ const NOW: &str = "2026-01-02T03:04:05Z";
 
 impl Place {
     /// A header with a token of this name.
-    async fn machine(&self, name: &str) -> String {
+    pub(in crate::http) async fn machine(&self, name: &str) -> String {
         let store = Store::open(self.state.path()).await.unwrap();
         let token = tokens::create(&store, name, NOW.parse().unwrap(), None).await.unwrap();
+        self.tokens.lock().unwrap().push(token.expose().to_owned());
         format!("Authorization: Bearer {}", token.expose())
     }
 
@@ -49,7 +50,7 @@ fn json_of(answer: &str) -> Value {
 }
 
 /// Every route that is described, with the names in its path filled in.
-fn described() -> Vec<(String, String)> {
+pub(in crate::http) fn described() -> Vec<(String, String)> {
     let document = api().finish().2;
     let paths = document["paths"].as_object().unwrap();
     let routes = paths.iter().flat_map(|(path, methods)| {

@@ -122,7 +122,8 @@ function csv(table) {
 
 // What needs a script is shown by one.
 function tools(root) {
-  root.querySelectorAll("button.csv").forEach((button) => { button.hidden = false; });
+  // One row is read, not taken along.
+  root.querySelectorAll("button.csv").forEach((button) => { button.hidden = button.parentElement.querySelectorAll("tbody tr").length < 2; });
 }
 
 function download(text, name) {
