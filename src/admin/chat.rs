@@ -81,11 +81,23 @@ pub enum Part {
 }
 
 /// Takes the parts of an answer. Where nobody listens any more, they are lost.
-#[derive(Clone, Debug)]
-pub struct Answer(mpsc::UnboundedSender<Part>);
+#[derive(Clone)]
+pub struct Answer(mpsc::UnboundedSender<Part>, Arc<dyn Operator>);
 
 impl Answer {
     fn part(&self, part: Part) {
+        let mask = self.1.mask();
+        let masked = |text: String| mask.apply(text);
+        // Rows and messages of others may hold what nobody should read over a shoulder.
+        let part = match part {
+            Part::Text { text } => Part::Text { text: masked(text) },
+            Part::Code { language, text } => Part::Code { language, text: masked(text) },
+            Part::Table { head, rows } => {
+                let rows = rows.into_iter().map(|row| row.into_iter().map(&masked).collect()).collect();
+                Part::Table { head, rows }
+            }
+            other => other,
+        };
         // Whoever has left needs no answer; what was done is on record.
         let _ = self.0.send(part);
     }
@@ -228,7 +240,7 @@ impl Chat {
                 background: &*chat.background,
                 schemas: &chat.schemas,
                 going: &chat.going,
-                answer: Answer(sender),
+                answer: Answer(sender, Arc::clone(&chat.operator)),
             };
             match said {
                 Said::Line(text) => talk.answer(&text).await,

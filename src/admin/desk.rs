@@ -25,6 +25,8 @@ use crate::{
 
 /// With `true` in it, what may lose something can be done from here.
 pub const DESTRUCTIVE_VARIABLE: &str = "CLAW_ADMIN_ALLOW_DESTRUCTIVE";
+/// Variables that open the backend manager itself, or say what can be done from there. Whoever may change them has the files.
+const GATES: [&str; 3] = [DESTRUCTIVE_VARIABLE, super::access::PASSWORD_VARIABLE, "PLUGIN_INTERNAL_SECRET"];
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,8 +99,8 @@ impl NotDone {
 pub struct Desk {
     operator: Arc<dyn Operator>,
     confirmations: Arc<Confirmations>,
-    /// Whether the process was told that what may lose something can be done.
-    allow_destructive: bool,
+    /// What the process was told about what may lose something; it counts before what an `Environment` says.
+    allow_destructive: Option<bool>,
 }
 
 impl Question {
@@ -160,8 +162,8 @@ fn sentence(verb: &str) -> String {
 }
 
 impl Desk {
-    /// A desk without any question. `allow_destructive` is what the process was told; an `Environment` may permit it too.
-    pub fn new(operator: Arc<dyn Operator>, allow_destructive: bool) -> Self {
+    /// A desk without any question. `allow_destructive` is what the process was told; otherwise an `Environment` may permit it.
+    pub fn new(operator: Arc<dyn Operator>, allow_destructive: Option<bool>) -> Self {
         Self { operator, confirmations: Arc::default(), allow_destructive }
     }
 
@@ -170,6 +172,13 @@ impl Desk {
     pub async fn propose(&self, speaker: &Speaker, wish: Wish) -> Result<Proposal, String> {
         // Whatever comes of this: what waited for a yes does not any more.
         self.confirmations.cancel(&speaker.session);
+        if let Wish::Variable { name, .. } = &wish
+            && GATES.contains(&name.as_str())
+        {
+            let error = format!("{name} says who may do what here, and is not changed from here; change it in its file");
+            self.operator.note(&speaker.actor, "Refuse", &format!("change of {name}"), Some(&error)).await;
+            return Err(error);
+        }
         if let Wish::Stop(key) = &wish {
             self.permit(speaker, &format!("stop of {}", key.name)).await?;
         }
@@ -254,7 +263,7 @@ impl Desk {
     #[must_use]
     pub fn allows_destructive(&self) -> bool {
         let says_yes = |value: crate::secret::Secret| value.expose().trim().eq_ignore_ascii_case("true");
-        self.allow_destructive || self.operator.variable(DESTRUCTIVE_VARIABLE).is_some_and(says_yes)
+        self.allow_destructive.unwrap_or_else(|| self.operator.variable(DESTRUCTIVE_VARIABLE).is_some_and(says_yes))
     }
 
     async fn permit(&self, speaker: &Speaker, words: &str) -> Result<(), String> {

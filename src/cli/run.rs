@@ -80,8 +80,8 @@ pub(super) struct RunArgs {
     #[arg(long, env = "CLAW_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     claw_database_url: Option<Target>,
     /// Lets the backend manager do what may lose something: stop a service, change rows; each asked for twice
-    #[arg(long, env = DESTRUCTIVE_VARIABLE, action = clap::ArgAction::Set, num_args = 0..=1, default_value_t = false, default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
-    claw_admin_allow_destructive: bool,
+    #[arg(long, env = DESTRUCTIVE_VARIABLE, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
+    claw_admin_allow_destructive: Option<bool>,
     /// How --once writes what it came to
     #[arg(short, long, value_enum, default_value_t, requires = "once")]
     output: Format,

@@ -28,6 +28,7 @@ use crate::{
         container::{Health, State},
     },
     record::journal::Actor,
+    secret::mask::Mask,
     view::{
         AuditQuery, AuditView,
         insight::{CorrectionView, LineView, LogQuery, ModelView, PendingView, ProxyView, RunView, SecretView, VerifiedView},
@@ -39,6 +40,10 @@ const CORRECTIONS: usize = 1000;
 
 #[async_trait]
 impl Insight for Context {
+    fn mask(&self) -> Mask {
+        Mask::new(&self.world.secret_values(None))
+    }
+
     async fn measure(&self) {
         let settings = &self.world.settings;
         let paths = [Some(settings.state.clone()), Some(settings.desired.clone()), self.engine_root()];

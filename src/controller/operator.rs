@@ -11,7 +11,7 @@ use tokio_stream::wrappers::BroadcastStream;
 use super::{Context, why::why};
 use crate::{
     manifest::{HoldSpec, Key, Kind, Manifest, Mode},
-    operator::{Operator, Proposed, VariableView, Wish},
+    operator::{Operator, Proposed, VariableView, Wish, insight::Insight as _},
     record::{
         events::{self, EventFilter, Subject},
         journal::{self, Actor, AuditFilter, Command, IntentId, Outcome},
@@ -102,7 +102,7 @@ impl Operator for Context {
             object: &Subject::Host,
             target: "admin",
             why: "somebody asked for it",
-            details: &serde_json::json!({"words": words}),
+            details: &serde_json::json!({"words": self.mask().apply(words.to_owned())}),
             outcome: &outcome,
         };
         if let Err(error) = self.record.journal.note(&command).await {
@@ -117,7 +117,7 @@ impl Operator for Context {
             object: &Subject::Host,
             target: "admin",
             why: "somebody asked for it",
-            details: &serde_json::json!({"words": words}),
+            details: &serde_json::json!({"words": self.mask().apply(words.to_owned())}),
             outcome: &Outcome::Done,
         };
         self.record.journal.announce(&command).await.map_err(|error| crate::error_chain(&error))

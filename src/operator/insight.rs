@@ -8,6 +8,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use crate::{
     manifest::Key,
     observe::gauges::Measured,
+    secret::mask::Mask,
     view::{
         AuditView,
         insight::{CorrectionView, LineView, LogQuery, ModelView, PendingView, ProxyView, RunView, SecretView, VerifiedView},
@@ -20,6 +21,11 @@ const NOBODY: &str = "no operator is running";
 /// What can be looked into. Where no operator runs, there is nothing.
 #[async_trait]
 pub trait Insight: Send + Sync {
+    /// What takes the secrets that are known out of a text.
+    fn mask(&self) -> Mask {
+        Mask::default()
+    }
+
     /// Measures once what is used of the host, for [`Insight::gauges`].
     async fn measure(&self) {}
 

@@ -109,7 +109,12 @@ pub fn about(step: &Step) -> BTreeSet<String> {
         (Action::Engine(EngineAction::ConnectNetwork { .. }), Why::Disconnected { network }) => {
             [format!("network {network}")].into()
         }
-        (Action::Engine(EngineAction::RenameContainer { to, .. }), Why::Misnamed { .. }) => [format!("name {to}")].into(),
+        // The name that a version has while it takes another one's place was given by us.
+        (Action::Engine(EngineAction::RenameContainer { container, to }), Why::Misnamed { .. })
+            if !container.name.starts_with(&format!("{to}.")) =>
+        {
+            [format!("name {to}")].into()
+        }
         (Action::File(action), Why::FileMissing | Why::ModeTooOpen { .. }) => [file(action.path())].into(),
         (Action::File(action), Why::SecretsMissing { secrets }) => {
             // One that nobody knew was not there before.

@@ -84,7 +84,7 @@ pub(crate) async fn run(directory: &Path, socket: &Path) -> Result<()> {
 async fn manage(ctx: Arc<Context>, directory: &Path, port: u16) -> Result<()> {
     let store = Store::open(&directory.join("state")).await?;
     let operator: Arc<dyn Operator> = ctx;
-    let desk = Desk::new(Arc::clone(&operator), false);
+    let desk = Desk::new(Arc::clone(&operator), None);
     let chat = Chat::new(Arc::clone(&operator), desk.clone());
     let claw = Claw::new(Shelf::from(&store), Arc::clone(&operator), desk.clone(), chat);
     let gate = Arc::new(Gate::new(store.clone()));

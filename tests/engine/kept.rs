@@ -82,7 +82,7 @@ impl Place {
 
     fn claw(&self, kept: Shelf) -> Claw {
         let operator: Arc<dyn Operator> = Arc::clone(self.host.context()) as _;
-        let desk = Desk::new(Arc::clone(&operator), false);
+        let desk = Desk::new(Arc::clone(&operator), None);
         let chat = Chat::new(Arc::clone(&operator), desk.clone());
         Claw::new(kept, operator, desk, chat)
     }

@@ -94,8 +94,16 @@ fn a_variable_changes_in_its_line_alone_and_reaches_exactly_those_who_take_it() 
     assert_eq!(host.variable("taker", "COLOUR").as_deref(), Some("dark green"));
     assert!(host.id("taker") != old && host.id("other") == other, "nobody else is made anew");
 
+    // However often a value changes: to follow it is no fight with whoever changes it.
+    for colour in ["red", "white", "pink", "dark green"] {
+        ask(&host, &variable("COLOUR", Some(colour)));
+        host.converges();
+        assert_eq!(host.variable("taker", "COLOUR").as_deref(), Some(colour));
+    }
+    let shown = propose(&host, &variable("COLOUR", Some("grey"))).unwrap();
+
     host.write(".env.local", "COLOUR=black\n");
-    let refused = fulfil(&host, &wish, &shown).unwrap_err();
+    let refused = fulfil(&host, &variable("COLOUR", Some("grey")), &shown).unwrap_err();
     assert!(refused.contains("not as it was shown"), "{refused}");
     let shown = ask(&host, &variable("COLOUR", None));
     assert!(shown.details.contains(&".env has it too, and counts then".to_owned()), "{:?}", shown.details);

@@ -91,7 +91,7 @@ impl Place {
     pub fn chat(&self) -> Chat {
         let operator: Arc<dyn Operator> = Arc::<mooring::controller::Context>::clone(self.host.context());
         let models = Models::default().with_patience(Duration::from_mins(3));
-        Chat::new(Arc::clone(&operator), Desk::new(operator, false)).with_models(models)
+        Chat::new(Arc::clone(&operator), Desk::new(operator, None)).with_models(models)
     }
 
     /// The whole answer to a sentence.

@@ -31,7 +31,7 @@ enum Unanswered {
 impl Talk<'_> {
     /// Asks the database of the Environment, behind both walls: the statement is shown in full, and so is what became of it.
     pub(super) async fn database(&self, question: &str) {
-        if !is_sql(question) {
+        if !is_sql(question) && guard::check(question).is_err() {
             return self.in_words(question).await;
         }
         if let Err(Unanswered::Statement(why) | Unanswered::Database(why)) = self.query(question).await {
@@ -199,7 +199,11 @@ fn is_change(request: &str) -> bool {
 
 /// Whether a line that is no sentence is a question in SQL, right or refused for what it does.
 pub(super) fn is_question(text: &str) -> bool {
-    is_sql(text) && !matches!(guard::check(text), Err(guard::Refusal::NotUnderstood(_) | guard::Refusal::Unreadable(_)))
+    match guard::check(text) {
+        Ok(_) => true,
+        Err(guard::Refusal::NotUnderstood(_) | guard::Refusal::Unreadable(_)) => false,
+        Err(_) => is_sql(text),
+    }
 }
 
 /// Whether it is meant as SQL, right or wrong.

@@ -68,7 +68,10 @@ impl Talk<'_> {
 
     pub(super) async fn audit(&self, which: AuditOf) {
         let AuditOf { since, until, actor, operation, target, outcome, limit } = which;
-        let query = AuditQuery { actor, operation, target, outcome, since, until, ..AuditQuery::newest(rows(limit)) };
+        // A service is an object here, whatever its container is called.
+        let object = target.as_deref().map(key).filter(|key| self.operator.object(key).is_some());
+        let target = target.filter(|_| object.is_none());
+        let query = AuditQuery { object, actor, operation, target, outcome, since, until, ..AuditQuery::newest(rows(limit)) };
         match self.operator.audit(&query, Some(&self.speaker.actor)).await {
             Ok(entries) => {
                 let rows = entries

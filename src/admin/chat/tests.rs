@@ -31,7 +31,7 @@ fn room(model: &Model) -> Room {
 
 fn room_with(operator: Fake) -> Room {
     let operator = Arc::new(operator);
-    let desk = Desk::new(Arc::clone(&operator) as _, false);
+    let desk = Desk::new(Arc::clone(&operator) as _, None);
     let models = Models::default().with_patience(Duration::from_secs(5));
     let chat = Chat::new(Arc::clone(&operator) as _, desk).with_models(models);
     Room { operator, chat, ada: Speaker { session: "ada".to_owned(), actor: "session:ada".to_owned() } }

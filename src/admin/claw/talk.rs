@@ -115,7 +115,7 @@ impl Claw {
                 chosen => drop(chosen?),
             }
         }
-        let recorded = self.chat.recorded(&text);
+        let recorded = self.operator.mask().apply(self.chat.recorded(&text));
         self.talk(speaker, (thread, unkept), recorded, || self.chat.say_to(speaker, persona, &text)).await
     }
 

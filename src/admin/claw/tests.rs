@@ -37,7 +37,7 @@ impl World {
         let store = Store::open(state.path()).await.unwrap();
         let operator = Arc::new(Fake::default());
         let known: Arc<dyn Operator> = Arc::clone(&operator) as _;
-        let desk = Desk::new(Arc::clone(&known), false);
+        let desk = Desk::new(Arc::clone(&known), None);
         let chat = Chat::new(Arc::clone(&known), desk.clone());
         Self { _state: state, operator, claw: Claw::new(Shelf::from(&store), known, desk, chat), store }
     }

@@ -34,7 +34,7 @@ pub(super) struct Place {
     /// Names under which a browser may ask.
     pub(super) hosts: Vec<String>,
     /// Whether what may lose something can be done from there.
-    pub(super) allow_destructive: bool,
+    pub(super) allow_destructive: Option<bool>,
     /// The password that the process was given.
     pub(super) password: Option<Secret>,
     /// Where conversations are kept, unless in the state directory.

@@ -57,7 +57,7 @@ impl World {
 
     /// The values that are not to be shown: those of all `Environment`s, and what this container was given under a telling
     /// name.
-    fn secret_values(&self, inspected: Option<&Inspected>) -> Vec<Secret> {
+    pub(in crate::controller) fn secret_values(&self, inspected: Option<&Inspected>) -> Vec<Secret> {
         let mut values = Vec::new();
         let mut add = |name: &str, value: &Secret, is_secret: bool| {
             if is_secret || is_telling(name) {

@@ -67,7 +67,7 @@ impl Place {
         let store = Store::open(self.state.path()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.address = listener.local_addr().unwrap();
-        let desk = Desk::new(Arc::clone(&self.operator) as _, false);
+        let desk = Desk::new(Arc::clone(&self.operator) as _, None);
         let admin = Admin {
             operator: Arc::clone(&self.operator) as _,
             gate: Arc::new(Gate::new(store.clone())),
@@ -418,6 +418,10 @@ async fn what_is_said_in_plain_words_is_answered_and_changes_something_only_afte
     assert_eq!(place.operator.restarted.lock().unwrap().len(), 1);
 
     assert!(say("stop web").await.contains("CLAW_ADMIN_ALLOW_DESTRUCTIVE=true"));
+    for gate in ["CLAW_ADMIN_ALLOW_DESTRUCTIVE to true", "CLAW_WEB_PASSWORD to open", "PLUGIN_INTERNAL_SECRET to mine"] {
+        let refused = say(&format!("set {gate}")).await;
+        assert!(refused.contains("is not changed from here") && !refused.contains("within two minutes"), "{refused}");
+    }
     place.operator.variables.lock().unwrap().insert("CLAW_ADMIN_ALLOW_DESTRUCTIVE".to_owned(), "true".to_owned());
     assert!(say("stop web").await.contains("Stop web?"));
     assert!(say("yes").await.contains("type `web` within two minutes"));

@@ -279,7 +279,13 @@ async fn db_query(
         notes.push(format!("{} values are cut off because they are too long", answer.cut));
     }
     let message = (!notes.is_empty()).then(|| notes.join("; "));
-    Ok(Json(Found { columns, row_count: answer.rows.len(), rows: answer.rows, message }))
+    let mask = admin.operator.mask();
+    let masked = |value: Value| match value {
+        Value::String(text) => Value::String(mask.apply(text)),
+        other => other,
+    };
+    let rows: Vec<Vec<Value>> = answer.rows.into_iter().map(|row| row.into_iter().map(&masked).collect()).collect();
+    Ok(Json(Found { columns, row_count: rows.len(), rows, message }))
 }
 
 fn not_asked(error: &NotAsked) -> Refused {
