@@ -16,10 +16,13 @@ use super::{
     refusal::Refused,
 };
 use crate::{
-    admin::claw::{
-        Page, Span,
-        playbooks::{self, NewPlaybook, Patch, Playbook},
-        runner::{self, Rehearsal},
+    admin::{
+        claw::{
+            Page, Span,
+            playbooks::{self, NewPlaybook, Patch, Playbook},
+            runner::{self, Rehearsal},
+        },
+        desk::Speaker,
     },
     manifest::Kind,
 };
@@ -40,11 +43,18 @@ pub(super) fn routes(api: &mut Api) {
     api.add(Method::Post, "/claw/playbooks", "Write a playbook", add)
         .body::<NewPlaybook>()
         .answers::<Playbook>(201, "It is written.")
-        .errors(&[(409, "there is one of the name, or there are too many")]);
+        .errors(&[
+            (403, "a program may not write one that acts without a yes"),
+            (409, "there is one of the name, or there are too many"),
+        ]);
     api.add(Method::Patch, "/claw/playbooks/{id}", "Change a playbook", patch)
         .body::<Patch>()
         .answers::<Playbook>(200, "It is changed.")
-        .errors(&[(404, "there is no such playbook"), (409, "there is another one of the name")]);
+        .errors(&[
+            (403, "a program may not change one that acts without a yes"),
+            (404, "there is no such playbook"),
+            (409, "there is another one of the name"),
+        ]);
     let what = "Which events of the past fit, and what each step would do. Without `dry_run`, what only reads is asked, and the \
                 first step that changes something is proposed to the caller";
     api.add(Method::Post, "/claw/playbooks/{id}/test", what, test)
@@ -62,13 +72,34 @@ async fn list(State(admin): State<Admin>, Asked(span): Asked<Span>) -> Result<Js
     Ok(Json(playbooks::list(&admin.claw.shelf, &span).await?))
 }
 
-async fn add(State(admin): State<Admin>, Body(new): Body<NewPlaybook>) -> Result<(StatusCode, Json<Playbook>), Refused> {
+/// That something is changed without anybody's yes later on is for a person to permit, in a session.
+fn permit(speaker: &Speaker, requires_confirmation: bool) -> Result<(), Refused> {
+    if requires_confirmation || speaker.actor.starts_with("session:") {
+        return Ok(());
+    }
+    let message = "a playbook that acts without a yes is written by a person who has logged in, not by a program";
+    Err(Refused::new(StatusCode::FORBIDDEN, "forbidden", message))
+}
+
+async fn add(
+    State(admin): State<Admin>,
+    Extension(Caller(speaker)): Extension<Caller>,
+    Body(new): Body<NewPlaybook>,
+) -> Result<(StatusCode, Json<Playbook>), Refused> {
+    permit(&speaker, new.requires_confirmation)?;
     let (example, now) = (example(&admin), admin.operator.now());
     let playbook = playbooks::add(&admin.claw.shelf, &admin.claw.chat, &new, example.as_deref(), now).await?;
     Ok((StatusCode::CREATED, Json(playbook)))
 }
 
-async fn patch(State(admin): State<Admin>, Named(id): Named, Body(patch): Body<Patch>) -> Result<Json<Playbook>, Refused> {
+async fn patch(
+    State(admin): State<Admin>,
+    Extension(Caller(speaker)): Extension<Caller>,
+    Named(id): Named,
+    Body(patch): Body<Patch>,
+) -> Result<Json<Playbook>, Refused> {
+    let before = playbooks::one(&admin.claw.shelf, &id).await?.requires_confirmation;
+    permit(&speaker, patch.requires_confirmation.unwrap_or(before))?;
     let (example, now) = (example(&admin), admin.operator.now());
     Ok(Json(playbooks::patch(&admin.claw.shelf, &admin.claw.chat, &id, patch, (example.as_deref(), now)).await?))
 }

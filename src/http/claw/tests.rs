@@ -494,7 +494,11 @@ async fn a_playbook_is_rehearsed_without_a_trace_and_otherwise_only_proposes() {
     assert_eq!(place.post("/claw/playbooks", &who, destructive.clone()).await.0, 201, "it is only ever proposed");
     destructive["name"] = json!("third");
     destructive["requires_confirmation"] = json!(false);
-    assert_eq!(place.post("/claw/playbooks", &who, destructive).await.0, 422);
+    assert_eq!(place.post("/claw/playbooks", &who, destructive).await.0, 403, "a program permits nothing in a person's place");
+    let mut acts = with("requires_confirmation", json!(false));
+    acts["name"] = json!("fourth");
+    assert_eq!(place.post("/claw/playbooks", &who, acts).await.0, 403);
+    assert_eq!(place.call("PATCH", &path, &who, &json!({"requires_confirmation": false})).await.0, 403);
 }
 
 #[tokio::test]
