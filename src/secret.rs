@@ -37,36 +37,6 @@ impl Secret {
     }
 }
 
-/// Parts of names whose values nobody should read over a shoulder.
-const SECRET_WORDS: [&str; 14] = [
-    "PASSWORD",
-    "PASSWD",
-    "PASSPHRASE",
-    "PASS",
-    "PWD",
-    "SECRET",
-    "TOKEN",
-    "KEY",
-    "CREDENTIAL",
-    "CREDENTIALS",
-    "PRIVATE",
-    "SALT",
-    "DSN",
-    "AUTH",
-];
-
-/// Whether the value of a variable may be one that must not be shown: by the words of its name, or because it is an address
-/// with a password in it. When in doubt it is.
-#[must_use]
-pub fn may_be_secret(name: &str, value: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    let mut words = name.split(['_', '-', '.']);
-    let has_password = value.split_once("://").is_some_and(|(_, rest)| {
-        rest.split(['/', '?']).next().is_some_and(|authority| authority.contains('@') && authority.contains(':'))
-    });
-    words.any(|word| SECRET_WORDS.iter().any(|secret| word.ends_with(secret))) || has_password || value.contains("-----BEGIN")
-}
-
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")

@@ -31,6 +31,7 @@ use super::{
 use crate::{
     manifest::{Key, Kind},
     operator::Operator,
+    secret::mask::Mask,
     view::ObjectView,
 };
 
@@ -80,14 +81,13 @@ pub enum Part {
     },
 }
 
-/// Takes the parts of an answer. Where nobody listens any more, they are lost.
-#[derive(Clone)]
-pub struct Answer(mpsc::UnboundedSender<Part>, Arc<dyn Operator>);
+/// Takes the parts of an answer, without the secrets that were known when it began. Where nobody listens any more, they are lost.
+#[derive(Clone, Debug)]
+pub struct Answer(mpsc::UnboundedSender<Part>, Mask);
 
 impl Answer {
     fn part(&self, part: Part) {
-        let mask = self.1.mask();
-        let masked = |text: String| mask.apply(text);
+        let masked = |text: String| self.1.apply(text);
         // Rows and messages of others may hold what nobody should read over a shoulder.
         let part = match part {
             Part::Text { text } => Part::Text { text: masked(text) },
@@ -240,7 +240,7 @@ impl Chat {
                 background: &*chat.background,
                 schemas: &chat.schemas,
                 going: &chat.going,
-                answer: Answer(sender, Arc::clone(&chat.operator)),
+                answer: Answer(sender, chat.operator.mask()),
             };
             match said {
                 Said::Line(text) => talk.answer(&text).await,

@@ -38,9 +38,14 @@ pub fn url(operator: &dyn Operator) -> Option<Secret> {
     operator.variable(DATABASE_URL)
 }
 
+/// The database at this address, within the usual limits.
+pub fn open(url: &Secret) -> Result<Database, Error> {
+    Database::new(url.expose(), Limits::default())
+}
+
 /// Asks what the guard has let through. That it was asked is on record, unless nobody waited for the answer.
 pub async fn put(operator: &dyn Operator, actor: &str, url: &Secret, checked: &Checked) -> Result<Answer, Error> {
-    let answered = match Database::new(url.expose(), Limits::default()) {
+    let answered = match open(url) {
         Ok(database) => database.ask(checked).await,
         Err(error) => Err(error),
     };

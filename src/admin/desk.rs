@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use super::{
     confirm::{AnsweredBy, Confirmations, Question, Unanswered},
-    database::{self, DATABASE_URL},
+    database,
     intent::Tier,
     sql::{
         guard::{self, Change},
-        runner::{Database, Limits},
+        runner::Database,
     },
 };
 pub use crate::operator::{HoldEnd, Wish};
@@ -276,9 +276,8 @@ impl Desk {
     }
 
     fn database(&self) -> Result<Database, String> {
-        let url = database::url(&*self.operator)
-            .ok_or_else(|| format!("no Environment has a {DATABASE_URL}, so there is no database"))?;
-        Database::new(url.expose(), Limits::default()).map_err(|error| crate::error_chain(&error))
+        let url = database::url(&*self.operator).ok_or_else(|| database::Refused::None.to_string())?;
+        database::open(&url).map_err(|error| crate::error_chain(&error))
     }
 
     /// No record, no act: the statement stands in the log before it is run.

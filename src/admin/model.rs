@@ -17,7 +17,7 @@ mod words;
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     alerts::address::HttpAddress,
@@ -59,6 +59,24 @@ pub struct Request {
     pub schema: Value,
     /// The longest answer.
     pub max_tokens: u32,
+}
+
+impl Request {
+    /// What was said, as every provider has it.
+    fn said(&self) -> impl Iterator<Item = Value> {
+        self.messages.iter().map(|message| {
+            let role = match message.by {
+                By::Person => "user",
+                By::Model => "assistant",
+            };
+            json!({"role": role, "content": message.text})
+        })
+    }
+
+    /// The same after our instructions, where these are a message as well.
+    fn said_with_system(&self) -> Vec<Value> {
+        std::iter::once(json!({"role": "system", "content": self.system})).chain(self.said()).collect()
+    }
 }
 
 /// Something that was said.

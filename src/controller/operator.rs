@@ -111,16 +111,7 @@ impl Operator for Context {
     }
 
     async fn intend(&self, who: &str, operation: &'static str, words: &str) -> Result<IntentId, String> {
-        let command = Command {
-            actor: &actor(who),
-            operation,
-            object: &Subject::Host,
-            target: "admin",
-            why: "somebody asked for it",
-            details: &serde_json::json!({"words": self.mask().apply(words.to_owned())}),
-            outcome: &Outcome::Done,
-        };
-        self.record.journal.announce(&command).await.map_err(|error| crate::error_chain(&error))
+        self.announce(who, operation, (&Subject::Host, "admin"), words).await
     }
 
     async fn conclude(&self, intent: IntentId, error: Option<&str>) {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     manifest::{Key, Kind, hold::Target},
-    operator::{HoldEnd, Proposed, Wish},
+    operator::{HoldEnd, Operator as _, Proposed, Wish, insight::Insight as _},
     plan::{
         Plan, Situation, Step, Why,
         container::{Container, State},
@@ -27,7 +27,7 @@ use crate::{
     },
     record::{
         events::Subject,
-        journal::{Command, Outcome},
+        journal::{Command, IntentId, Outcome},
     },
     source::desired::{DesiredDirectory, holds},
 };
@@ -198,6 +198,26 @@ impl Context {
         }
     }
 
+    /// Writes down what somebody is about to do. An `Err` says why it is not on record: then it must not be done.
+    pub(super) async fn announce(
+        &self,
+        by: &str,
+        operation: &'static str,
+        (object, target): (&Subject, &str),
+        words: &str,
+    ) -> Result<IntentId, String> {
+        let command = Command {
+            actor: &actor(by),
+            operation,
+            object,
+            target,
+            why: "somebody asked for it",
+            details: &serde_json::json!({"words": self.mask().apply(words.to_owned())}),
+            outcome: &Outcome::Done,
+        };
+        self.record.journal.announce(&command).await.map_err(|error| crate::error_chain(&error))
+    }
+
     /// Does something that is on record before and after.
     async fn on_record(
         &self,
@@ -206,21 +226,9 @@ impl Context {
         words: &str,
         act: impl Future<Output = Result<(), String>> + Send,
     ) -> Result<(), String> {
-        let command = Command {
-            actor: &actor(by),
-            operation,
-            object,
-            target: words,
-            why: "somebody asked for it",
-            details: &serde_json::json!({"words": words}),
-            outcome: &Outcome::Done,
-        };
-        let intent = self.record.journal.announce(&command).await.map_err(|error| crate::error_chain(&error))?;
+        let intent = self.announce(by, operation, (object, words), words).await?;
         let done = act.await;
-        let outcome = done.as_ref().err().map_or(Outcome::Done, |error| Outcome::Failed { error: error.clone() });
-        if let Err(error) = self.record.journal.conclude(intent, outcome).await {
-            tracing::error!(error = crate::error_chain(&error), operation, "what came of it could not be written down");
-        }
+        self.conclude(intent, done.as_ref().err().map(String::as_str)).await;
         done
     }
 

@@ -39,14 +39,18 @@ fn full(path: &Path, disk_free: u64) -> Option<Sign> {
     (free < disk_free).then(|| Sign::DiskFull { path: path.display().to_string(), free, advice: Vec::new() })
 }
 
-/// What `/proc/meminfo` says.
-fn out_of_memory(text: &str) -> Option<Sign> {
-    let kilobytes = |name: &str| {
+/// What `/proc/meminfo` says: bytes that are available, and all of them.
+pub(super) fn memory(text: &str) -> Option<(u64, u64)> {
+    let bytes = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
     };
-    let (total, available) = (kilobytes("MemTotal")?, kilobytes("MemAvailable")?);
-    (available * 100 < total * MEMORY_PERCENT).then_some(Sign::OutOfMemory { available: available << 10 })
+    Some((bytes("MemAvailable")?, bytes("MemTotal")?))
+}
+
+fn out_of_memory(text: &str) -> Option<Sign> {
+    let (available, total) = memory(text)?;
+    (available * 100 < total * MEMORY_PERCENT).then_some(Sign::OutOfMemory { available })
 }
 
 /// Whether `/proc/net/route` has a default route: one whose destination and mask are zero.

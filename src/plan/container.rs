@@ -390,13 +390,26 @@ impl Desired {
 
     /// The name of a new container while the old one still has the right one.
     fn next_name(&self) -> String {
-        format!("{}.next", self.name)
+        next_name(&self.name)
     }
 
     /// The name of the old container once the new one has the right one.
     fn previous_name(&self) -> String {
-        format!("{}.previous", self.name)
+        previous_name(&self.name)
     }
+}
+
+fn next_name(name: &str) -> String {
+    format!("{name}.next")
+}
+
+fn previous_name(name: &str) -> String {
+    format!("{name}.previous")
+}
+
+/// Whether a container has this name from us, while it takes the place of the one with the right name or makes room for it.
+pub(super) fn is_interim(name: &str, right: &str) -> bool {
+    name == next_name(right) || name == previous_name(right)
 }
 
 /// The first dependency that is not where it has to be.

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Action, EngineAction, ModelAction, Plan, Step, Wait, Why, action::SecretSource, history::History, proxy::ProxyAction,
-    restraint::Restrained,
+    Action, EngineAction, ModelAction, Plan, Step, Wait, Why, action::SecretSource, container::is_interim, history::History,
+    proxy::ProxyAction, restraint::Restrained,
 };
 
 /// Corrections of one thing that are remembered.
@@ -109,9 +109,9 @@ pub fn about(step: &Step) -> BTreeSet<String> {
         (Action::Engine(EngineAction::ConnectNetwork { .. }), Why::Disconnected { network }) => {
             [format!("network {network}")].into()
         }
-        // The name that a version has while it takes another one's place was given by us.
+        // An interim name was given by us: nobody else wants it so.
         (Action::Engine(EngineAction::RenameContainer { container, to }), Why::Misnamed { .. })
-            if !container.name.starts_with(&format!("{to}.")) =>
+            if !is_interim(&container.name, to) =>
         {
             [format!("name {to}")].into()
         }

@@ -71,11 +71,12 @@ pub fn with(mut plan: Plan, situation: &Situation, request: &Request) -> Plan {
     }
     match (situation, &request.wanted) {
         (Situation::Container(_, observed) | Situation::Healed(_, observed), wanted) => {
-            let Some((action, is_stop)) = container_action(wanted, observed) else { return plan };
-            if is_stop && !plan.is_finishing {
+            let Some(action) = container_action(wanted, observed) else { return plan };
+            let comes_first = matches!(wanted, Wanted::Stop(_)) && !plan.is_finishing;
+            if comes_first {
                 plan.steps.clear();
-                plan.step(action, why);
-            } else if is_idle {
+            }
+            if comes_first || is_idle {
                 plan.step(action, why);
             }
         }
@@ -96,15 +97,15 @@ pub fn with(mut plan: Plan, situation: &Situation, request: &Request) -> Plan {
     plan
 }
 
-/// What is to be done with the container that was shown, if it is still as it was, and whether that is a stop.
-fn container_action(wanted: &Wanted, observed: &container::Observed) -> Option<(EngineAction, bool)> {
+/// What is to be done with the container that was shown, if it is still as it was.
+fn container_action(wanted: &Wanted, observed: &container::Observed) -> Option<EngineAction> {
     let (Wanted::Restart(shown) | Wanted::Start(shown) | Wanted::Stop(shown)) = wanted else { return None };
     let seen = observed.containers.iter().find(|container| shown.is(container))?;
     let container = Target::seen(&seen.id, &seen.name);
     match (wanted, &seen.state) {
-        (Wanted::Restart(_), State::Running) => Some((EngineAction::RestartContainer { container }, false)),
-        (Wanted::Start(_), State::Exited { .. } | State::Created) => Some((EngineAction::StartContainer { container }, false)),
-        (Wanted::Stop(_), State::Running | State::Restarting) => Some((EngineAction::StopContainer { container }, true)),
+        (Wanted::Restart(_), State::Running) => Some(EngineAction::RestartContainer { container }),
+        (Wanted::Start(_), State::Exited { .. } | State::Created) => Some(EngineAction::StartContainer { container }),
+        (Wanted::Stop(_), State::Running | State::Restarting) => Some(EngineAction::StopContainer { container }),
         _ => None,
     }
 }

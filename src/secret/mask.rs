@@ -18,6 +18,25 @@ pub fn is_telling(variable: &str) -> bool {
     WORDS.iter().any(|word| name.contains(word)) || name.ends_with("_KEY") || name.ends_with("_PASS") || name == "PASS"
 }
 
+/// Ends of words in names whose values are not shown besides those of [`is_telling`], although they are too many other things to be
+/// taken out of what others wrote.
+const ENDS: [&str; 6] = ["PASSPHRASE", "PASS", "PWD", "KEY", "DSN", "AUTH"];
+
+/// Whether the value of a variable may be one that must not be shown: by the words of its name, or because it is an address
+/// with a password in it. When in doubt it is.
+#[must_use]
+pub fn may_be_secret(name: &str, value: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let mut words = upper.split(['_', '-', '.']);
+    let has_password = value.split_once("://").is_some_and(|(_, rest)| {
+        rest.split(['/', '?']).next().is_some_and(|authority| authority.contains('@') && authority.contains(':'))
+    });
+    is_telling(name)
+        || words.any(|word| ENDS.iter().any(|end| word.ends_with(end)))
+        || has_password
+        || value.contains("-----BEGIN")
+}
+
 /// The password in a URL, if there is one: as it stands there.
 #[must_use]
 pub fn password_of(value: &str) -> Option<&str> {

@@ -2,24 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{By, Error, Read, Request, Tokens, number};
+use super::{Error, Read, Request, Tokens, number};
 
 /// The version of the API that is spoken here. It takes no sampling parameters, not even their defaults.
 pub(super) const VERSION: &str = "2026-10-21";
 
 pub(super) fn body(model: &str, request: &Request, by_tool: bool) -> Value {
-    let said = request.messages.iter().map(|message| {
-        let role = match message.by {
-            By::Person => "user",
-            By::Model => "assistant",
-        };
-        json!({"role": role, "content": message.text})
-    });
     let mut body = json!({
         "model": model,
         "max_tokens": request.max_tokens,
         "system": request.system,
-        "messages": said.collect::<Vec<_>>(),
+        "messages": request.said().collect::<Vec<_>>(),
     });
     if by_tool {
         let tool = json!({"name": request.name, "description": "Takes the answer.", "input_schema": request.schema});

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{By, Error, Read, Request, Tokens, number};
+use super::{Error, Read, Request, Tokens, number};
 
 /// Our instructions, the names of a large schema and the answer fit in; a small model has no room for more.
 const CONTEXT: u32 = 8192;
@@ -10,17 +10,9 @@ const CONTEXT: u32 = 8192;
 const LONGEST: u32 = 1024;
 
 pub(super) fn body(model: &str, request: &Request) -> Value {
-    let said = request.messages.iter().map(|message| {
-        let role = match message.by {
-            By::Person => "user",
-            By::Model => "assistant",
-        };
-        json!({"role": role, "content": message.text})
-    });
-    let messages: Vec<Value> = std::iter::once(json!({"role": "system", "content": request.system})).chain(said).collect();
     json!({
         "model": model,
-        "messages": messages,
+        "messages": request.said_with_system(),
         "stream": false,
         "format": request.schema,
         "options": {"temperature": 0, "seed": 1, "num_ctx": CONTEXT, "num_predict": request.max_tokens.min(LONGEST)},

@@ -2,21 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{By, Error, Read, Request, Tokens, number};
+use super::{Error, Read, Request, Tokens, number};
 
 /// No sampling parameters: models that reason refuse them.
 pub(super) fn body(model: &str, request: &Request) -> Value {
-    let said = request.messages.iter().map(|message| {
-        let role = match message.by {
-            By::Person => "user",
-            By::Model => "assistant",
-        };
-        json!({"role": role, "content": message.text})
-    });
-    let messages: Vec<Value> = std::iter::once(json!({"role": "system", "content": request.system})).chain(said).collect();
     json!({
         "model": model,
-        "messages": messages,
+        "messages": request.said_with_system(),
         "max_completion_tokens": request.max_tokens,
         "response_format": {
             "type": "json_schema",

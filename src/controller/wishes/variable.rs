@@ -14,7 +14,7 @@ use crate::{
         request::{VariableChange, Wanted},
     },
     resolve,
-    secret::{self, Secret},
+    secret::{Secret, mask::may_be_secret},
 };
 
 /// Who takes a variable, and whether a new value reaches it without anybody's help.
@@ -116,7 +116,7 @@ impl Context {
 
     /// A value as it may be shown: itself, or its fingerprint.
     fn shown_value(&self, name: &str, value: &Secret, is_secret: bool) -> String {
-        if is_secret || secret::may_be_secret(name, value.expose()) {
+        if is_secret || may_be_secret(name, value.expose()) {
             format!("({})", self.world.files.key().fingerprint(value.expose()))
         } else {
             value.expose().to_owned()
@@ -188,7 +188,7 @@ fn place(desired: &Desired, file: &str) -> Option<usize> {
 /// Where a new variable belongs: a secret among the secrets, anything else into the last file that there is.
 fn new_place(name: &str, desired: &Desired, observed: &Observed) -> String {
     let secrets = desired.secrets.as_ref().map(|secrets| &secrets.file);
-    if let Some(file) = secrets.filter(|_| secret::may_be_secret(name, "")) {
+    if let Some(file) = secrets.filter(|_| may_be_secret(name, "")) {
         return file.clone();
     }
     let is_there = |file: &&String| matches!(observed.files.get(*file), Some(FileState::Present(_)));

@@ -44,8 +44,6 @@ pub(super) struct Answer {
 struct ConfirmPage {
     frame: Frame,
     proposal: Proposal,
-    /// Why the answer before this one did not do.
-    refusal: Option<String>,
     back: String,
 }
 
@@ -81,7 +79,7 @@ pub(super) async fn button(
         _ => return not_found().await,
     };
     match admin.desk.propose(&opened.speaker(), wish).await {
-        Ok(proposal) => ask(&opened, proposal, None, page_of(&key)),
+        Ok(proposal) => ask(&opened, proposal, page_of(&key)),
         Err(error) => told(&opened, StatusCode::CONFLICT, error, page_of(&key)),
     }
 }
@@ -98,7 +96,7 @@ pub(super) async fn answer(
     let back = |key: Option<&Key>| key.map_or_else(|| "/admin".to_owned(), page_of);
     match admin.desk.confirm(&opened.speaker(), &id, name.as_deref()).await {
         Ok(Confirmed::Done(done)) => Redirect::to(&back(done.key.as_ref())).into_response(),
-        Ok(Confirmed::Again(proposal)) => ask(&opened, *proposal, None, back(None)),
+        Ok(Confirmed::Again(proposal)) => ask(&opened, *proposal, back(None)),
         Err(not_done) => told(&opened, StatusCode::CONFLICT, not_done.why, back(not_done.key.as_ref())),
     }
 }
@@ -128,9 +126,9 @@ fn page_of(key: &Key) -> String {
     format!("/admin/objects/{key}")
 }
 
-fn ask(opened: &Opened, proposal: Proposal, refusal: Option<String>, back: String) -> Response {
+fn ask(opened: &Opened, proposal: Proposal, back: String) -> Response {
     let frame = Frame::new("Confirm", "overview", opened);
-    rendered(StatusCode::OK, &ConfirmPage { frame, proposal, refusal, back })
+    rendered(StatusCode::OK, &ConfirmPage { frame, proposal, back })
 }
 
 fn told(opened: &Opened, status: StatusCode, text: String, back: String) -> Response {

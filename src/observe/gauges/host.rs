@@ -86,11 +86,7 @@ fn processors(text: &str) -> Option<(u64, u64)> {
 
 /// In use is what is not available: caches are given back when they are needed.
 fn memory(text: &str) -> Option<(u64, u64)> {
-    let bytes = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
-    };
-    let (total, available) = (bytes("MemTotal")?, bytes("MemAvailable")?);
+    let (available, total) = crate::observe::host::memory(text)?;
     Some((total.saturating_sub(available), total))
 }
 

@@ -74,6 +74,18 @@ fn to_follow_another_value_each_time_is_no_fight() {
 }
 
 #[test]
+fn to_give_a_replacement_its_name_is_no_fight_and_to_give_it_back_after_somebody_took_it_is_one() {
+    let rename = |from: &str| {
+        let action = EngineAction::RenameContainer { container: Target::seen("1", from), to: "web".to_owned() };
+        Step { action: action.into(), why: Why::Misnamed { name: from.to_owned() } }
+    };
+    let contested = |from: &str| seen(&history(&rename(from), &[0, 100, 200]), 250).contains("name web");
+    // Each value that changes ends with this step, once the old one is gone.
+    assert!(!contested("web.next") && !contested("web.previous"));
+    assert!(contested("web.old") && contested("shop"));
+}
+
+#[test]
 fn what_has_nothing_to_do_with_it_is_done() {
     check(
         &history(&limit("128m"), &[0, 1, 2]),
