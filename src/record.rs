@@ -4,6 +4,7 @@
 //! one task. A row in the journal comes before the act it speaks of; who gets
 //! an error instead does not act. Nothing is decided here.
 
+mod ballast;
 mod database;
 mod error;
 mod key;

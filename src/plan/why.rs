@@ -274,7 +274,7 @@ impl fmt::Display for Why {
             Self::ChangeFailed { reason } => write!(f, "a change did not work: {reason}"),
             Self::NotLoaded => f.write_str("it is not known to have read its files"),
             Self::NginxRestarted => f.write_str("it has been restarted"),
-            Self::NotProven { reason: None } => f.write_str("that the routes work has not been shown"),
+            Self::NotProven { reason: None } => f.write_str("it has not been shown that the routes work"),
             Self::NotProven { reason: Some(reason) } => write!(f, "it did not work before: {reason}"),
         }
     }

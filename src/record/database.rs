@@ -81,6 +81,10 @@ impl Database {
         Self { manner: Manner::Traceless, ..Self::in_directory(state) }
     }
 
+    pub(super) fn directory(&self) -> &Path {
+        &self.state
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

@@ -95,6 +95,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether room on the disk may help. What SQLite wanted to write to the files beside the database is only said to have failed.
+    pub(super) fn may_want_room(&self) -> bool {
+        match self {
+            Self::Open { source, .. } | Self::Write { source, .. } => {
+                matches!(primary_code(source), Some(FULL | INPUT_OUTPUT))
+            }
+            Self::State { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
+
     /// Whether SQLite says that the file's content is damaged, or that it is no database at all.
     pub(super) fn is_damage(&self) -> bool {
         match self {
@@ -118,7 +129,9 @@ impl Error {
 }
 
 // SQLite's result codes; what else a code says is above the low byte.
+const INPUT_OUTPUT: i32 = 10;
 const CORRUPT: i32 = 11;
+const FULL: i32 = 13;
 const CONSTRAINT: i32 = 19;
 const NOT_A_DATABASE: i32 = 26;
 

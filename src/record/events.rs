@@ -197,6 +197,14 @@ pub(super) fn journal_damaged(aside: &Path) -> EventKey {
     EventKey { object: Subject::Host, kind: EventType::Warning, reason: "JournalDamaged".to_owned(), message }
 }
 
+/// What is told when the room that was kept for a full disk has been given up.
+pub(super) fn ballast_given_up() -> EventKey {
+    let message = "the disk of the state directory is full; what is done is still recorded, in the room that was kept for this, \
+                   and that will not last: make room"
+        .to_owned();
+    EventKey { object: Subject::Host, kind: EventType::Warning, reason: "StateDiskFull".to_owned(), message }
+}
+
 fn list_query(filter: &EventFilter) -> QueryBuilder<Sqlite> {
     let EventFilter { limit, object, since } = filter;
     let mut query = QueryBuilder::new("SELECT object, type, reason, message, first_at, last_at, count FROM event WHERE TRUE");

@@ -6,7 +6,8 @@
 //! to have in common, their order for one, is looked after in one place.
 //!
 //! When the database cannot be written, everybody is told at once, and the
-//! task tries again until it can.
+//! task tries again until it can. When that is for want of room, the
+//! [ballast](super::ballast) goes first, and nobody notices.
 
 use std::{
     collections::BTreeMap,
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Error,
+    ballast::{self, Ballast},
     chain::Head,
     clock,
     database::{Database, LIMIT, Readers},
@@ -148,12 +150,14 @@ pub(super) struct Writer {
     /// The highest number given to an intent.
     last_id: i64,
     parked: Vec<(i64, Outcome)>,
+    ballast: Ballast,
 }
 
 impl Writer {
     pub(super) fn new(shared: Shared, requests: mpsc::Receiver<Request>, connection: SqliteConnection) -> Self {
         let file = shared.database.identity();
-        Self { shared, requests, connection: Ok(connection), file, last_id: 0, parked: Vec::new() }
+        let ballast = Ballast::in_directory(shared.database.directory());
+        Self { shared, requests, connection: Ok(connection), file, last_id: 0, parked: Vec::new(), ballast }
     }
 
     /// Writes until it is stopped, or nobody is left who could want anything; then writes the rest.
@@ -161,6 +165,7 @@ impl Writer {
         let mut batch = Vec::with_capacity(BATCH);
         let mut prune_at = Instant::now();
         let mut probe_at = Instant::now();
+        let mut ballast_at = Instant::now();
         let pending = Arc::clone(&self.shared.pending);
         loop {
             let is_writable = self.connection.is_ok();
@@ -174,6 +179,10 @@ impl Writer {
                 () = tokio::time::sleep_until(probe_at), if !is_writable => {
                     self.reopen().await;
                     probe_at = Instant::now() + PROBE;
+                }
+                () = tokio::time::sleep_until(ballast_at), if is_writable => {
+                    self.lay_ballast();
+                    ballast_at = Instant::now() + ballast::AGAIN;
                 }
                 () = tokio::time::sleep_until(prune_at), if is_writable => {
                     let may_be_more = self.prune().await;
@@ -195,8 +204,10 @@ impl Writer {
             self.write_all_pending().await;
         }
         let mut written = self.write(&writes).await;
-        if let Err(Error::Replaced { .. }) = written {
-            // What was written went nowhere; a new file is one probe away.
+        if let Err(error) = &written
+            && (matches!(error, Error::Replaced { .. }) || self.makes_room(error))
+        {
+            // What was written went nowhere; a new file, or room for it, is one probe away.
             self.reopen().await;
             written = self.write(&writes).await;
         }
@@ -284,9 +295,26 @@ impl Writer {
         Err(result)
     }
 
+    /// Gives up the ballast, if that may help; false if it does not, or is gone already.
+    fn makes_room(&self, trouble: &Error) -> bool {
+        let is_made = trouble.may_want_room() && self.ballast.give_up();
+        if is_made {
+            tracing::warn!("the disk of the state directory is full: the ballast is given up, make room");
+            self.shared.pending.add_event(events::ballast_given_up(), clock::now());
+        }
+        is_made
+    }
+
+    fn lay_ballast(&self) {
+        if let Err(error) = self.ballast.lay() {
+            tracing::warn!(%error, "no room can be kept for a full disk");
+        }
+    }
+
     /// Tries to get going again.
     async fn reopen(&mut self) {
         let Err(trouble) = &self.connection else { return };
+        self.makes_room(trouble);
         match self.opened(trouble).await {
             Ok(connection) => {
                 self.connection = Ok(connection);

@@ -1,11 +1,15 @@
 //! The disk on which the journal is kept in trouble: no record, no act.
 
-use std::{fs, path::Path, process::Command, sync::Arc};
+use std::{fs, path::Path, process, sync::Arc};
 
 use futures::StreamExt as _;
 use mooring::{
     operator::Operator as _,
-    record::audit::{AuditLog, read_anchors},
+    record::{
+        audit::{AuditLog, read_anchors},
+        events::Subject,
+        journal::{Actor, Command, Outcome},
+    },
     view::AuditQuery,
 };
 
@@ -15,11 +19,12 @@ use crate::host::{Host, container};
 struct Disk(tempfile::TempDir);
 
 impl Disk {
-    /// None where nothing may be mounted.
-    fn new() -> Option<Self> {
+    /// So many MiB; none where nothing may be mounted.
+    fn new(size: u32) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
+        let options = format!("size={size}m,mode=700");
         let mount =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m,mode=700", "mooring-test"]).arg(directory.path()).status();
+            process::Command::new("mount").args(["-t", "tmpfs", "-o", &options, "mooring-test"]).arg(directory.path()).status();
         mount.is_ok_and(|status| status.success()).then_some(Self(directory))
     }
 
@@ -29,19 +34,32 @@ impl Disk {
 
     /// Leaves room for nothing.
     fn fill(&self) {
-        let mut ballast = fs::File::create(self.path().join("ballast")).unwrap();
-        let full = std::io::copy(&mut std::io::repeat(b'x'), &mut ballast).unwrap_err();
+        let mut filler = fs::File::create(self.path().join("filler")).unwrap();
+        let full = std::io::copy(&mut std::io::repeat(b'x'), &mut filler).unwrap_err();
         assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
     }
 
     fn empty(&self) {
-        fs::remove_file(self.path().join("ballast")).unwrap();
+        fs::remove_file(self.path().join("filler")).unwrap();
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.path()).status();
+        let _ = process::Command::new("umount").arg(self.path()).status();
+    }
+}
+
+/// Something that a person is said to have done.
+fn row() -> Command<'static> {
+    Command {
+        actor: &Actor::Reconciler,
+        operation: "Test",
+        object: &Subject::Host,
+        target: "some container with a long name",
+        why: "rows of a usual length shall be written",
+        details: &serde_json::Value::Null,
+        outcome: &Outcome::Done,
     }
 }
 
@@ -51,7 +69,8 @@ fn is_missed(host: &Host) -> bool {
 
 #[test]
 fn while_the_disk_is_full_nothing_is_done_and_it_is_reported_and_then_all_is_made_up_for() {
-    let Some(disk) = Disk::new() else {
+    // Too small for any room to be kept on it.
+    let Some(disk) = Disk::new(8) else {
         eprintln!("only root can mount a disk to fill");
         return;
     };
@@ -78,6 +97,46 @@ fn while_the_disk_is_full_nothing_is_done_and_it_is_reported_and_then_all_is_mad
     host.run();
     host.converges();
     assert_eq!(host.steps("Container/web"), steps);
+}
+
+#[test]
+fn room_that_is_kept_lets_healing_go_on_while_the_disk_is_full_and_is_kept_again_after() {
+    let Some(disk) = Disk::new(64) else {
+        eprintln!("only root can mount a disk to fill");
+        return;
+    };
+    let mut host = Host::new(&[container("web", "image: web:1"), container("other", "image: web:1")]);
+    std::os::unix::fs::symlink(disk.path(), host.path("../state")).unwrap();
+    host.run();
+    host.converges();
+    let ballast = disk.path().join("ballast");
+    host.eventually("room is kept", |_| ballast.exists());
+    disk.fill();
+    let starts = "StartContainer @web: it exited with 137 [done]";
+    for times in 1..=3 {
+        host.docker("kill @web");
+        host.eventually("it runs again", |host| {
+            host.state("web") == "running healthy" && host.count("Container/web", starts) == times
+        });
+    }
+    assert!(!ballast.exists(), "the kept room was not needed");
+    let told = |host: &Host| host.events("Host").iter().any(|(reason, _)| reason == "StateDiskFull");
+    host.eventually("it is told", told);
+    host.eventually("the journal can be written", |host| !is_missed(host));
+    let journal = &host.context().record.journal;
+    let more = async {
+        for _ in 0..2_000 {
+            journal.note(&row()).await.unwrap();
+        }
+    };
+    host.wait_for(more);
+
+    disk.empty();
+    host.stop();
+    host.run();
+    host.converges();
+    host.eventually("room is kept again", |_| ballast.exists());
+    assert_eq!(host.count("Container/web", starts), 3);
 }
 
 #[test]
