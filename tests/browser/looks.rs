@@ -124,7 +124,7 @@ fn what_is_wrong_with_a_page_is_found() {
 fn every_page_is_for_everybody_on_every_screen_and_without_a_complaint() {
     let axe = axe();
     let mut wrong = Vec::new();
-    let world = World::with_database();
+    let world = World::with_everything();
     let browser = world.browser();
     browser.go("/admin/login");
     look(&browser, "login", &axe, &mut wrong);

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     driver::{Browser, PATIENCE, free_port},
-    host::{Host, container, environment},
+    host::{Host, container, environment, manifest, proxy},
 };
 
 /// Of the backend manager.
@@ -34,26 +34,36 @@ pub struct World {
     port: u16,
     mooring: Option<Child>,
     has_database: bool,
+    /// An nginx in front, and an ollama with its model.
+    has_front: bool,
 }
 
 impl World {
     /// With a database besides, which takes a few seconds more.
     pub fn with_database() -> Self {
-        Self::of(true)
+        Self::of(true, false)
+    }
+
+    /// With a database, with an nginx that leads to the services, and with an ollama and its model, of which there is one page each.
+    pub fn with_everything() -> Self {
+        Self::of(true, true)
     }
 
     /// Two services that share a file of variables.
     pub fn new() -> Self {
-        Self::of(false)
+        Self::of(false, false)
     }
 
-    fn of(has_database: bool) -> Self {
+    fn of(has_database: bool, has_front: bool) -> Self {
         let mut manifests = vec![
             environment(
                 "shop",
                 "directory: .\nfiles: [.env, .env.secrets]\nsecrets: {generate: [{name: PLUGIN_INTERNAL_SECRET}]}",
             ),
-            container("web", "image: web:1\nenvFrom: [{environment: shop, keys: [LOG_LEVEL, PLUGIN_INTERNAL_SECRET]}]"),
+            container(
+                "web",
+                "image: web:1\nnetworks: ['@net']\nenvFrom: [{environment: shop, keys: [LOG_LEVEL, PLUGIN_INTERNAL_SECRET]}]",
+            ),
             container("redis", "image: mooring-demo/redis:7"),
             container(
                 "ticker",
@@ -70,14 +80,23 @@ impl World {
             );
             manifests.push(container("postgres", &spec));
         }
+        if has_front {
+            manifests.extend(front());
+        }
         let host = Host::new(&manifests);
+        if has_front {
+            fs::create_dir_all(host.path("sites")).unwrap();
+            host.docker("network create @net");
+            // Stands in for the registry of models, which is not to be had; it answers in the same manner.
+            host.docker("run --detach --pull never --name @registry --network @net --network-alias registry.ollama.ai --network-alias blobs.test mooring-demo/models:1");
+        }
         let url = format!("postgresql://app:{DATABASE_PASSWORD}@127.0.0.1:{database_port}/shop");
         let variables = format!(
             "# What the services share.\nLOG_LEVEL=info\nPAYMENT_API_KEY={KEY}\nPOSTGRES_PASSWORD={DATABASE_PASSWORD}\nDATABASE_URL={url}\n"
         );
         fs::write(host.path(".env"), variables).unwrap();
         let port = free_port();
-        let mut world = Self { host, port, mooring: None, has_database };
+        let mut world = Self { host, port, mooring: None, has_database, has_front };
         world.start();
         if has_database {
             world.fill();
@@ -92,6 +111,7 @@ impl World {
         let listens = || TcpStream::connect(("127.0.0.1", port)).is_ok();
         let mut services = vec!["web", "redis", "ticker"];
         services.extend(self.has_database.then_some("postgres"));
+        services.extend(if self.has_front { &["nginx", "ollama"][..] } else { &[] });
         while !listens() || services.iter().any(|service| !self.host.state(service).starts_with("running")) {
             assert!(mooring.try_wait().unwrap().is_none(), "Mooring ended: {}", log(&self.host));
             assert!(begun.elapsed() < PATIENCE, "it does not come up: {}", log(&self.host));
@@ -144,6 +164,17 @@ impl World {
         browser.until("the door opens", |browser| browser.path() == "/admin");
         browser
     }
+}
+
+/// What the world sees, and who answers in words.
+fn front() -> [(String, String); 3] {
+    let nginx = "image: mooring-demo/nginx:1\nnetworks: ['@net']\nvolumes: ['./sites:/etc/nginx/sites']";
+    let routes = "container: nginx\ndirectory: ./sites\nroutes:\n\
+                  - {host: shop.test, to: {container: web, port: 8080}}\n\
+                  - {host: shop.test, path: /cache/, stripPath: true, websocket: true, to: {container: redis, port: 6379}}\n\
+                  - {host: gone.test, to: {container: ticker, port: 80}}";
+    let model = "environment: shop\nollama: {run: {name: '@ollama', image: 'mooring-demo/ollama:1', volume: '@models', networks: ['@net']}}";
+    [container("nginx", nginx), proxy("edge", routes), manifest("ModelProvider", "default", model)]
 }
 
 /// Gives this password at the door.
