@@ -122,7 +122,7 @@ impl Dry {
     fn was_kept_until(&self, signal: Signal) {
         let words = self.mooring(&["run", "--no-http", "--resync", "1s"]);
         let mut operator = Command::new(&words[0]);
-        operator.args(&words[1..]).env("DOCKER_HOST", "unix:///var/run/docker.sock").stderr(Stdio::null());
+        operator.args(&words[1..]).env("DOCKER_HOST", crate::host::engine()).stderr(Stdio::null());
         let mut operator = operator.spawn().unwrap();
         let begun = Instant::now();
         while !self.plainly(&["wait", "--all", "--timeout", "1m"]).status.success() {

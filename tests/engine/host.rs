@@ -44,6 +44,18 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Short, because a test has no time for a resync that comes late; longer than an engine's slow answers.
 const RESYNC: Duration = Duration::from_secs(3);
 
+/// Where the engine is that is tested on: this host's own, or the one of `DOCKER_HOST`, which may be another generation of it; its
+/// networks have to be those of the test.
+pub fn engine() -> String {
+    std::env::var("DOCKER_HOST").unwrap_or_else(|_| Settings::ENGINE.to_owned())
+}
+
+/// The same as a path.
+pub fn socket() -> PathBuf {
+    let engine = engine();
+    engine.strip_prefix("unix://").unwrap_or(&engine).into()
+}
+
 /// A Mooring and what it is to keep.
 pub struct Host {
     /// Owner and prefix.
@@ -94,7 +106,7 @@ impl Host {
         assert!(answers.is_ok_and(|answer| answer.status.success()), "no Docker Engine: run `make setup`");
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let (engine, outside) = (Settings::ENGINE.to_owned(), Settings::ENGINE.to_owned());
+        let (engine, outside) = (engine(), engine());
         let host = Self { name, engine, outside, database: None, directory, runtime, running: None };
         fs::create_dir_all(host.path("")).unwrap();
         for (file, text) in manifests {
@@ -315,7 +327,7 @@ impl Host {
     pub fn another_network(&self, name: &str, owner: &str) -> Option<String> {
         let body =
             format!(r#"{{"Name": "{}-{name}", "Driver": "bridge", "Labels": {{"dev.mooring.owner": "{owner}"}}}}"#, self.name);
-        let mut socket = std::os::unix::net::UnixStream::connect("/var/run/docker.sock").unwrap();
+        let mut socket = std::os::unix::net::UnixStream::connect(socket()).unwrap();
         let head = format!("Host: docker\r\nContent-Type: application/json\r\nContent-Length: {}", body.len());
         write!(socket, "POST /networks/create HTTP/1.0\r\n{head}\r\n\r\n{body}").unwrap();
         let mut answer = String::new();
@@ -384,7 +396,7 @@ impl Host {
     }
 
     /// What there is to know when something did not come about.
-    fn story(&self) -> String {
+    pub fn story(&self) -> String {
         let mut story = self
             .docker(&format!("ps --all --filter name={} --format {{{{.Names}}}}\t{{{{.Image}}}}\t{{{{.Status}}}}", self.name));
         if let Some((ctx, _)) = &self.running {

@@ -18,6 +18,7 @@ mod dry;
 mod files;
 mod holds;
 mod host;
+mod hostile;
 mod insight;
 mod journal;
 mod kept;

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    host::{Host, container, manifest},
+    host::{self, Host, container, manifest},
     receiver::{self, Http},
 };
 
@@ -75,7 +75,7 @@ async fn serve(mut client: UnixStream, manner: Manner) {
         Manner::Late(pause) => tokio::time::sleep(pause).await,
         Manner::Faithful => {}
     }
-    let mut engine = UnixStream::connect("/var/run/docker.sock").await.unwrap();
+    let mut engine = UnixStream::connect(host::socket()).await.unwrap();
     // Either side may leave when it likes.
     let _ = copy_bidirectional(&mut client, &mut engine).await;
 }

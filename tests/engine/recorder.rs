@@ -52,7 +52,7 @@ pub fn only_looks(asked: &str) -> bool {
 }
 
 fn pass_on(client: &UnixStream, asked: &Mutex<Vec<String>>) {
-    let engine = UnixStream::connect("/var/run/docker.sock").unwrap();
+    let engine = UnixStream::connect(crate::host::socket()).unwrap();
     let (mut answers, mut back) = (engine.try_clone().unwrap(), client.try_clone().unwrap());
     let answering = thread::spawn(move || {
         let _ = io::copy(&mut answers, &mut back);

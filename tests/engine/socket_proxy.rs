@@ -29,7 +29,7 @@ impl Offered {
         let more = more.iter().map(|word| {
             word.replace('@', &format!("{}-", host.name)).replace('^', host.path("").to_str().unwrap().trim_end_matches('/'))
         });
-        std::os::unix::fs::symlink("/var/run/docker.sock", directory.path().join("docker.sock")).unwrap();
+        std::os::unix::fs::symlink(crate::host::socket(), directory.path().join("docker.sock")).unwrap();
         let mut offered = Self { words: [host.name.clone()].into_iter().chain(more).collect(), directory, process: None };
         offered.start();
         host.engine = format!("unix://{}", offered.path().display());
@@ -294,7 +294,7 @@ fn commands_run_in_our_own_containers_and_only_those_that_were_made_here_are_sta
 /// A command that somebody else has made, with more power than any of ours.
 fn made_outside(container: &str) -> String {
     let body = r#"{"Cmd": ["id"], "Privileged": true, "AttachStdout": true}"#;
-    let mut socket = UnixStream::connect("/var/run/docker.sock").unwrap();
+    let mut socket = UnixStream::connect(crate::host::socket()).unwrap();
     let head = format!("Host: docker\r\nContent-Type: application/json\r\nContent-Length: {}", body.len());
     write!(socket, "POST /containers/{container}/exec HTTP/1.0\r\n{head}\r\n\r\n{body}").unwrap();
     let mut answer = String::new();
@@ -397,7 +397,7 @@ fn an_engine_that_is_away_behind_it_is_away_and_refuses_nothing() {
     host.docker("kill @web");
     host.stays(4, "it is missed", |host| host.state("web").starts_with("exited"));
     assert!(host.holds("Container/web").contains("EngineUnreachable"), "{}", host.holds("Container/web"));
-    std::os::unix::fs::symlink("/var/run/docker.sock", offered.engine()).unwrap();
+    std::os::unix::fs::symlink(crate::host::socket(), offered.engine()).unwrap();
     host.eventually("it runs again", |host| host.state("web") == "running healthy");
     host.converges();
     assert_eq!(offered.refused(), Vec::<String>::new());

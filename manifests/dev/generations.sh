@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Runs tests of the engine suite on another generation of Docker Engine than this host's: the one of the next Debian, in a
+# network namespace of its own (see engine.sh). Events come in another order there, and say other things.
+#
+#   generations.sh [FILTER...]    default: what depends on events and on how an engine does things
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+source "$here/lib.sh"
+
+# One of each kind of correction, what the engine may do in the middle of it, and what it may say of itself.
+filters=(deaths:: drift:: networks:: people:: replacements:: outages:: crashes:: hostile::what)
+[[ $# -eq 0 ]] || filters=("$@")
+
+first=$("$here/engine.sh" host)
+eval "$("$here/engine.sh" up --second | sed 's/^DOCKER_HOST=/second=/')"
+
+# Both engines have the same images: what was made for the first one is handed over.
+missing=()
+for image in busybox:1 web:1 web:2 redis:7 nginx:1; do
+  image=mooring-demo/$image
+  made=$(docker -H "$first" image inspect --format '{{.Id}}' "$image")
+  [[ $(docker -H "$second" image inspect --format '{{.Id}}' "$image" 2>/dev/null) == "$made" ]] || missing+=("$image")
+done
+if [[ ${#missing[@]} -gt 0 ]]; then
+  say "handing over ${missing[*]} ..."
+  docker -H "$first" save "${missing[@]}" | docker -H "$second" load >/dev/null
+fi
+
+cd "$top"
+program=$(cargo test --locked --all-features --test engine --no-run --message-format=json | jq -r 'select(.target.name == "engine") | .executable // empty')
+say "on $(docker -H "$second" version --format 'engine {{.Server.Version}}, API {{.Server.APIVersion}}')"
+DOCKER_HOST=$second nsenter --net=/run/netns/mooring-dev-2 "$program" "${filters[@]}"

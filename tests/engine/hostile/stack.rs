@@ -1,0 +1,217 @@
+//! A stack with everything that Mooring keeps, what can happen to it, and how it has to be afterwards.
+
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+use mooring::record::journal::AuditEntry;
+
+use super::between::Between;
+use crate::{
+    host::{Host, container, environment, proxy},
+    proxy::{address, who},
+};
+
+/// Faults come faster here than anywhere else, and are all meant.
+const PATIENT: &str = "healing: {budget: {attempts: 1000, window: 10m}, backoff: {initial: 200ms, cap: 1s}}";
+
+/// Long enough for a try that was under way when the engine hung, and for those after it.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// The stack behind its socket.
+pub struct Stack {
+    pub host: Host,
+    pub between: Option<Between>,
+    version: usize,
+    level: usize,
+    fillers: usize,
+    /// What may not change.
+    token: String,
+    stranger: String,
+    kept: String,
+}
+
+/// What can happen, and a name for it.
+pub type Fault = (&'static str, fn(&mut Stack));
+
+/// Everything that the earlier chapters of this suite have one by one.
+pub const FAULTS: [Fault; 15] = [
+    ("a container is killed", |stack| stack.tries("kill @web")),
+    ("a container is removed", |stack| stack.tries("rm --force @api")),
+    ("a container is sick", |stack| stack.tries("exec @api touch /tmp/sick")),
+    ("nginx is killed", |stack| stack.tries("kill @nginx")),
+    ("the one with the data is killed", |stack| stack.tries("kill @db")),
+    ("a container is cut off", |stack| stack.tries("network disconnect --force @net @web")),
+    ("everything is killed", |stack| stack.tries("kill @db @api @web @nginx")),
+    ("a secret is lost", |stack| {
+        let text = stack.host.read(".env.secrets");
+        let others: Vec<&str> = text.lines().filter(|line| !line.starts_with("TOKEN=")).collect();
+        fs::write(stack.host.path(".env.secrets"), others.join("\n") + "\n").unwrap();
+    }),
+    ("the secrets are lost", |stack| {
+        // Where they are lost already, there is nothing to lose.
+        let _ = fs::remove_file(stack.host.path(".env.secrets"));
+    }),
+    ("another image is wanted", |stack| {
+        stack.version = 3 - stack.version;
+        stack.host.put(stack.web());
+    }),
+    ("a variable changes", |stack| {
+        stack.level += 1;
+        fs::write(stack.host.path(".env"), stack.variables()).unwrap();
+    }),
+    ("a backend moves", |stack| {
+        stack.fillers += 1;
+        let filler = format!(
+            "run --detach --pull never --name @filler{} --network @net --env GREETING=wrong mooring-demo/web:1",
+            stack.fillers
+        );
+        stack.tries("rm --force @web");
+        stack.tries(&filler);
+    }),
+    ("a site is edited", |stack| {
+        let site = stack.host.path("sites/one.test.conf");
+        let text = fs::read_to_string(&site).unwrap_or_default();
+        fs::write(site, text.replace("8080", "9999")).unwrap();
+    }),
+    ("a site is lost", |stack| {
+        let _ = fs::remove_file(stack.host.path("sites/two.test.conf"));
+    }),
+    ("a manifest is broken, and mended", |stack| {
+        stack.host.write("web.yaml", "kind: [Container");
+        thread::sleep(Duration::from_millis(700));
+        stack.host.put(stack.web());
+    }),
+];
+
+impl Stack {
+    /// Made and converged with an engine at peace.
+    pub fn new() -> Self {
+        let mut host = Host::new(&[]);
+        let between = Between::new(&host.engine);
+        host.engine = between.address();
+        let mut stack = Self {
+            host,
+            between: Some(between),
+            version: 1,
+            level: 0,
+            fillers: 0,
+            token: String::new(),
+            stranger: String::new(),
+            kept: String::new(),
+        };
+        for manifest in [stack.web(), api(), db(), nginx(), edge(), shop()] {
+            stack.host.put(manifest);
+        }
+        fs::write(stack.host.path(".env"), stack.variables()).unwrap();
+        fs::create_dir_all(stack.host.path("sites")).unwrap();
+        stack.host.docker("run --detach --pull never --name @stranger mooring-demo/web:1");
+        stack.host.run();
+        stack.host.converges();
+        stack.token = stack.host.value(".env.secrets", "TOKEN").unwrap();
+        stack.stranger = stack.the_stranger();
+        stack.kept = stack.host.docker("exec @db cat /data/kept");
+        stack.holds_in_the_end("it was made");
+        stack
+    }
+
+    fn web(&self) -> (String, String) {
+        let dependency = "dependsOn: [{container: api, condition: healthy}]";
+        let spec = format!(
+            "image: web:{}\nnetworks: ['@net']\nenvironment: {{GREETING: one}}\n\
+             envFrom: [{{environment: shop, keys: [LEVEL]}}]\n{dependency}\n{PATIENT}",
+            self.version
+        );
+        container("web", &spec)
+    }
+
+    fn variables(&self) -> String {
+        format!("# What they share.\nLEVEL={}\n", self.level)
+    }
+
+    fn the_stranger(&self) -> String {
+        format!("{} {}", self.host.id("stranger"), self.host.started("stranger"))
+    }
+
+    /// What is gone already cannot be broken once more.
+    fn tries(&self, command: &str) {
+        let _ = self.host.try_docker(command);
+    }
+
+    /// What is not as it has to be.
+    pub fn complaints(&self) -> Vec<String> {
+        let host = &self.host;
+        let mut complaints = Vec::new();
+        let mut expect = |what: &str, is: String, wanted: String| {
+            if is != wanted {
+                complaints.push(format!("{what}: {is}, not {wanted}"));
+            }
+        };
+        for (name, state) in [("web", "healthy"), ("api", "healthy")] {
+            expect(name, host.state(name), format!("running {state}"));
+        }
+        for name in ["db", "nginx"] {
+            expect(name, host.state(name), "running".to_owned());
+        }
+        expect("the image", host.image("web"), format!("web:{}", self.version));
+        for (name, variable, value) in [("web", "LEVEL", self.level.to_string()), ("api", "TOKEN", self.token.clone())] {
+            expect(variable, host.variable(name, variable).unwrap_or_default(), value);
+        }
+        expect("the secret", host.value(".env.secrets", "TOKEN").unwrap_or_default(), self.token.clone());
+        if host.state("nginx") == "running" && !address(host, "nginx").is_empty() {
+            for (site, greeting) in [("one.test", "one"), ("two.test", "two")] {
+                expect(site, who(host, site), greeting.to_owned());
+            }
+        }
+        expect("what is not ours", self.the_stranger(), self.stranger.clone());
+        expect("the data", host.try_docker("exec @db cat /data/kept").unwrap_or_default(), self.kept.clone());
+        // Those of Mooring's, so that none of its interim ones is left.
+        expect("the containers", host.names().join(" "), "@api @db @nginx @web".to_owned());
+        complaints
+    }
+
+    /// Waits until everything is as it has to be, by the looks of the engine and of the files, and by Mooring's own word.
+    pub fn holds_in_the_end(&self, after: &str) {
+        let begun = Instant::now();
+        while let complaints = self.complaints()
+            && !complaints.is_empty()
+        {
+            let story = || format!("{}\n{}", complaints.join("\n"), self.host.story());
+            assert!(begun.elapsed() < PATIENCE, "after {after}:\n{}", story());
+            thread::sleep(Duration::from_millis(200));
+        }
+        self.host.converges();
+    }
+
+    /// What was done by Mooring so far.
+    pub fn acts(&self) -> Vec<AuditEntry> {
+        self.host.audit().into_iter().filter(|entry| entry.actor == "reconciler").collect()
+    }
+}
+
+fn api() -> (String, String) {
+    let spec = "image: web:1\nnetworks: ['@net']\nenvironment: {GREETING: two}\nenvFrom: [{environment: shop, keys: [TOKEN]}]";
+    container("api", &format!("{spec}\n{PATIENT}"))
+}
+
+fn db() -> (String, String) {
+    let script = "test -e /data/kept || cat /proc/sys/kernel/random/uuid >/data/kept; exec sleep 1000000";
+    let spec = format!("image: busybox:1\ncommand: [sh, -c, '{script}']\nvolumes: ['@data:/data']\nstopGracePeriod: 1s");
+    container("db", &format!("{spec}\n{PATIENT}"))
+}
+
+fn nginx() -> (String, String) {
+    let spec = "image: mooring-demo/nginx:1\nnetworks: ['@net']\nvolumes: ['./sites:/etc/nginx/sites']";
+    container("nginx", &format!("{spec}\n{PATIENT}"))
+}
+
+fn edge() -> (String, String) {
+    let routes = "[{host: one.test, to: {container: web, port: 8080}}, {host: two.test, to: {container: api, port: 8080}}]";
+    proxy("edge", &format!("container: nginx\ndirectory: ./sites\nroutes: {routes}"))
+}
+
+fn shop() -> (String, String) {
+    let secrets = "secrets: {generate: [{name: TOKEN}]}";
+    environment("shop", &format!("files: [.env, .env.secrets]\n{secrets}\ncomputed: {{values: {{URL: 'x://${{TOKEN}}'}}}}"))
+}
