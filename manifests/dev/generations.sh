@@ -14,6 +14,7 @@ source "$here/lib.sh"
 filters=(deaths:: drift:: networks:: people:: replacements:: outages:: crashes:: hostile::what)
 [[ $# -eq 0 ]] || filters=("$@")
 
+second=""
 first=$("$here/engine.sh" host)
 eval "$("$here/engine.sh" up --second | sed 's/^DOCKER_HOST=/second=/')"
 
