@@ -23,6 +23,8 @@ mod insight;
 mod journal;
 mod kept;
 mod limits;
+#[cfg(feature = "crash-points")]
+mod manager;
 mod networks;
 mod others;
 mod outages;
