@@ -13,6 +13,7 @@
 
 use super::{
     lexer::{self, Token},
+    reach::{self, Reach},
     shadow, tree, words,
 };
 
@@ -130,6 +131,7 @@ pub struct Change {
     pub table: String,
     /// Whether it has no condition, and so concerns every row.
     pub is_whole: bool,
+    pub(super) reach: Reach,
 }
 
 impl Change {
@@ -154,7 +156,13 @@ pub fn check_change(sql: &str) -> Result<Change, Refusal> {
     }
     let shadow = lexer::write(&shadow::of(&tokens));
     let (table, is_whole) = on_big_stack(move || tree::check_change(&shadow, &called))?;
-    Ok(Change { sql: lexer::write(&tokens), verb, table, is_whole })
+    let reach = reach::of(&tokens, verb)?;
+    // Two readings of one statement have to agree on whether there is a condition.
+    let is_spared = reach.from.as_ref().is_some_and(|from| from.contains(" WHERE ("));
+    if verb != "INSERT" && is_whole && is_spared {
+        return Err(Refusal::NotUnderstood("it cannot be seen which rows it concerns".to_owned()));
+    }
+    Ok(Change { sql: lexer::write(&tokens), verb, table, is_whole, reach })
 }
 
 /// What follows the name of the table and the names of its columns.
