@@ -65,12 +65,12 @@ WHERE a.rule IS NOT NULL GROUP BY 1";
 /// Triggers of tables ($1) that run with what was done to each ($2, by PostgreSQL's own bits), and rules of the first of them.
 const TRIGGERS: &str = "\
 SELECT pg_catalog.format('trigger %I of %s calls %s', t.tgname, c.name, t.tgfoid::pg_catalog.regproc)
-FROM pg_catalog.unnest($1::text[], $2::int[]) AS c(name, bits)
+FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::int[])) AS c(name, bits)
 JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = pg_catalog.to_regclass(c.name)
 WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND (t.tgtype & c.bits) <> 0
 UNION
 SELECT pg_catalog.format('rule %I of %s', r.rulename, c.name)
-FROM pg_catalog.unnest($1::text[], $2::int[]) AS c(name, bits)
+FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::int[])) AS c(name, bits)
 JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = pg_catalog.to_regclass(c.name)
 WHERE r.ev_enabled IN ('O', 'A') AND ((r.ev_type = '2' AND c.bits & 16 <> 0) OR (r.ev_type = '3' AND c.bits & 4 <> 0)
   OR (r.ev_type = '4' AND c.bits & 8 <> 0))
@@ -143,7 +143,8 @@ impl Effects {
 impl Effect {
     fn line(&self) -> String {
         let counts = [(self.inserted, "added"), (self.updated, "changed"), (self.deleted, "deleted")];
-        let mut done: Vec<String> = counts.iter().filter(|(rows, _)| *rows > 0).map(|(rows, how)| format!("{rows} {how}")).collect();
+        let mut done: Vec<String> =
+            counts.iter().filter(|(rows, _)| *rows > 0).map(|(rows, how)| format!("{rows} {how}")).collect();
         if self.is_seized {
             done.push("emptied or altered as a whole".to_owned());
         }

@@ -40,6 +40,8 @@ pub(super) struct Reach {
     pub(super) from: Option<String>,
     /// What the rows are given, where that is the same each time it is asked.
     pub(super) values: Vec<String>,
+    /// Whether there is a condition that spares rows.
+    pub(super) is_spared: bool,
     /// Whether what is there already is changed instead of added.
     pub(super) meets: bool,
 }
@@ -51,6 +53,8 @@ pub(super) fn of(tokens: &[Token], verb: &str) -> Result<Reach, Refusal> {
         "UPDATE" => of_update(tokens),
         _ => of_delete(tokens),
     };
+    let is_spared = clause(tokens, 1, &["where"]) < clause(tokens, 1, &["returning"]);
+    let reach = reach.map(|reach| Reach { is_spared, ..reach });
     reach.ok_or_else(|| Refusal::NotUnderstood("it cannot be seen which rows it concerns".to_owned()))
 }
 
@@ -59,12 +63,17 @@ fn of_update(tokens: &[Token]) -> Option<Reach> {
     let end = clause(tokens, head + 1, &["from", "where", "returning"]);
     let values = assignments(tokens.get(head + 1..end)?);
     let joined = tokens.get(end).is_some_and(|token| token.is("from"));
-    Some(Reach { target: Some(target), from: Some(rows(tokens, 1, head, if joined { end } else { head }, end)), values, meets: false })
+    Some(Reach {
+        target: Some(target),
+        from: Some(rows(tokens, 1, head, if joined { end } else { head }, end)),
+        values,
+        ..Reach::default()
+    })
 }
 
 fn of_delete(tokens: &[Token]) -> Option<Reach> {
     let (target, head) = table(tokens, 2, &["using", "where", "returning"])?;
-    Some(Reach { target: Some(target), from: Some(rows(tokens, 2, head, head, head)), values: Vec::new(), meets: false })
+    Some(Reach { target: Some(target), from: Some(rows(tokens, 2, head, head, head)), ..Reach::default() })
 }
 
 /// `FROM` the table at `start`, and whatever else `joined` begins, with the condition that follows `end`.
@@ -103,7 +112,7 @@ fn of_insert(tokens: &[Token]) -> Option<Reach> {
     let is_query = source.iter().any(|token| token.is("select") || token.is("table"));
     let is_same = !source.iter().any(moves) && !source.iter().any(|token| token.is("default"));
     let from = (is_query && is_same).then(|| format!("FROM ({}) AS mooring_source", lexer::write(source)));
-    Some(Reach { target: None, from, values: Vec::new(), meets: conflict.is_some() })
+    Some(Reach { from, meets: conflict.is_some(), ..Reach::default() })
 }
 
 /// What the table that is named here is called, and where the next of these words follows it.
@@ -153,8 +162,7 @@ fn assignments(tokens: &[Token]) -> Vec<String> {
 }
 
 fn assigned(tokens: &[Token]) -> Option<String> {
-    let equals = (0..tokens.len())
-        .find(|&at| tokens[at].word == Word::Operator("=".to_owned()) && is_outside(tokens, at))?;
+    let equals = (0..tokens.len()).find(|&at| tokens[at].word == Word::Operator("=".to_owned()) && is_outside(tokens, at))?;
     let value = &tokens[equals + 1..];
     if value.iter().any(|token| moves(token) || token.is("default")) {
         return None;
