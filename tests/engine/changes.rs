@@ -31,7 +31,9 @@ impl Shop {
         let trial = self.try_change(sql);
         self.psql(meanwhile).unwrap();
         // Numbers drawn from sequences are what a change that is taken back leaves behind.
-        let look = || if sql.starts_with("INSERT") { self.psql("TABLE audit.log").unwrap() } else { self.fingerprint() };
+        let rows = "SELECT md5(string_agg(query_to_xml(format('TABLE %I.%I', schemaname, tablename), true, false, '')::text, '|' \
+                    ORDER BY schemaname, tablename)) FROM pg_tables WHERE schemaname IN ('shop', 'audit')";
+        let look = || self.psql(rows).unwrap();
         let before = look();
         let made = self.wait(self.changes().change(&Self::change(sql), &trial));
         if made.is_err() {
@@ -128,7 +130,7 @@ fn a_change_is_made_only_of_the_very_rows_that_were_shown() {
     let copy = "INSERT INTO audit.log (what) SELECT name FROM shop.products WHERE price > 30";
     assert!(matches!(shop.between(copy, "UPDATE shop.products SET name = 'Pipe' WHERE id = 3"), Err(NotMade::NotThose)));
     // Rows that are not concerned are nobody's business here.
-    for (sql, rows) in [(update, 2), (delete, 2), (values, 2), (row, 1), (copy, 2)] {
+    for (sql, rows) in [(update, 2), (delete, 2), (values, 2), (row, 1), (copy, 1)] {
         assert_eq!(shop.between(sql, "UPDATE shop.employees SET salary = salary + 1").unwrap(), rows, "{sql}");
     }
 }

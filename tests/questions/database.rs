@@ -370,7 +370,7 @@ fn plain_questions_about_tables_are_answered_without_any_model() {
         ("\\d buckets", "= id | text | NO ; max_bytes | bigint | NO ; is_public | boolean | NO"),
         ("show 1 row of billing.plans", "LIMIT 1\n1 row"),
         ("show the last 3 tickets", "ORDER BY opened_at DESC LIMIT 3\n3 rows"),
-        ("display the first 2 time entries", "FROM public.\"time entries\" ORDER BY \"day\" LIMIT 2\n2 rows"),
+        ("display the first 2 time entries", "FROM public.\"time entries\" ORDER BY day LIMIT 2\n2 rows"),
     ] {
         let said = say(asked);
         assert!(said.contains(rows), "{asked}: {said}");

@@ -73,7 +73,13 @@ pub fn is_plain(question: &str) -> bool {
 #[must_use]
 pub fn statement(question: &str, schema: &Schema) -> Option<Plain> {
     let (asked, words) = asked(question)?;
-    let table = match called(schema, &words).as_slice() {
+    // "Time entries" may be what the table is called.
+    let names = |word: &String| !ROW_WORDS.contains(&word.as_str());
+    let mut tables = called(schema, &words.iter().filter(|word| names(word)).cloned().collect::<Vec<_>>());
+    if tables.is_empty() {
+        tables = called(schema, &words);
+    }
+    let table = match tables.as_slice() {
         [] => return None,
         [table] => *table,
         several => {
@@ -115,7 +121,7 @@ fn asked(question: &str) -> Option<(Asked, Vec<String>)> {
         || begins(&["number", "of"])
         || begins(&["what", "is", "the", "number", "of"]);
     let found = if counts {
-        (Asked::Count, left(&[&["how", "many", "count", "number", "exist"], ROW_WORDS]))
+        (Asked::Count, left(&[&["how", "many", "count", "number", "exist"]]))
     } else if has(COLUMN_WORDS) {
         (Asked::Columns, left(&[COLUMN_WORDS]))
     } else {
@@ -128,7 +134,7 @@ fn asked(question: &str) -> Option<(Asked, Vec<String>)> {
             return None;
         }
         let limit = number.parse().unwrap_or(ROWS).clamp(1, MOST);
-        (Asked::Rows { end, limit }, left(&[&[number.as_str(), "display", "print"], ROW_WORDS, LAST, FIRST]))
+        (Asked::Rows { end, limit }, left(&[&[number.as_str(), "display", "print"], LAST, FIRST]))
     };
     (!found.1.is_empty()).then_some(found)
 }
@@ -191,8 +197,9 @@ fn order(table: &Table) -> Option<String> {
     let named = ["created_at", "inserted_at", "at", "created", "occurred_at", "timestamp", "ordered_at", "date"];
     let by_name =
         named.iter().find_map(|name| table.columns.iter().find(|column| column.name == *name && is_time(&column.type_name)));
-    let only_time = || {
-        let mut times = table.columns.iter().filter(|column| is_time(&column.type_name));
+    // The only one, or the only one that is always there: the others say what came later.
+    let only_time = |is_required: bool| {
+        let mut times = table.columns.iter().filter(|column| is_time(&column.type_name) && (column.is_required || !is_required));
         times.next().filter(|_| times.next().is_none())
     };
     let is_number = |type_name: &str| matches!(type_name, "integer" | "bigint");
@@ -201,7 +208,12 @@ fn order(table: &Table) -> Option<String> {
         let keys = table.keys.iter().filter_map(|key| key.strip_prefix("PRIMARY KEY (")?.strip_suffix(')'));
         keys.map(|column| column.trim_matches('"')).find_map(number)
     };
-    by_name.or_else(only_time).or_else(|| number("id")).or_else(key).map(|column| quoted(&column.name))
+    by_name
+        .or_else(|| only_time(false))
+        .or_else(|| only_time(true))
+        .or_else(|| number("id"))
+        .or_else(key)
+        .map(|column| quoted(&column.name))
 }
 
 #[cfg(test)]
@@ -229,6 +241,15 @@ mod tests {
                 table("a", "twice", &[("id", "bigint")]),
                 table("b", "twice", &[("id", "bigint")]),
                 table("a", "It's odd", &[("x", "text")]),
+                Table {
+                    columns: vec![
+                        column(("id", "integer")),
+                        Column { is_required: true, ..column(("opened_at", "date")) },
+                        column(("closed_at", "date")),
+                    ],
+                    ..table("a", "tickets", &[])
+                },
+                table("a", "time entries", &[("day", "date")]),
                 table("a", "loose", &[("x", "text")]),
                 Table {
                     keys: vec!["PRIMARY KEY (nr)".to_owned()],
@@ -279,6 +300,8 @@ mod tests {
         assert_eq!(statement("show 3 rows of auth.users"), last.replace(" DESC", "").replace('5', "3"));
         assert_eq!(statement("show me the users table"), last.replace(" DESC", "").replace('5', "10"));
         assert_eq!(statement("show 2 rows of loose"), "SELECT x FROM a.loose LIMIT 2");
+        assert_eq!(statement("how many time entries are there?"), "SELECT count(*) AS rows FROM a.\"time entries\"");
+        assert!(statement("show the last ticket").ends_with("ORDER BY opened_at DESC LIMIT 10"));
         assert_eq!(statement("show the last 2 rows of keyed"), "SELECT nr, note FROM a.keyed ORDER BY nr DESC LIMIT 2");
         let which = |form: &str| ["a", "b"].map(|schema| format!("ask the database: {}", form.replace('*', schema))).join(" | ");
         assert_eq!(statement("how many rows in twice"), which("how many rows are in *.twice?"));
