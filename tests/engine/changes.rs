@@ -224,6 +224,18 @@ fn what_goes_along_by_keys_and_triggers_is_said_before_and_has_to_be_the_same() 
 }
 
 #[test]
+fn what_looking_for_the_rows_calls_is_taken_back() {
+    let shop = Shop::open();
+    // A type of somebody's own that writes whenever something is made one.
+    shop.psql("CREATE DOMAIN shop.noisy AS text CHECK (shop.touch_as_owner('seen') > 0)").unwrap();
+    let sql = "UPDATE shop.customers SET update_count = 7 WHERE id::text::shop.noisy = '1'";
+    assert_eq!(shop.between(sql, "SELECT 1").unwrap(), 1);
+    assert_eq!(shop.psql("SELECT count(*) FROM audit.log").as_deref(), Ok("4"), "once for each row that was looked at");
+    let shown = details(&shop, sql);
+    assert!(shown.contains("goes along: rows of audit.log: 4 added"), "{shown}");
+}
+
+#[test]
 fn whoever_writes_the_same_rows_at_the_same_moment_ends_a_change() {
     let shop = Shop::open();
     let sql = "UPDATE shop.customers SET update_count = update_count + 1 WHERE id = 1";

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use super::{
     answer,
-    effects::Effects,
+    effects::{self, Effects},
     guard::Change,
     reach::Reach,
     runner::{Database, Error, widen},
@@ -169,15 +169,21 @@ impl Database {
         connection.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE").await.map_err(Error::Database)?;
         widen(&mut connection, &self.limits().search_path).await?;
         let (target, id, is_stored) = target(&mut connection, change).await?;
-        let mut trial = Trial { found: found(&mut connection, &change.reach, is_stored).await?, ..Trial::default() };
+        let mut trial = Trial::default();
+        // Whatever looking calls, by types and views of somebody's own, is taken back in any case.
+        connection.execute("SAVEPOINT mooring_look").await.map_err(told)?;
+        trial.found = found(&mut connection, &change.reach, is_stored).await?;
         if sample {
             trial.sample = self::sample(&mut connection, &change.reach, is_stored).await?;
         }
+        connection.execute("ROLLBACK TO SAVEPOINT mooring_look").await.map_err(told)?;
+        connection.execute("RELEASE SAVEPOINT mooring_look").await.map_err(told)?;
+        let before = effects::counts(&mut connection).await?;
         let done = sqlx::query(AssertSqlSafe(change.sql().to_owned())).persistent(false).execute(&mut connection).await;
         trial.rows = done.map_err(told)?.rows_affected();
         // What would wait for the very end has its say now, and is counted.
         connection.execute("SET CONSTRAINTS ALL IMMEDIATE").await.map_err(told)?;
-        trial.effects = Effects::look(&mut connection, change, &target, id).await?;
+        trial.effects = Effects::look(&mut connection, &before, change, &target, id).await?;
         Ok((connection, trial))
     }
 
@@ -235,7 +241,10 @@ async fn found(connection: &mut PgConnection, reach: &Reach, is_stored: bool) ->
 async fn sample(connection: &mut PgConnection, reach: &Reach, is_stored: bool) -> Result<Sample, NotMade> {
     let Some(from) = &reach.from else { return Ok(Sample::default()) };
     let rows = match &reach.target {
-        Some(target) if is_stored => format!("SELECT DISTINCT ON ({target}.tableoid, {target}.ctid) {target}.* {from}"),
+        // Beside other tables a row may be there several times.
+        Some(target) if is_stored && reach.is_joined => {
+            format!("SELECT DISTINCT ON ({target}.tableoid, {target}.ctid) {target}.* {from}")
+        }
         Some(target) => format!("SELECT {target}.* {from}"),
         None => format!("SELECT mooring_source.* {from}"),
     };

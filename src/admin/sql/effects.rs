@@ -77,9 +77,10 @@ WHERE r.ev_enabled IN ('O', 'A') AND ((r.ev_type = '2' AND c.bits & 16 <> 0) OR 
 ORDER BY 1";
 
 impl Effects {
-    /// What the open transaction has done since it began. `target` is the table of the change and its id.
+    /// What the open transaction has done since these were its [`counts`]. `target` is the table of the change and its id.
     pub(super) async fn look(
         connection: &mut PgConnection,
+        before: &[Effect],
         change: &Change,
         target: &str,
         id: sqlx::postgres::types::Oid,
@@ -88,8 +89,14 @@ impl Effects {
             .fetch_one(&mut *connection)
             .await
             .map_err(Error::Database)?;
-        let rows = sqlx::query(COUNTS).fetch_all(&mut *connection).await.map_err(Error::Database)?;
-        let mut tables = rows.iter().map(effect).collect::<Result<Vec<_>, _>>().map_err(Error::Database)?;
+        let mut tables = counts(connection).await?;
+        for effect in &mut tables {
+            if let Some(before) = before.iter().find(|before| before.table == effect.table) {
+                effect.inserted -= before.inserted;
+                effect.updated -= before.updated;
+                effect.deleted -= before.deleted;
+            }
+        }
         tables.retain(|effect| effect.inserted + effect.updated + effect.deleted > 0 || effect.is_seized);
         let does = if change.verb == "DELETE" { "d" } else { "u" };
         if change.verb != "INSERT" || change.reach.meets {
@@ -151,6 +158,13 @@ impl Effect {
         let by = self.rule.as_ref().map(|rule| format!(" ({rule})")).unwrap_or_default();
         format!("goes along: rows of {}{by}: {}", self.table, done.join(", "))
     }
+}
+
+/// What the open transaction has done until now, what it has taken back included.
+pub(super) async fn counts(connection: &mut PgConnection) -> Result<Vec<Effect>, Error> {
+    let rows = sqlx::query(COUNTS).fetch_all(&mut *connection).await.map_err(Error::Database)?;
+    let counts = rows.iter().map(effect).collect::<Result<Vec<_>, _>>().map_err(Error::Database)?;
+    Ok(counts.into_iter().filter(|effect| effect.inserted + effect.updated + effect.deleted > 0 || effect.is_seized).collect())
 }
 
 fn effect(row: &PgRow) -> Result<Effect, sqlx::Error> {

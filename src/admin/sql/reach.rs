@@ -40,6 +40,8 @@ pub(super) struct Reach {
     pub(super) from: Option<String>,
     /// What the rows are given, where that is the same each time it is asked.
     pub(super) values: Vec<String>,
+    /// Whether other tables stand beside it.
+    pub(super) is_joined: bool,
     /// Whether there is a condition that spares rows.
     pub(super) is_spared: bool,
     /// Whether what is there already is changed instead of added.
@@ -67,13 +69,15 @@ fn of_update(tokens: &[Token]) -> Option<Reach> {
         target: Some(target),
         from: Some(rows(tokens, 1, head, if joined { end } else { head }, end)),
         values,
+        is_joined: joined,
         ..Reach::default()
     })
 }
 
 fn of_delete(tokens: &[Token]) -> Option<Reach> {
     let (target, head) = table(tokens, 2, &["using", "where", "returning"])?;
-    Some(Reach { target: Some(target), from: Some(rows(tokens, 2, head, head, head)), ..Reach::default() })
+    let is_joined = tokens.get(head).is_some_and(|token| token.is("using"));
+    Some(Reach { target: Some(target), from: Some(rows(tokens, 2, head, head, head)), is_joined, ..Reach::default() })
 }
 
 /// `FROM` the table at `start`, and whatever else `joined` begins, with the condition that follows `end`.
