@@ -46,7 +46,10 @@ fn is_mark(token: Option<&Token>, mark: &str) -> bool {
 
 /// Calls and clauses whose brackets hold what the parser does not know.
 fn bracketed(token: &Token) -> Option<&'static str> {
-    const KNOWN: [&str; 10] = [
+    const KNOWN: [&str; 13] = [
+        "all",
+        "any",
+        "some",
         "xmlattributes",
         "xmlelement",
         "xmlexists",
@@ -193,6 +196,11 @@ fn said_otherwise(before: Option<&Token>, rest: &[Token], around: Option<&str>, 
     // `TABLE t` is short for `SELECT * FROM t`.
     if token.is("table") && !is_label {
         shadow.extend([Token::name("select"), Token::new(Word::Operator("*".to_owned())), Token::name("from")]);
+        return 1;
+    }
+    // `= ANY (VALUES (1), (2))`: rows in place of columns.
+    if token.is("values") && is_mark(before, "(") && matches!(around, Some("all" | "any" | "some")) {
+        shadow.push(Token::name("select"));
         return 1;
     }
     // `FROM ONLY (t)`, which is the same as without brackets.
