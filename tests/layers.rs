@@ -42,6 +42,7 @@ const PURE: &[&str] = &[
     "socket_proxy/target",
     "admin/sql/guard",
     "admin/sql/lexer",
+    "admin/sql/reach",
     "admin/sql/words",
     "admin/sql/shadow",
     "admin/sql/tree",

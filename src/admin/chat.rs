@@ -296,6 +296,9 @@ impl Talk<'_> {
             Understood::Unknown if database::is_question(text) => {
                 Some(Understood::Intent(Intent::Database { question: text.to_owned() }))
             }
+            Understood::Unknown if self.is_about_a_table(text).await => {
+                Some(Understood::Intent(Intent::Database { question: text.to_owned() }))
+            }
             Understood::Unknown => self.ask_model(text, vocabulary).await,
             understood => {
                 self.remember(By::Person, recorded(text, &understood)).await;

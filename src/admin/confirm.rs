@@ -13,7 +13,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    admin::sql::guard::Change,
+    admin::sql::{change::Trial, guard::Change},
     operator::{Proposed, Wish},
 };
 
@@ -25,8 +25,8 @@ pub const STANDS: Duration = Duration::from_mins(2);
 pub enum Question {
     /// This wish, which comes to what was shown.
     Wish(Wish, Proposed),
-    /// This change of so many rows.
-    Rows(Change, u64),
+    /// This change of rows, which comes to what was shown.
+    Rows(Change, Box<Trial>),
 }
 
 /// What a question is answered by.

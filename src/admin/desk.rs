@@ -13,6 +13,7 @@ use super::{
     database,
     intent::Tier,
     sql::{
+        change::{Sample, Trial},
         guard::{self, Change},
         runner::Database,
     },
@@ -52,6 +53,8 @@ pub struct Proposal {
     pub diff: Option<String>,
     /// The statement, in full.
     pub sql: Option<String>,
+    /// Some of the rows that it concerns, as they are.
+    pub sample: Sample,
     /// The name that has to be typed; a yes is enough without one.
     pub name: Option<String>,
 }
@@ -137,20 +140,15 @@ impl Question {
     fn what(&self) -> String {
         match self {
             Self::Wish(_, shown) => shown.what.clone(),
-            Self::Rows(change, 1) => format!("{} 1 row of {}?", sentence(change.verb), change.table),
-            Self::Rows(change, rows) => format!("{} {rows} rows of {}?", sentence(change.verb), change.table),
+            Self::Rows(change, trial) if trial.rows == 1 => format!("{} 1 row of {}?", sentence(change.verb), change.table),
+            Self::Rows(change, trial) => format!("{} {} rows of {}?", sentence(change.verb), trial.rows, change.table),
         }
     }
 
     fn details(&self) -> Vec<String> {
         match self {
             Self::Wish(_, shown) => shown.details.clone(),
-            Self::Rows(change, rows) => {
-                let whole = format!("it has no condition: every row of {} is concerned", change.table);
-                let counted = if *rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
-                let tried = format!("tried and taken back just now: {counted}; with another number it is not made");
-                change.is_whole.then_some(whole).into_iter().chain([tried]).collect()
-            }
+            Self::Rows(change, trial) => trial.details(change),
         }
     }
 }
@@ -186,15 +184,15 @@ impl Desk {
         Ok(self.ask(speaker, Question::Wish(wish, shown), AnsweredBy::Yes))
     }
 
-    /// The same for a change of rows of the database: how many it would concern is tried out and taken back.
+    /// The same for a change of rows of the database: what it would come to is tried out and taken back.
     pub async fn propose_rows(&self, speaker: &Speaker, sql: &str) -> Result<Proposal, String> {
         self.confirmations.cancel(&speaker.session);
         self.permit(speaker, &format!("change of the database: {sql}")).await?;
         let change = guard::check_change(sql).map_err(|refusal| refusal.to_string())?;
-        let rows = self.database()?.try_change(&change).await.map_err(|error| crate::error_chain(&error))?;
-        let words = format!("try and take back a change of {rows} rows: {}", change.sql());
+        let trial = self.database()?.try_change(&change).await.map_err(|error| crate::error_chain(&error))?;
+        let words = format!("try and take back a change of {} rows: {}", trial.rows, change.sql());
         self.operator.note(&speaker.actor, "TryChange", &words, None).await;
-        Ok(self.ask(speaker, Question::Rows(change, rows), AnsweredBy::Yes))
+        Ok(self.ask(speaker, Question::Rows(change, Box::new(trial)), AnsweredBy::Yes))
     }
 
     /// Answers the question of this id, if it still stands: with a yes, or with the name that it asks for.
@@ -216,7 +214,7 @@ impl Desk {
         let words = question.words();
         let outcome = match &question {
             Question::Wish(wish, shown) => self.operator.fulfil(wish, shown, &speaker.actor).await,
-            Question::Rows(change, rows) => self.change_rows(speaker, change, *rows).await,
+            Question::Rows(change, trial) => self.change_rows(speaker, change, trial).await,
         };
         let error = outcome.as_ref().err().map(String::as_str);
         self.operator.note(&speaker.actor, "Confirm", &format!("confirm the {words}"), error).await;
@@ -246,9 +244,9 @@ impl Desk {
             Question::Wish(_, Proposed { diff, .. }) => diff.clone(),
             Question::Rows(..) => None,
         };
-        let sql = match &question {
-            Question::Rows(change, _) => Some(change.sql().to_owned()),
-            Question::Wish(..) => None,
+        let (sql, sample) = match &question {
+            Question::Rows(change, trial) => (Some(change.sql().to_owned()), trial.sample.clone()),
+            Question::Wish(..) => (None, Sample::default()),
         };
         let name = match &answered_by {
             AnsweredBy::Yes => None,
@@ -256,7 +254,7 @@ impl Desk {
         };
         let (tier, what, details) = (question.tier(), question.what(), question.details());
         let id = self.confirmations.ask(&speaker.session, question, answered_by);
-        Proposal { id, tier, what, details, diff, sql, name }
+        Proposal { id, tier, what, details, diff, sql, sample, name }
     }
 
     /// Whether what may lose something can be done from here at all.
@@ -281,11 +279,11 @@ impl Desk {
     }
 
     /// No record, no act: the statement stands in the log before it is run.
-    async fn change_rows(&self, speaker: &Speaker, change: &Change, rows: u64) -> Result<String, String> {
+    async fn change_rows(&self, speaker: &Speaker, change: &Change, trial: &Trial) -> Result<String, String> {
         let database = self.database()?;
-        let words = format!("change {rows} rows of {}: {}", change.table, change.sql());
+        let words = format!("change {} rows of {}: {}", trial.rows, change.table, change.sql());
         let intent = self.operator.intend(&speaker.actor, "ChangeDatabase", &words).await?;
-        let made = database.change(change, rows).await.map_err(|error| crate::error_chain(&error));
+        let made = database.change(change, trial).await.map_err(|error| crate::error_chain(&error));
         self.operator.conclude(intent, made.as_ref().err().map(String::as_str)).await;
         made.map(|rows| if rows == 1 { "1 row changed".to_owned() } else { format!("{rows} rows changed") })
     }

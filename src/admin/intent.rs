@@ -464,6 +464,8 @@ fn verbatim(text: &str) -> Option<Intent> {
         }
         "with" if third == "as" || second == "recursive" => question(),
         "explain" if second == "select" || second == "analyze" => question(),
+        // As `psql` asks what there is.
+        "\\d" | "\\d+" | "\\dt" => question(),
         "insert" if second == "into" => request(),
         "delete" if second == "from" => request(),
         "update" if third == "set" && text.contains('=') => request(),

@@ -8,9 +8,11 @@
 pub mod answer;
 pub mod author;
 pub mod change;
+pub mod effects;
 pub mod forms;
 pub mod guard;
 mod lexer;
+mod reach;
 mod relay;
 pub mod role;
 pub mod runner;

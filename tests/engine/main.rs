@@ -9,6 +9,7 @@
 #![expect(unreachable_pub, reason = "the modules of a test target are seen by nobody else")]
 
 mod alerts;
+mod changes;
 #[cfg(feature = "crash-points")]
 mod crashes;
 mod deaths;

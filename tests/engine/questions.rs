@@ -7,7 +7,6 @@ use std::{
 
 use mooring::admin::sql::{
     answer::Answer,
-    change::NotMade,
     guard::{self, Checked, Shape},
     role::{self, Applied},
     runner::{Database, Error, Limits},
@@ -21,14 +20,14 @@ const MORE: &str = include_str!("../sql/more.txt");
 const ATTACKS: &str = include_str!("../sql/attacks.txt");
 
 /// A PostgreSQL with the shop in it, and a role of ours.
-struct Shop {
-    host: Host,
+pub struct Shop {
+    pub host: Host,
     port: u16,
-    reader: String,
+    pub reader: String,
 }
 
 impl Shop {
-    fn open() -> Self {
+    pub fn open() -> Self {
         let host = Host::new(&[]);
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         host.docker(&format!(
@@ -46,12 +45,12 @@ impl Shop {
         shop
     }
 
-    fn owner(&self) -> String {
+    pub fn owner(&self) -> String {
         format!("postgresql://app:s3cret@127.0.0.1:{}/shop", self.port)
     }
 
     /// What the owner is told, past everything of ours.
-    fn psql(&self, statement: &str) -> Result<String, String> {
+    pub fn psql(&self, statement: &str) -> Result<String, String> {
         let name = format!("{}-pg", self.host.name);
         let arguments = ["exec", "--env", "PGPASSWORD=s3cret", &name, "psql", "-h", "127.0.0.1", "-U", "app", "-d", "shop"];
         let output =
@@ -61,7 +60,7 @@ impl Shop {
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
 
-    fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+    pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         self.host.wait_for(future)
     }
 
@@ -77,7 +76,7 @@ impl Shop {
     }
 
     /// Everything that a statement could have left behind, in one value.
-    fn fingerprint(&self) -> String {
+    pub fn fingerprint(&self) -> String {
         let statement = "
             SELECT count(*) || ' ' || md5(string_agg(x, '|' ORDER BY x)) FROM (
               SELECT concat('class', oid, relname, relkind, relacl, relowner) AS x FROM pg_class
@@ -265,57 +264,4 @@ fn the_role_is_made_once_and_never_out_of_a_mighty_one() {
                TRUNCATE, REFERENCES, TRIGGER'), has_schema_privilege(r, 'shop', 'CREATE'), has_database_privilege(r, 'shop', 'CREATE') \
                FROM (VALUES ('another reader''s')) v(r)";
     assert_eq!(shop.psql(may).as_deref(), Ok("t|f|f|f"));
-}
-
-#[test]
-fn a_change_is_tried_and_taken_back_and_then_made_only_of_as_many_rows_as_were_shown() {
-    let shop = Shop::open();
-    let database = Database::new(&shop.owner(), Limits::default()).unwrap();
-    let count = || shop.psql("SELECT count(*) FROM shop.customers").unwrap();
-    let change = guard::check_change("UPDATE shop.customers SET full_name = upper(full_name)").unwrap();
-    let before = shop.fingerprint();
-
-    let rows = shop.wait(database.try_change(&change)).unwrap();
-    assert_eq!(rows.to_string(), count());
-    assert_eq!(shop.fingerprint(), before, "a trial changes nothing");
-
-    let other = shop.wait(database.change(&change, rows + 1)).unwrap_err();
-    assert!(matches!(other, NotMade::OtherRows { .. }), "{other}");
-    assert_eq!(shop.fingerprint(), before);
-
-    assert_eq!(shop.wait(database.change(&change, rows)).unwrap(), rows);
-    assert_eq!(shop.psql("SELECT count(*) FROM shop.customers WHERE full_name <> upper(full_name)").unwrap(), "0");
-
-    // Whom the address names is who changes: a role that may only read may not.
-    let reader = Database::new(&shop.reader, Limits::default()).unwrap();
-    let refused = chain(&shop.wait(reader.try_change(&change)).unwrap_err());
-    assert!(refused.contains("permission denied") || refused.contains("read-only"), "{refused}");
-
-    // Nobody waits for a lock for ever, and a change that was given up is not made after all.
-    let slow = guard::check_change("UPDATE shop.customers SET update_count = 1").unwrap();
-    let mut locker = std::process::Command::new("docker")
-        .args([
-            "exec",
-            "--env",
-            "PGPASSWORD=s3cret",
-            &format!("{}-pg", shop.host.name),
-            "psql",
-            "-h",
-            "127.0.0.1",
-            "-U",
-            "app",
-            "-d",
-            "shop",
-        ])
-        .args(["-qAtc", "BEGIN; LOCK TABLE shop.customers; SELECT pg_sleep(4)"])
-        .spawn()
-        .unwrap();
-    shop.host.eventually("it is locked", |_| {
-        shop.psql("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation = 'shop.customers'::regclass")
-            .is_ok_and(|locks| locks == "1")
-    });
-    let refused = chain(&shop.wait(database.try_change(&slow)).unwrap_err());
-    assert!(refused.contains("lock"), "{refused}");
-    locker.wait().unwrap();
-    assert_eq!(count(), rows.to_string());
 }

@@ -311,6 +311,44 @@ fn a_change_in_words_is_said_in_sql_and_off_until_it_is_permitted() {
 }
 
 #[test]
+fn a_change_is_shown_with_its_rows_and_made_only_of_these() {
+    let place = Place::open();
+    let fake = Fake::new(|asked| panic!("{asked:?}"));
+    place.with(Provider::Ollama, &fake, "larger");
+    place.configure("larger", "CLAW_ADMIN_ALLOW_DESTRUCTIVE=true\n");
+    place.host.eventually("it is permitted", |host| host.context().variable("CLAW_ADMIN_ALLOW_DESTRUCTIVE").is_some());
+    place
+        .psql("larger", "CREATE TABLE billing.notes (plan integer REFERENCES billing.plans ON DELETE SET NULL, api_token text)")
+        .unwrap();
+    place.psql("larger", "INSERT INTO billing.plans VALUES (90, 'Tiny', 1), (91, 'Small', 2)").unwrap();
+    place.psql("larger", "INSERT INTO billing.notes VALUES (90, 'sesame'), (91, 'sesame')").unwrap();
+    let chat = place.chat();
+    let say = |text: &str| lines(&place.say(&chat, text));
+    let change = "DELETE FROM billing.plans WHERE monthly = 1";
+    let shown = say(change);
+    for line in [
+        "Some of the rows that it concerns, as they are:\n= 90 | Tiny | 1",
+        "Delete 1 row of billing.plans?",
+        "goes along: rows of billing.notes (ON DELETE SET NULL): 1 changed",
+        "if anybody has written one of them since, it is not made",
+    ] {
+        assert!(shown.contains(line), "{line}\nis not in\n{shown}");
+    }
+    // One row again, and another one.
+    place.psql("larger", "UPDATE billing.plans SET monthly = 3 - monthly WHERE id >= 90").unwrap();
+    assert!(say("yes").contains("goes along: rows of billing.notes"), "it is confirmed twice");
+    let refused = say("billing.plans");
+    assert!(refused.contains("Not done: it would change other rows than were shown"), "{refused}");
+    assert_eq!(place.psql("larger", "SELECT count(*) FROM billing.plans WHERE id >= 90").unwrap(), "2");
+    say(change);
+    say("yes");
+    assert!(say("billing.plans").contains("Outcome: 1 row changed"));
+    assert_eq!(place.psql("larger", "SELECT id FROM billing.plans WHERE id >= 90").unwrap(), "90");
+    let secret = say("UPDATE billing.notes SET plan = 90 WHERE plan = 90");
+    assert!(secret.contains("= 90 | ***") && !secret.contains("sesame"), "{secret}");
+}
+
+#[test]
 fn plain_questions_about_tables_are_answered_without_any_model() {
     let place = Place::open();
     let fake = Fake::new(|asked| panic!("{asked:?}"));
@@ -324,5 +362,28 @@ fn plain_questions_about_tables_are_answered_without_any_model() {
     assert!(described.ends_with("= id | text | NO ; max_bytes | bigint | NO ; is_public | boolean | NO"), "{described}");
     let last = say("ask the database: show the last 2 rows of auth.users");
     assert!(last.contains("user1@example.test") && !last.contains("password_hash") && last.contains("LIMIT 2"), "{last}");
+    // Neither does it need to be said that it is for the database.
+    for (asked, rows) in [
+        ("how many companies are there?", "= 12"),
+        ("How many rows are in public.company?", "= 12"),
+        ("describe storage.buckets", "= id | text | NO ; max_bytes | bigint | NO ; is_public | boolean | NO"),
+        ("\\d buckets", "= id | text | NO ; max_bytes | bigint | NO ; is_public | boolean | NO"),
+        ("show 1 row of billing.plans", "LIMIT 1\n1 row"),
+        ("show the last 3 tickets", "ORDER BY opened_at DESC LIMIT 3\n3 rows"),
+        ("display the first 2 time entries", "FROM public.\"time entries\" ORDER BY day LIMIT 2\n2 rows"),
+    ] {
+        let said = say(asked);
+        assert!(said.contains(rows), "{asked}: {said}");
+    }
+    place.psql("larger", "CREATE TABLE auth.buckets (id integer)").unwrap();
+    // What is there is looked at anew after a while, or when something was not as it was known.
+    let chat = place.chat();
+    let which = lines(&place.say(&chat, "\\d buckets"));
+    assert!(which.starts_with("There are several tables of that name. Which one?"), "{which}");
+    assert!(which.contains("ask the database: describe the table auth.buckets"), "{which}");
+    // What is about services is not about tables.
+    place.psql("larger", "CREATE TABLE public.containers (id integer)").unwrap();
+    let said = lines(&place.say(&place.chat(), "how many containers are there?"));
+    assert!(!said.contains("| SELECT"), "{said}");
     assert!(fake.asked().is_empty());
 }

@@ -93,6 +93,11 @@ impl Talk<'_> {
         if let Some(diff) = proposal.diff {
             self.answer.code("diff", diff);
         }
+        if !proposal.sample.rows.is_empty() {
+            self.answer.text("Some of the rows that it concerns, as they are:");
+            let head: Vec<&str> = proposal.sample.columns.iter().map(String::as_str).collect();
+            self.answer.table("", &head, proposal.sample.rows);
+        }
         let how = match &proposal.name {
             Some(name) => {
                 format!("This may lose something. To confirm it a second time, type `{name}` within two minutes, or `cancel`.")

@@ -1,6 +1,6 @@
 //! Questions to the database of the stack.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 
@@ -19,6 +19,9 @@ use crate::{
     },
     secret::Secret,
 };
+
+/// How long is waited for the tables where they may have nothing to do with what was said.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Why there are no rows.
 enum Unanswered {
@@ -48,11 +51,18 @@ impl Talk<'_> {
             return;
         }
         let Some(schema) = self.schema().await else { return };
-        if let Some(sql) = forms::statement(question, &schema) {
-            if let Err(Unanswered::Statement(why) | Unanswered::Database(why)) = self.query(&sql).await {
-                self.answer.text(why);
+        match forms::statement(question, &schema) {
+            Some(forms::Plain::Statement(sql)) => {
+                if let Err(Unanswered::Statement(why) | Unanswered::Database(why)) = self.query(&sql).await {
+                    self.answer.text(why);
+                }
+                return;
             }
-            return;
+            Some(forms::Plain::Which(questions)) => {
+                self.answer.text("There are several tables of that name. Which one?");
+                return self.answer.instead(questions);
+            }
+            None => {}
         }
         let tables = schema.for_question(question);
         let Some(written) = self.written(&tables, question, None).await else { return };
@@ -64,6 +74,17 @@ impl Talk<'_> {
         if let Some((_, why)) = self.try_written(written).await {
             self.answer.text(format!("{why} You can ask in SQL as well."));
         }
+    }
+
+    /// Whether it is a plain question about a table that there is: whatever else it may be, it needs no model.
+    pub(super) async fn is_about_a_table(&self, text: &str) -> bool {
+        if forms::is_about_tables(text) {
+            return true;
+        }
+        let Some(url) = database::url(self.operator).filter(|_| forms::is_plain(text)) else { return false };
+        // A database that is away shall not keep a model from being asked.
+        let schema = tokio::time::timeout(PATIENCE, self.schemas.of(&url)).await;
+        matches!(schema, Ok(Ok(schema)) if forms::statement(text, &schema).is_some())
     }
 
     /// Runs what a model wrote. Some statement, and why it did not work, if another one may.

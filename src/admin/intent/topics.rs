@@ -320,6 +320,7 @@ pub(super) const NOT_COUNTED: &[&str] =
 pub(super) const ASKS: &[&str] = &[
     "how", "what", "which", "who", "when", "where", "show", "list", "find", "count", "get", "give", "tell", "select", "display",
     "is", "are", "did", "does", "do", "has", "have", "average", "total", "sum", "top", "query", "run", "fetch", "any", "number",
+    "describe",
 ];
 
 /// Every list whose words are of the language, for who has to know whether one is.

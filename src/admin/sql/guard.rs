@@ -13,6 +13,7 @@
 
 use super::{
     lexer::{self, Token},
+    reach::{self, Reach},
     shadow, tree, words,
 };
 
@@ -130,6 +131,7 @@ pub struct Change {
     pub table: String,
     /// Whether it has no condition, and so concerns every row.
     pub is_whole: bool,
+    pub(super) reach: Reach,
 }
 
 impl Change {
@@ -154,7 +156,12 @@ pub fn check_change(sql: &str) -> Result<Change, Refusal> {
     }
     let shadow = lexer::write(&shadow::of(&tokens));
     let (table, is_whole) = on_big_stack(move || tree::check_change(&shadow, &called))?;
-    Ok(Change { sql: lexer::write(&tokens), verb, table, is_whole })
+    let reach = reach::of(&tokens, verb)?;
+    // Two readings of one statement have to agree on whether there is a condition.
+    if verb != "INSERT" && is_whole == reach.is_spared {
+        return Err(Refusal::NotUnderstood("it cannot be seen which rows it concerns".to_owned()));
+    }
+    Ok(Change { sql: lexer::write(&tokens), verb, table, is_whole, reach })
 }
 
 /// What follows the name of the table and the names of its columns.
@@ -237,6 +244,10 @@ fn begins_query(token: &Token) -> bool {
 
 /// Options of EXPLAIN that show more and run nothing.
 const EXPLAIN_OPTIONS: &[&str] = &["verbose", "costs", "settings", "generic_plan", "summary", "format", "buffers", "memory"];
+/// Options of EXPLAIN that run the statement, or need it to be run, and are harmless where they say no.
+const EXPLAIN_RUNS: &[&str] = &["analyze", "analyse", "timing", "wal"];
+/// How they say no.
+const EXPLAIN_NO: &[&str] = &["false", "off"];
 /// What they may be set to.
 const EXPLAIN_VALUES: &[&str] = &["true", "false", "on", "off", "text", "json", "xml", "yaml"];
 
@@ -253,7 +264,10 @@ fn explained(tokens: &[Token]) -> Result<&[Token], Refusal> {
             let Some(end) = end else { return Err(Refusal::NotUnderstood("EXPLAIN without an end of its options".to_owned())) };
             for option in tokens[1..end].split(|token| token.is_mark(",")) {
                 let is_known = |token: &Token, list: &[&str]| list.iter().any(|known| token.is(known));
+                let is_zero = |token: &Token| matches!(&token.word, lexer::Word::Number(digit) if digit == "0");
+                // Each option has to say no for itself: of several the last one counts.
                 let is_allowed = match option {
+                    [name, value] if is_known(name, EXPLAIN_RUNS) => is_known(value, EXPLAIN_NO) || is_zero(value),
                     [name] => is_known(name, EXPLAIN_OPTIONS),
                     [name, value] => {
                         let is_digit = matches!(&value.word, lexer::Word::Number(digit) if digit == "0" || digit == "1");
@@ -261,7 +275,7 @@ fn explained(tokens: &[Token]) -> Result<&[Token], Refusal> {
                     }
                     _ => false,
                 };
-                if option.first().is_some_and(is_analyze) {
+                if !is_allowed && option.first().is_some_and(is_analyze) {
                     return Err(analyzes);
                 }
                 if !is_allowed {

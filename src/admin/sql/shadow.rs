@@ -46,7 +46,10 @@ fn is_mark(token: Option<&Token>, mark: &str) -> bool {
 
 /// Calls and clauses whose brackets hold what the parser does not know.
 fn bracketed(token: &Token) -> Option<&'static str> {
-    const KNOWN: [&str; 10] = [
+    const KNOWN: [&str; 13] = [
+        "all",
+        "any",
+        "some",
         "xmlattributes",
         "xmlelement",
         "xmlexists",
@@ -97,7 +100,7 @@ fn left_out(before: Option<&Token>, rest: &[Token], around: Option<&str>, closed
     let follows = |words: &[&str]| is_one_of(before, words);
     let named = |at: usize| rest.get(at).is_some_and(|token| token.as_name().is_some());
     // `FROM ONLY t`: without the tables that inherit from it.
-    let is_only = token.is("only") && (follows(&["from", "join", "table"]) || is_mark(before, ","));
+    let is_only = token.is("only") && (follows(&["from", "join", "table", "update"]) || is_mark(before, ","));
     // Which of them comes first does not matter here.
     let is_symmetric = is_one_of(Some(token), &["symmetric", "asymmetric"]) && follows(&["between"]);
     let is_distinct = is_one_of(Some(token), &["distinct", "all"]) && follows(&["by"]);
@@ -112,6 +115,10 @@ fn left_out(before: Option<&Token>, rest: &[Token], around: Option<&str>, closed
     if (is_only && !is_mark(next, "(")) || is_symmetric || is_distinct || is_trim || is_xml || is_literal {
         return 1;
     }
+    // Which numbers a row gets that is added is for a person to judge.
+    if token.is("overriding") && is_one_of(next, &["system", "user"]) && is_one_of(rest.get(2), &["value"]) {
+        return 3;
+    }
     if is_mark(before, ")") && (token.is("search") || token.is("cycle")) {
         return recursion_clause(rest);
     }
@@ -122,10 +129,16 @@ fn left_out(before: Option<&Token>, rest: &[Token], around: Option<&str>, closed
     let is_by = around == Some("xmlexists") && token.is("by") && is_one_of(next, &["ref", "value"]);
     let is_ordinality = token.is("with") && is_one_of(next, &["ordinality"]);
     let is_collation = token.is("collation") && is_one_of(next, &["for"]) && is_mark(rest.get(2), "(");
+    // `a::text COLLATE "C"`, and `'1 day'::interval PRECEDING`.
+    let is_order = token.is("collate") && named(1) && !is_mark(before, ".") && !follows(&["as"]);
+    if is_order && is_mark(rest.get(2), ".") && named(3) {
+        return 4;
+    }
+    let is_offset = token.is_mark("::") && named(1) && is_one_of(rest.get(2), &["preceding", "following"]);
     // `(c).*`: all columns of a row.
     let is_star =
         is_mark(before, ")") && token.is_mark(".") && next.is_some_and(|next| next.word == Word::Operator("*".to_owned()));
-    if (is_name && token.is("as") && named(1)) || is_by || is_ordinality || is_collation || is_star {
+    if (is_name && token.is("as") && named(1)) || is_by || is_ordinality || is_collation || is_star || is_order || is_offset {
         return 2;
     }
     if token.is("exclude") && follows(&["row", "preceding", "following"]) {
@@ -183,6 +196,11 @@ fn said_otherwise(before: Option<&Token>, rest: &[Token], around: Option<&str>, 
     // `TABLE t` is short for `SELECT * FROM t`.
     if token.is("table") && !is_label {
         shadow.extend([Token::name("select"), Token::new(Word::Operator("*".to_owned())), Token::name("from")]);
+        return 1;
+    }
+    // `= ANY (VALUES (1), (2))`: rows in place of columns.
+    if token.is("values") && is_mark(before, "(") && matches!(around, Some("all" | "any" | "some")) {
+        shadow.push(Token::name("select"));
         return 1;
     }
     // `FROM ONLY (t)`, which is the same as without brackets.
