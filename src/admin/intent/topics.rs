@@ -53,6 +53,10 @@ pub(super) const COMPLAINTS: &[(&str, &str)] = &[
 
 pub(super) const LOGS: &[&str] = &["log", "logs", "stdout", "stderr", "logfile", "logfiles", "grep", "tail", "log lines"];
 
+/// What has the word in it and is about no log.
+pub(super) const NO_LOGS: &[&str] =
+    &["log in", "log into", "log out", "log me in", "log me out", "log on", "log off", "log back"];
+
 pub(super) const WRONG: &[&str] = &[
     "what is wrong with",
     "what is the matter with",
