@@ -83,11 +83,7 @@ impl Operator for Context {
     }
 
     fn variable(&self, name: &str) -> Option<Secret> {
-        let objects = self.world.reader.objects();
-        let environments = objects.keys().filter(|key| key.kind == Kind::Environment);
-        environments
-            .filter_map(|key| self.world.values(&key.name).ok()?.get(name).cloned())
-            .find(|value| !value.expose().is_empty())
+        self.world.variable_in_files(name)
     }
 
     fn model(&self) -> Result<Answering, String> {

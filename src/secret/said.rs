@@ -223,15 +223,15 @@ fn shaped(line: &str, word: &Said<'_>) -> Option<Range<usize>> {
             is_begin && more_than >= *more
         })
     };
-    let token = TOKENS.iter().filter_map(begins).min().map(|at| place.start + at..end_of_word(line, place.end));
+    let token = TOKENS.iter().filter_map(begins).min().map(|at| place.start + at..end_of_word(line, place.start + at));
     token.or_else(|| looks_random(text).then(|| place.start..end_of_word(line, place.end)))
 }
 
 /// Where the word around this place ends, with all signs that are perhaps its own.
 fn end_of_word(line: &str, from: usize) -> usize {
     let rest = &line[from..];
-    let end = rest.find(|c: char| c.is_whitespace() || AROUND.contains(&c)).unwrap_or(rest.len());
-    from + end
+    let end = rest.find(|c: char| c.is_whitespace() || c != '.' && AROUND.contains(&c)).unwrap_or(rest.len());
+    from + rest[..end].trim_end_matches('.').len()
 }
 
 /// The password in an address: also one that is not written as it should be.
@@ -495,6 +495,7 @@ mod tests {
             ("I found ghp_abcd1234 in a log", "I found *** in a log"),
             ("AKIAIOSFODNN7EXAMPLE leaked!", "*** leaked!"),
             ("(xoxb-1234-abcd)", "(***)"),
+            ("<b>sk-abcd-1234</b>", "<b>***</b>"),
             ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-def", "***"),
             ("postgres://app:s3cr/et@db:5432/shop is it up", "postgres://app:***@db:5432/shop is it up"),
             ("redis://:s3cret@cache", "redis://:***@cache"),
