@@ -192,13 +192,13 @@ impl Chat {
     /// What the grammar makes of a line. Nothing comes of it.
     #[must_use]
     pub fn understand(&self, text: &str) -> Understood {
-        parse(text, &vocabulary(&*self.operator), self.operator.now())
+        parse(&visible(text), &vocabulary(&*self.operator), self.operator.now())
     }
 
     /// A line as it may be kept: without the value that a variable is to be set to, and without what else may be a secret.
     #[must_use]
     pub fn recorded(&self, text: &str) -> String {
-        recorded(text, &self.understand(text), &self.operator.mask())
+        recorded(&visible(text), &self.understand(text), &self.operator.mask())
     }
 
     /// Understands a line, and answers it. The answer begins at once, and is worked on even if nobody takes its parts.
@@ -210,7 +210,7 @@ impl Chat {
     /// The same, to the persona of this id where a model answers.
     #[must_use]
     pub fn say_to(&self, speaker: &Speaker, persona: Option<&str>, text: &str) -> mpsc::UnboundedReceiver<Part> {
-        let text: String = text.trim().chars().take(LONGEST).collect();
+        let text: String = visible(text).trim().chars().take(LONGEST).collect();
         self.talk(speaker, persona, Said::Line(text))
     }
 
@@ -373,6 +373,21 @@ impl Talk<'_> {
 
 fn vocabulary(operator: &dyn Operator) -> Vocabulary {
     Vocabulary::new(services(operator.objects(Some(Kind::Container))), operator.variable_names(), [])
+}
+
+/// A line without what nobody sees: signs that control a terminal, turn the direction of what follows, or have no width. They
+/// come along where something is pasted, and would let a line say something else than it shows.
+fn visible(text: &str) -> String {
+    let is_hidden = |c: char| matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    let shown = |c: char| match c {
+        '\n' | '\t' => Some(c),
+        // Two words may have been held apart by it.
+        '\u{200b}' => Some(' '),
+        _ if is_hidden(c) => None,
+        _ if c.is_control() => Some(' '),
+        _ => Some(c),
+    };
+    text.chars().filter_map(shown).collect()
 }
 
 /// What was said, as it may be kept and told: without the value that a variable is to be set to, known secrets, and what looks like one.

@@ -207,6 +207,20 @@ async fn a_value_of_several_words_is_not_offered_to_be_set_to_what_stands_for_it
 }
 
 #[tokio::test]
+async fn what_nobody_sees_in_a_line_is_neither_read_nor_kept() {
+    let room = room_with(Fake::default());
+    for said in
+        ["is\u{200b}web running?", "\u{202e}is web running?\u{202c}", "is web\u{7}running?\u{1b}", "\u{feff}is web running?\n"]
+    {
+        assert!(room.say(said).await.starts_with("Container/web: "), "{said:?}");
+        assert_eq!(room.chat.recorded(said).trim(), "is web running?", "{said:?}");
+    }
+    for said in ["", "   ", "\n\n", "🙂", "\u{202e}"] {
+        assert!(room.say(said).await.starts_with("I do not know what that means"), "{said:?}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_model_it_is_said_why_and_everything_else_goes_on() {
     let odd = "the weather in the data centre is lovely, innit";
     for (act, expected) in [

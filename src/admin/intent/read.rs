@@ -40,6 +40,9 @@ impl Context<'_> {
         if words.is_empty() || words[0].is("but") || goes_on_to_act(words) {
             return Understood::Unknown;
         }
+        if let Some(which) = self.all_variables(words) {
+            return which;
+        }
         let asked = Asked::new(self, words);
         asked.understand().map_or(Understood::Unknown, |understood| asked.checked(understood))
     }
@@ -85,7 +88,7 @@ impl<'a> Asked<'a> {
         if has(&["secret", "secrets"]) {
             return Some(Intent::Secrets.into());
         }
-        if starts(self.words, "why") || has(topics::WRONG) {
+        if starts(self.words, "why") || self.words.last().is_some_and(|word| word.is("why")) || has(topics::WRONG) {
             return self.why();
         }
         if has(topics::EVENTS) {
@@ -177,8 +180,8 @@ impl<'a> Asked<'a> {
     fn logs(&self) -> Option<Understood> {
         let words = &self.plain;
         let complaint = topics::COMPLAINTS.iter().find(|(said, _)| has(words, said)).map(|(_, text)| (*text).to_owned());
-        let of_a_service =
-            !self.mentions.is_empty() && has_any(words, &["say", "says", "saying", "print", "complain", "complaining", "tail"]);
+        let of_a_service = !self.mentions.is_empty()
+            && has_any(words, &["say", "says", "saying", "print", "complain", "complaining", "tail", "lines"]);
         let is_about_logs = has_any(words, topics::LOGS)
             || of_a_service
             || complaint.is_some()
@@ -399,6 +402,11 @@ fn searched(words: &[Word], time: &Range<usize>) -> Option<Range<usize>> {
     let begin = words.iter().position(|word| word.is_one_of(&says)).and_then(after).or_else(|| {
         // "Show the logs of x with WORD", "search the logs of x for WORD".
         let log = words.iter().position(is_log)?;
+        // "Search for WORD in the logs of x".
+        let sought = (0..log).find(|at| starts(&words[*at..], "search for") || starts(&words[*at..], "look for"));
+        if let Some(found) = sought.and_then(|at| after(at + 1)) {
+            return (found < log && words[found + 1].is_one_of(&["in", "of", "from"])).then_some(found);
+        }
         let searches =
             words[..log].iter().any(|word| word.is_one_of(&["search", "searching", "look", "scan", "filter", "check"]));
         let with = words[log..].iter().rposition(|word| word.is("with") || searches && word.is("for"))? + log;

@@ -14,7 +14,7 @@ const GLUE: &str = "? a about again all am an and any are as asap at be been bei
     is it its just kindly know let like list look looks lot many may me might mine mooring more my need now of oh ok okay on or \
     our out over overview please pls print quick quickly read really right say see seem seems shall should show so some sorry \
     still sure take tell thank thanks that the their them then there these they thing things this those to too up us view want \
-    wanted was we well were what when where which who will with would yes yet you your";
+    wanted was we well were what when which will with would yes yet you your";
 
 impl Asked<'_> {
     /// What was understood, if all that was said is in it; otherwise what to ask.
@@ -45,10 +45,19 @@ impl Asked<'_> {
         let topic = topic(intent);
         let is_of_it = |at: usize| {
             let word = &self.words[at];
-            self.is_argument(intent, at) || !word.quoted && (is_glue(&word.low) || topic.iter().any(|of| is_in(of, &word.low)))
+            let is_said = || is_in(GLUE, &word.low) || topic.iter().any(|of| is_in(of, &word.low));
+            // Half of a time is none: "this" of "this week".
+            self.is_argument(intent, at) || !word.quoted && !self.range.contains(&at) && is_said()
         };
-        let left = (0..self.words.len()).filter(|at| !is_of_it(*at));
-        left.map(|at| self.words[at].raw.clone()).collect()
+        let mut left: Vec<std::ops::Range<usize>> = Vec::new();
+        for at in (0..self.words.len()).filter(|at| !is_of_it(*at)) {
+            match left.last_mut() {
+                Some(last) if last.end == at && self.range.contains(&at) && self.range.contains(&last.start) => last.end += 1,
+                _ => left.push(at..at + 1),
+            }
+        }
+        let text = |of: std::ops::Range<usize>| self.words[of].iter().map(|word| word.raw.as_str()).collect::<Vec<_>>().join(" ");
+        left.into_iter().map(text).collect()
     }
 
     /// Whether the word that stands here is in the intent: as a name, a time, a number, or what is looked for.
@@ -57,6 +66,8 @@ impl Asked<'_> {
         let is_time = self.range.contains(&at);
         let is_named = self.mentions.iter().any(|mention| (mention.start..mention.end).contains(&at));
         let is_generic = !word.quoted && lexicon::is_generic(&word.low);
+        // How it is now is how it is today.
+        let is_now = self.words[self.range.clone()].iter().all(|word| word.is_one_of(&["today", "now"]));
         let is_count = self.limit.is_some()
             && (lexicon::number(&word.low).is_some() || word.is_one_of(&["last", "latest", "limit", "newest", "recent", "tail"]));
         match intent {
@@ -76,24 +87,14 @@ impl Asked<'_> {
             }
             Intent::Events { service, .. } => is_time || (is_named || is_generic) && service.is_some() || is_count,
             Intent::Metrics { service, .. } | Intent::Plan { service } => (is_named || is_generic) && service.is_some(),
-            // Since when is a part of how it is.
-            Intent::Health { .. } => {
-                is_named
-                    || is_generic
-                    || is_time && self.words[self.range.clone()].iter().all(|word| word.is_one_of(&["today", "now"]))
-                    || word.quoted && lexicon::is_known(&word.low)
-            }
+            Intent::Health { .. } => is_named || is_generic || is_time && is_now || word.quoted && lexicon::is_known(&word.low),
+            Intent::Status | Intent::Services => is_generic || is_time && is_now,
             Intent::Why { .. } => is_named || is_generic,
-            Intent::EnvShow { key } => *key == word.raw,
+            Intent::EnvShow { key } => *key == word.raw || key.split('_').any(|part| part == word.raw.to_uppercase()),
             Intent::Routes => starts(self.words, "where does") && at == 2,
-            Intent::Status | Intent::Services => is_generic,
             _ => false,
         }
     }
-}
-
-fn is_glue(low: &str) -> bool {
-    is_in(GLUE, low)
 }
 
 /// Whether the words of a phrase have this one.
@@ -121,7 +122,7 @@ fn topic(intent: &Intent) -> Vec<&'static str> {
         Intent::Metrics { .. } => (
             &[topics::CPU, topics::MEMORY, topics::DISK, topics::METRICS],
             "use uses used using usage free left full much machine host most system server high consume consuming whole stack \
-             containers services everything hot eat eats much low available percent total average",
+             containers container services service everything hot eat eats eating much low available percent total average",
         ),
         Intent::Logs { .. } => (
             &[topics::LOGS],
@@ -130,11 +131,14 @@ fn topic(intent: &Intent) -> Vec<&'static str> {
         ),
         Intent::Audit(_) => (
             &[topics::AUDIT],
-            "trail entries entry by on operation outcome done everything went wrong failed failures failing failure successful \
+            "who touched trail entries entry by on operation outcome done everything went wrong failed failures failing failure successful \
              succeeded restarts restarted rebooted bounced stopped killed started created removed pulled admin manager backend \
              change changed anything something last latest newest recent records rows",
         ),
-        Intent::Events { .. } => (&[topics::EVENTS], "last latest newest recent lately anything something everything just"),
+        Intent::Events { .. } => (
+            &[topics::EVENTS],
+            "crash crashed crashes fail failed anything last latest newest recent lately anything something everything just",
+        ),
         Intent::Why { .. } => (
             &[topics::WRONG, topics::HEALTH],
             "why not restarted restarting restart restarts stop stopped start started not killed rebooted bounced created removed \
@@ -142,7 +146,7 @@ fn topic(intent: &Intent) -> Vec<&'static str> {
         ),
         Intent::Plan { .. } => (&[topics::PLAN], "next pending waiting would going anything something everything change changes"),
         Intent::Secrets => (&[], "secret secrets old age ages names name many fresh"),
-        Intent::Routes => (&[topics::ROUTES], "lead leads point points go goes names proxy nginx served serve"),
+        Intent::Routes => (&[topics::ROUTES], "where lead leads point points go goes names proxy nginx served serve"),
         Intent::Model => {
             (&[], "model models llm ai provider language answer answers answering active force using used use talking talk")
         }

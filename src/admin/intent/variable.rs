@@ -168,12 +168,43 @@ impl Context<'_> {
         if !asks {
             return None;
         }
-        words.iter().enumerate().find_map(|(at, word)| {
-            let announced = at > 0 && words[at - 1].is_one_of(&["variable", "var", "env"]);
-            let said_so = announced && (word.quoted || !lexicon::is_known(&word.low));
-            let is_key = (said_so || !word.quoted) && self.is_key(&word.raw, said_so);
-            is_key.then(|| Intent::EnvShow { key: word.raw.clone() })
+        // "The log level" is `LOG_LEVEL`, where there is one.
+        let spoken = words.windows(2).find_map(|pair| {
+            let key = format!("{}_{}", pair[0].low, pair[1].low).to_uppercase();
+            (!pair[0].quoted && !pair[1].quoted && self.vocabulary.has_variable(&key)).then_some(Intent::EnvShow { key })
+        });
+        spoken.or_else(|| {
+            words.iter().enumerate().find_map(|(at, word)| {
+                let announced = at > 0 && words[at - 1].is_one_of(&["variable", "var", "env"]);
+                let said_so = announced && (word.quoted || !lexicon::is_known(&word.low));
+                let is_key = (said_so || !word.quoted) && self.is_key(&word.raw, said_so);
+                is_key.then(|| Intent::EnvShow { key: word.raw.clone() })
+            })
         })
+    }
+
+    /// "Show the variables": each by its name, since that is how they are asked about.
+    pub(super) fn all_variables(&self, words: &[Word]) -> Option<Understood> {
+        let is_all = words.iter().all(|word| {
+            word.is_one_of(&[
+                "show",
+                "list",
+                "print",
+                "me",
+                "all",
+                "the",
+                "my",
+                "env",
+                "environment",
+                "variable",
+                "variables",
+                "vars",
+            ])
+        });
+        let named = words.iter().any(|word| word.is_one_of(&["env", "variables", "vars"]));
+        let each: Vec<Intent> =
+            self.vocabulary.variables().take(objects::CANDIDATES).map(|key| Intent::EnvShow { key: key.to_owned() }).collect();
+        (is_all && named && !each.is_empty()).then(|| act::ask("Which variable?".to_owned(), each))
     }
 
     /// Whether this is a variable's name. Who shouts may mean a word; a name with `_` in it is none of the language.
