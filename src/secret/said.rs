@@ -69,11 +69,27 @@ fn in_line(line: &str, with_quoted: bool) -> Vec<Range<usize>> {
         }
         found.extend(before_a_name(&words, at));
     }
+    if words.iter().any(|word| LOGINS.contains(&&*word.low)) {
+        found.extend(words.iter().filter_map(pair));
+        let named = words.windows(2).filter(|pair| pair[0].sign == ":" && is_odd(&pair[1]));
+        found.extend(named.map(|pair| pair[1].place.clone()));
+    }
     for word in words.iter().filter(|word| with_quoted && word.is_quoted && word.text.contains([' ', '=', ':'])) {
         let inner = in_line(word.text, false).into_iter();
         found.extend(inner.map(|place| word.place.start + place.start..word.place.start + place.end));
     }
     found
+}
+
+/// Where one of these is said, a pair of words is a name and a password.
+const LOGINS: &[&str] = &["login", "log", "logon", "signin", "sign", "credential", "credentials", "creds", "user", "username"];
+
+/// The second half of `admin/hunter2`.
+fn pair(word: &Said<'_>) -> Option<Range<usize>> {
+    let (name, password) = word.text.split_once('/').filter(|(name, password)| !name.is_empty() && !password.contains('/'))?;
+    let begin = word.place.start + name.len() + 1;
+    let said = Said { text: password, low: String::new(), place: begin..word.place.end, is_quoted: false, sign: "" };
+    is_odd(&said).then_some(said.place)
 }
 
 /// Keys in their armour, also where the end of it is missing.
@@ -286,6 +302,8 @@ const SPOKEN: &[&str] = &[
     "passwd",
     "passphrase",
     "pwd",
+    "pw",
+    "pass",
     "token",
     "secret",
     "apikey",
@@ -483,6 +501,9 @@ mod tests {
             ("hold redis for 2h because the password is hunter2", "hold redis for 2h because the password is ***"),
             ("one\nset A_SECRET to two\nthree", "one\nset A_SECRET to ***\nthree"),
             ("set the api key to abcdef", "set the api key to ***"),
+            ("my pw: hunter", "my pw: ***"),
+            ("login with admin/hunter2", "login with admin/***"),
+            ("log in as admin:hunter2 please", "log in as admin:*** please"),
         ] {
             assert_eq!(concealed(said), expected, "{said}");
         }

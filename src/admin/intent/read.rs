@@ -275,7 +275,7 @@ impl<'a> Asked<'a> {
             || has_any(words, &["how many", "how much", "number of"]);
         let counts = has_any(words, &["how many", "number of", "average", "count"])
             && !words.iter().any(|word| word.is_one_of(topics::NOT_COUNTED));
-        let who = starts(words, "who") && words.len() > 2 && !words[1].is_one_of(&["is", "are"]);
+        let who = starts(words, "who") && words.len() > 2 && !words[1].is_one_of(&["is", "are", "am"]);
         asks && !ours && (data || counts || who)
     }
 

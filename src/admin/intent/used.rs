@@ -112,7 +112,11 @@ fn topic(intent: &Intent) -> Vec<&'static str> {
              services service containers",
         ),
         Intent::Services => {
-            (&[topics::SERVICES, topics::HEALTH], "containers services apps manage many docker compose running names everything")
+            // Those that are down are not all of them.
+            (
+                &[topics::SERVICES],
+                "up alive active online on there containers services apps manage many docker compose running names everything",
+            )
         }
         Intent::Health { .. } => (
             &[topics::HEALTH],
