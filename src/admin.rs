@@ -13,6 +13,7 @@ pub mod desk;
 pub mod figures;
 pub mod intent;
 pub mod model;
+pub mod serves;
 pub mod sql;
 pub mod standing;
 pub mod store;

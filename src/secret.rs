@@ -5,6 +5,7 @@
 //! that equal values can be recognised and none can be guessed offline.
 
 pub mod mask;
+pub mod said;
 
 use std::fmt;
 

@@ -6,7 +6,6 @@
 //! hash, which takes the same time for every guess.
 
 use std::{
-    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -20,7 +19,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     store::{self, Store},
-    tries::Tries,
+    tries::{Origin, Tries},
 };
 use crate::secret::Secret;
 
@@ -96,8 +95,8 @@ impl Gate {
             store,
             hashed: Mutex::default(),
             comparing: Semaphore::new(1),
-            guesses: Tries::default(),
-            machines: Tries::default(),
+            guesses: Tries::of_people(),
+            machines: Tries::of_machines(),
         }
     }
 
@@ -109,16 +108,16 @@ impl Gate {
         }
     }
 
-    /// Whether this guess from this peer is the password in force.
-    pub async fn admit(&self, password: Option<&Password>, guess: &Secret, peer: IpAddr) -> Result<(), Refused> {
+    /// Whether this guess from there is the password in force.
+    pub async fn admit(&self, password: Option<&Password>, guess: &Secret, from: Origin) -> Result<(), Refused> {
         let Some(password) = password else { return Err(Refused::Off) };
-        if let Some(left) = self.guesses.pause(peer) {
+        if let Some(left) = self.guesses.pause(from) {
             return Err(Refused::Paused(left));
         }
         let permit = tokio::time::timeout(QUEUE, self.comparing.acquire()).await;
         let Ok(Ok(_permit)) = permit else { return Err(Refused::Busy) };
-        // Others of this peer may have been wrong meanwhile.
-        if let Some(left) = self.guesses.pause(peer) {
+        // Others from there may have been wrong meanwhile.
+        if let Some(left) = self.guesses.pause(from) {
             return Err(Refused::Paused(left));
         }
         let (known, hash, guess) = (self.known(password), password.clone(), guess.clone());
@@ -134,10 +133,10 @@ impl Gate {
             *lock(&self.hashed) = Some((plain.clone(), hash));
         }
         if is_right {
-            self.guesses.right(peer);
+            self.guesses.right(from);
             Ok(())
         } else {
-            self.guesses.wrong(peer);
+            self.guesses.wrong(from);
             Err(Refused::Wrong)
         }
     }
@@ -185,7 +184,7 @@ mod tests {
     use super::*;
     use crate::admin::tries::{FIRST_PAUSE, FREE};
 
-    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const PEER: Origin = Origin { client: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), through: None };
 
     fn secret(text: &str) -> Secret {
         Secret::new(text.to_owned())
@@ -249,7 +248,7 @@ mod tests {
             _ => None,
         };
         assert!(paused("correct horse").await.is_some_and(|left| left <= FIRST_PAUSE), "not even who knows it then");
-        let other = IpAddr::from([10, 0, 0, 1]);
+        let other = Origin::from(std::net::IpAddr::from([10, 0, 0, 1]));
         assert!(gate.admit(Some(&password), &secret("correct horse"), other).await.is_ok());
         tokio::time::advance(FIRST_PAUSE).await;
         assert!(matches!(gate.admit(Some(&password), &secret("guess"), PEER).await, Err(Refused::Wrong)));

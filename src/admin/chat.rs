@@ -31,7 +31,7 @@ use super::{
 use crate::{
     manifest::{Key, Kind},
     operator::Operator,
-    secret::mask::Mask,
+    secret::{mask::Mask, said},
     view::ObjectView,
 };
 
@@ -192,13 +192,13 @@ impl Chat {
     /// What the grammar makes of a line. Nothing comes of it.
     #[must_use]
     pub fn understand(&self, text: &str) -> Understood {
-        parse(text, &vocabulary(&*self.operator), self.operator.now())
+        parse(&visible(text), &vocabulary(&*self.operator), self.operator.now())
     }
 
-    /// A line as it may be kept: without the value that a variable is to be set to.
+    /// A line as it may be kept: without the value that a variable is to be set to, and without what else may be a secret.
     #[must_use]
     pub fn recorded(&self, text: &str) -> String {
-        recorded(text, &self.understand(text))
+        recorded(&visible(text), &self.understand(text), &self.operator.mask())
     }
 
     /// Understands a line, and answers it. The answer begins at once, and is worked on even if nobody takes its parts.
@@ -210,7 +210,7 @@ impl Chat {
     /// The same, to the persona of this id where a model answers.
     #[must_use]
     pub fn say_to(&self, speaker: &Speaker, persona: Option<&str>, text: &str) -> mpsc::UnboundedReceiver<Part> {
-        let text: String = text.trim().chars().take(LONGEST).collect();
+        let text: String = visible(text).trim().chars().take(LONGEST).collect();
         self.talk(speaker, persona, Said::Line(text))
     }
 
@@ -231,6 +231,11 @@ impl Chat {
         let (sender, parts) = mpsc::unbounded_channel();
         let (chat, speaker, persona) = (self.clone(), speaker.clone(), persona.map(str::to_owned));
         tokio::spawn(async move {
+            // What was said is not repeated either, in whichever part of an answer.
+            let told = match &said {
+                Said::Line(text) => said::secrets(text),
+                Said::Answer { .. } => Vec::new(),
+            };
             let talk = Talk {
                 operator: &*chat.operator,
                 desk: &chat.desk,
@@ -240,7 +245,7 @@ impl Chat {
                 background: &*chat.background,
                 schemas: &chat.schemas,
                 going: &chat.going,
-                answer: Answer(sender, chat.operator.mask()),
+                answer: Answer(sender, chat.operator.mask().with(&told)),
             };
             match said {
                 Said::Line(text) => talk.answer(&text).await,
@@ -301,7 +306,7 @@ impl Talk<'_> {
             }
             Understood::Unknown => self.ask_model(text, vocabulary).await,
             understood => {
-                self.remember(By::Person, recorded(text, &understood)).await;
+                self.remember(By::Person, recorded(text, &understood, &self.answer.1)).await;
                 Some(understood)
             }
         };
@@ -320,7 +325,14 @@ impl Talk<'_> {
             Understood::Intent(intent) => self.carry_out(intent).await,
             Understood::Ambiguous { question, candidates } => {
                 self.answer.text(question);
-                self.answer.instead(candidates.into_iter().map(|candidate| candidate.masked().to_string()));
+                let sets = |intent: &Intent| matches!(intent, Intent::EnvSet { .. });
+                // A value is not repeated, so that there is nothing to press that would set it.
+                for key in
+                    candidates.iter().filter_map(|intent| if let Intent::EnvSet { key, .. } = intent { Some(key) } else { None })
+                {
+                    self.answer.text(format!("Say it again with the value in quotation marks: `set {key} to \"…\"`."));
+                }
+                self.answer.instead(candidates.into_iter().filter(|intent| !sets(intent)).map(|candidate| candidate.to_string()));
             }
             Understood::UnknownService { said, nearest } => {
                 let nearest = if nearest.is_empty() { String::new() } else { format!(" The nearest: {}.", nearest.join(", ")) };
@@ -366,15 +378,30 @@ fn vocabulary(operator: &dyn Operator) -> Vocabulary {
     Vocabulary::new(services(operator.objects(Some(Kind::Container))), operator.variable_names(), [])
 }
 
-/// What was said, as it may be kept and told: without the value that a variable is to be set to.
-fn recorded(text: &str, understood: &Understood) -> String {
+/// A line without what nobody sees: signs that control a terminal, turn the direction of what follows, or have no width. They
+/// come along where something is pasted, and would let a line say something else than it shows.
+fn visible(text: &str) -> String {
+    let is_hidden = |c: char| matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    let shown = |c: char| match c {
+        '\n' | '\t' => Some(c),
+        // Two words may have been held apart by it.
+        '\u{200b}' => Some(' '),
+        _ if is_hidden(c) => None,
+        _ if c.is_control() => Some(' '),
+        _ => Some(c),
+    };
+    text.chars().filter_map(shown).collect()
+}
+
+/// What was said, as it may be kept and told: without the value that a variable is to be set to, known secrets, and what looks like one.
+fn recorded(text: &str, understood: &Understood, mask: &Mask) -> String {
     let sets = |intent: &&Intent| matches!(intent, Intent::EnvSet { .. });
     let intent = match understood {
         Understood::Intent(intent) => Some(intent).filter(sets),
         Understood::Ambiguous { candidates, .. } => candidates.iter().find(sets),
         Understood::UnknownService { .. } | Understood::Unknown => None,
     };
-    intent.map_or_else(|| text.to_owned(), |intent| intent.clone().masked().to_string())
+    mask.said(&intent.map_or_else(|| text.to_owned(), |intent| intent.clone().masked().to_string()))
 }
 
 /// What things are called: by their objects, their containers, their images, and Compose.

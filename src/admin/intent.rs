@@ -20,6 +20,7 @@ mod read;
 mod tests;
 mod time;
 mod topics;
+mod used;
 mod variable;
 mod vet;
 mod vocabulary;
@@ -494,9 +495,12 @@ impl Context<'_> {
         for sentence in sentences {
             match self.sentence(sentence) {
                 Understood::Intent(intent) if intent.tier() > Tier::Read => return Understood::Unknown,
-                Understood::Ambiguous { .. } => return Understood::Unknown,
                 Understood::Intent(intent) if !understood.contains(&intent) => understood.push(intent),
-                Understood::Intent(_) | Understood::UnknownService { .. } | Understood::Unknown => {}
+                Understood::Intent(_) => {}
+                // What a sentence more says may be what the answer depends on.
+                Understood::Ambiguous { .. } | Understood::UnknownService { .. } | Understood::Unknown => {
+                    return Understood::Unknown;
+                }
             }
         }
         match (understood.pop(), understood.pop()) {

@@ -2,13 +2,29 @@
 
 mod token;
 
-use std::io::{self, IsTerminal, Read};
+use std::{
+    io::{self, IsTerminal, Read},
+    net::IpAddr,
+    time::Duration,
+};
 
 use clap::{Args, Subcommand};
 
-use super::{Error, Exit, audit, output, user};
+use super::{
+    Error, Exit, audit,
+    backend::Backend,
+    client::Client,
+    output,
+    run::{PORT, PORT_VARIABLE},
+    user,
+};
 use crate::{
-    admin::{access, sql::role, store::Store},
+    admin::{
+        access,
+        serves::{Serves, Source},
+        sql::role,
+        store::Store,
+    },
     record::{
         self, Record,
         events::Subject,
@@ -17,6 +33,9 @@ use crate::{
     secret::Secret,
     settings::Settings,
 };
+
+/// A look at the files of variables takes less, and nobody waits longer for a hint.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Turn the backend manager on and off
 #[derive(Debug, Args)]
@@ -113,11 +132,72 @@ async fn enable(settings: &Settings, password: Option<String>, operation: &str) 
     let store = open(settings).await?;
     access::set_password(&store, &password).await.map_err(failed)?;
     note(settings, operation, "set the password of the backend manager").await?;
-    output::line("The backend manager is on: a running Mooring answers at http://127.0.0.1:3710/admin within a few seconds.")?;
-    if std::env::var(access::PASSWORD_VARIABLE).is_ok_and(|given| !given.is_empty()) {
-        output::warning(&format!("{} is set here; a Mooring that runs with it goes by that password", access::PASSWORD_VARIABLE));
+    let (line, warning) = whereabouts(settings, &store).await?;
+    output::line(&line)?;
+    if let Some(warning) = warning {
+        output::warning(&warning);
     }
     Ok(Exit::Good)
+}
+
+/// Where it answers, and what to know about the password: as the Mooring that runs has told, or else as one would that is started here.
+async fn whereabouts(settings: &Settings, store: &Store) -> Result<(String, Option<String>), Error> {
+    let runs = Client::new(&settings.socket()).knock().await.is_ok();
+    let told = if runs { Serves::told(store).await.map_err(failed)? } else { None };
+    if let Some(serves) = told {
+        return Ok(running(serves));
+    }
+    let set = |name: &str| std::env::var(name).ok().filter(|given| !given.is_empty());
+    let by = match set(access::PASSWORD_VARIABLE) {
+        Some(_) => Source::Process,
+        None if is_in_files(settings).await => Source::Files,
+        None => Source::Stored,
+    };
+    Ok(to_be_run(set(PORT_VARIABLE).and_then(|port| port.parse().ok()).unwrap_or(PORT), by))
+}
+
+/// Whether the variable files of an `Environment` have a password. Without an engine nobody can say in time, and then it is said nowhere.
+async fn is_in_files(settings: &Settings) -> bool {
+    let looked = tokio::time::timeout(LOOK, Backend::local(settings)).await;
+    matches!(looked, Ok(Ok(Backend::Local(operator))) if operator.variable(access::PASSWORD_VARIABLE).is_some())
+}
+
+fn running(Serves { address, by }: Serves) -> (String, Option<String>) {
+    let host = match address.ip() {
+        // Everywhere is here as well.
+        IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
+        IpAddr::V6(ip) if ip.is_unspecified() => "[::1]".to_owned(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+        IpAddr::V4(ip) => ip.to_string(),
+    };
+    let line = format!(
+        "The backend manager is on: the Mooring that runs answers at http://{host}:{}/admin within a few seconds.",
+        address.port()
+    );
+    (line, counts_before(by, "the Mooring that runs"))
+}
+
+fn to_be_run(port: u16, by: Source) -> (String, Option<String>) {
+    let line = format!(
+        "The backend manager is on: no Mooring runs with this state directory; one that does answers at http://127.0.0.1:{port}/admin, \
+         or on the port that its {PORT_VARIABLE} or --claw-port says."
+    );
+    (line, counts_before(by, "a Mooring that is started from here"))
+}
+
+/// What counts before the password that was just set, and what to do about it.
+fn counts_before(by: Source, who: &str) -> Option<String> {
+    let variable = access::PASSWORD_VARIABLE;
+    let (place, away) = match by {
+        Source::Stored => return None,
+        Source::Process => {
+            ("in the environment of ", "take it out of there (its unit, compose file or shell) and start Mooring again")
+        }
+        Source::Files => ("in the variable files of an Environment of ", "take it out of those files, or set it there"),
+    };
+    Some(format!(
+        "{variable} is set {place}{who}: it counts before the password that was set just now, which opens nothing as long as it is; {away}"
+    ))
 }
 
 async fn disable(settings: &Settings) -> Result<Exit, Error> {
@@ -209,4 +289,30 @@ async fn note(settings: &Settings, operation: &str, words: &str) -> Result<(), E
     let noted = record.journal.note(&command).await;
     record.shutdown().await;
     noted.map(drop).map_err(|error| Error::Operator(crate::error_chain(&error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_it_answers_is_what_the_running_mooring_has_told() {
+        let shown = |address: &str| running(Serves { address: address.parse().unwrap(), by: Source::Stored });
+        let (line, warning) = shown("127.0.0.1:4711");
+        assert!(line.contains(" http://127.0.0.1:4711/admin ") && warning.is_none(), "{line}");
+        assert!(shown("0.0.0.0:80").0.contains(" http://127.0.0.1:80/admin "));
+        assert!(shown("[::1]:80").0.contains(" http://[::1]:80/admin "));
+    }
+
+    #[test]
+    fn a_password_that_counts_before_the_one_that_was_set_is_told_with_what_to_do() {
+        let warning = |by| running(Serves { address: ([127, 0, 0, 1], 1).into(), by }).1.unwrap();
+        let process = warning(Source::Process);
+        assert!(
+            process.starts_with("CLAW_WEB_PASSWORD is set in the environment of the Mooring that runs: it counts before"),
+            "{process}"
+        );
+        assert!(process.ends_with("and start Mooring again"), "{process}");
+        assert!(warning(Source::Files).contains("in the variable files of an Environment"));
+    }
 }

@@ -71,7 +71,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     admin_address: IpAddr,
     /// On which port it does
-    #[arg(long, env = "CLAW_PORT", value_name = "PORT", default_value_t = 3710)]
+    #[arg(long, env = PORT_VARIABLE, value_name = "PORT", default_value_t = PORT)]
     claw_port: u16,
     /// A name by which browsers reach it, besides addresses and names without a dot
     #[arg(long, value_name = "NAME")]
@@ -102,6 +102,11 @@ impl RunArgs {
         self.once
     }
 }
+
+/// The variable that says on which port the backend manager answers.
+pub(super) const PORT_VARIABLE: &str = "CLAW_PORT";
+/// The port, unless it says so.
+pub(super) const PORT: u16 = 3710;
 
 /// Shorter than this, looking would be all that Mooring does.
 const SHORTEST_RESYNC: quantity::Duration = quantity::Duration::seconds(1);

@@ -83,11 +83,7 @@ impl Operator for Context {
     }
 
     fn variable(&self, name: &str) -> Option<Secret> {
-        let objects = self.world.reader.objects();
-        let environments = objects.keys().filter(|key| key.kind == Kind::Environment);
-        environments
-            .filter_map(|key| self.world.values(&key.name).ok()?.get(name).cloned())
-            .find(|value| !value.expose().is_empty())
+        self.world.variable_in_files(name)
     }
 
     fn model(&self) -> Result<Answering, String> {
@@ -95,14 +91,15 @@ impl Operator for Context {
     }
 
     async fn note(&self, who: &str, operation: &'static str, words: &str, error: Option<&str>) {
-        let outcome = error.map_or(Outcome::Done, |error| Outcome::Failed { error: error.to_owned() });
+        let mask = self.mask();
+        let outcome = error.map_or(Outcome::Done, |error| Outcome::Failed { error: mask.said(error) });
         let command = Command {
             actor: &actor(who),
             operation,
             object: &Subject::Host,
             target: "admin",
             why: "somebody asked for it",
-            details: &serde_json::json!({"words": self.mask().apply(words.to_owned())}),
+            details: &serde_json::json!({"words": mask.said(words)}),
             outcome: &outcome,
         };
         if let Err(error) = self.record.journal.note(&command).await {
@@ -115,7 +112,7 @@ impl Operator for Context {
     }
 
     async fn conclude(&self, intent: IntentId, error: Option<&str>) {
-        let outcome = error.map_or(Outcome::Done, |error| Outcome::Failed { error: error.to_owned() });
+        let outcome = error.map_or(Outcome::Done, |error| Outcome::Failed { error: self.mask().said(error) });
         if let Err(error) = self.record.journal.conclude(intent, outcome).await {
             tracing::error!(error = crate::error_chain(&error), %intent, "what came of it could not be written down");
         }

@@ -149,8 +149,8 @@ impl Operator for Preview {
         stream::empty().boxed()
     }
 
-    fn variable(&self, _: &str) -> Option<Secret> {
-        None
+    fn variable(&self, name: &str) -> Option<Secret> {
+        self.world.variable_in_files(name)
     }
 
     fn model(&self) -> Result<Answering, String> {

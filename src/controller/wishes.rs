@@ -212,7 +212,7 @@ impl Context {
             object,
             target,
             why: "somebody asked for it",
-            details: &serde_json::json!({"words": self.mask().apply(words.to_owned())}),
+            details: &serde_json::json!({"words": self.mask().said(words)}),
             outcome: &Outcome::Done,
         };
         self.record.journal.announce(&command).await.map_err(|error| crate::error_chain(&error))

@@ -35,7 +35,7 @@ use crate::{
         environment::{FileState, Recall, ValueState},
     },
     resolve::{self, Desired, resolve},
-    secret::FingerprintKey,
+    secret::{FingerprintKey, Secret},
     settings::Settings,
     store::{Object, Reader},
 };
@@ -402,6 +402,13 @@ impl World {
             Recall::Known(values) => Ok(values),
             Recall::Unknown { reason } => Err(reason),
         }
+    }
+
+    /// The value of a variable in the first environment that has one.
+    pub(super) fn variable_in_files(&self, name: &str) -> Option<Secret> {
+        let objects = self.reader.objects();
+        let environments = objects.keys().filter(|key| key.kind == Kind::Environment);
+        environments.filter_map(|key| self.values(&key.name).ok()?.get(name).cloned()).find(|value| !value.expose().is_empty())
     }
 
     /// Looks at a cascade: the files, and, when a secret is missing from them, at the containers that may know it.

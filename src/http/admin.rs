@@ -44,6 +44,7 @@ use crate::{
         claw::talk::Claw,
         desk::Desk,
         store::Store,
+        tries::Origin,
     },
     operator::Operator,
     secret::Secret,
@@ -260,10 +261,14 @@ fn is_near(address: IpAddr) -> bool {
     }
 }
 
-/// Whom guesses are counted for: the client that a proxy of ours names last, or else whoever is connected.
-pub(super) fn client(request: &Request) -> IpAddr {
+/// Whom guesses are counted for: whoever is connected, or the client that he names last where he is near, as our proxies are.
+/// Whoever is near can say anything, so that guesses are counted for him as well.
+pub(super) fn client(request: &Request) -> Origin {
     let near = peer(request).unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
     let forwarded = request.headers().get_all("x-forwarded-for").iter().next_back();
     let last = forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
-    last.filter(|_| is_near(near)).unwrap_or(near)
+    match last.filter(|_| is_near(near)) {
+        Some(client) => Origin { client, through: Some(near) },
+        None => Origin::from(near),
+    }
 }

@@ -1,11 +1,11 @@
 //! Takes known secrets out of a text that others wrote.
 
-use super::Secret;
+use super::{Secret, said};
 
 /// Shorter values are parts of too many other words.
 const SHORTEST: usize = 4;
 /// What stands in their place.
-const MASKED: &str = "***";
+pub(super) const MASKED: &str = "***";
 
 /// Names of variables that hold a secret more often than not.
 const WORDS: [&str; 11] =
@@ -67,6 +67,18 @@ impl Mask {
         parts.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
         parts.dedup();
         Self(parts.into_iter().map(Secret::new).collect())
+    }
+
+    /// With these values besides.
+    #[must_use]
+    pub fn with(&self, more: &[Secret]) -> Self {
+        Self::new(self.0.iter().chain(more))
+    }
+
+    /// What somebody said or wrote, as it may be kept and told: without them, and without what only looks like a secret.
+    #[must_use]
+    pub fn said(&self, text: &str) -> String {
+        self.apply(said::concealed(text))
     }
 
     /// The text without them.

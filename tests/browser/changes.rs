@@ -170,6 +170,30 @@ fn a_variable_is_shown_as_it_was_and_as_it_will_be_and_a_secret_by_its_fingerpri
 }
 
 #[test]
+fn a_secret_that_is_typed_is_gone_from_the_page_at_once() {
+    let world = World::new();
+    let browser = world.inside();
+    browser.go("/admin/chat");
+    let mine = || browser.text_of("#last .mine");
+    say(&browser, "set PAYMENT_API_KEY another-key-0815");
+    assert_eq!(mine(), "set the variable PAYMENT_API_KEY to \"(not shown)\"");
+    press(&browser, CANCEL);
+    say(&browser, "dear friend, the password of the shop is another-key-0815");
+    assert_eq!(mine(), "dear friend, the password of the shop is ***");
+    say(&browser, "is <b>sk-another-key-0815</b> \u{202e}odd?");
+    assert!(mine().starts_with("is <b>***</b>"), "{}", mine());
+    assert_eq!(browser.js("return document.querySelectorAll('#chat b').length"), 0, "what was said is text");
+    assert_eq!(say(&browser, "is redis running?").lines().next(), browser.text_of("#last .theirs").lines().next());
+    assert_eq!(mine(), "is redis running?", "all else stands there as it was said");
+    let whole = browser.js("return document.documentElement.outerHTML");
+    assert!(!whole.to_string().contains("0815"), "nowhere on the page");
+    browser.go("/admin/chat");
+    browser.sees("the password of the shop is ***");
+    assert!(!browser.text().contains("0815"), "nor is it kept");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
 fn what_is_held_is_left_alone_until_it_is_released() {
     let world = World::new();
     let browser = world.inside();

@@ -38,3 +38,20 @@ fn a_lifetime_or_a_name_that_cannot_be_is_refused() {
     }
     assert!(json(&stage.run(&["claw", "token", "list", "-o", "json"]))["items"].as_array().unwrap().is_empty());
 }
+
+#[test]
+fn a_password_that_is_set_says_on_which_port_it_opens_something_and_what_counts_before_it() {
+    let stage = Stage::new(&[]);
+    fs::create_dir(stage.root.path().join("state")).unwrap();
+    let enable = ["claw", "admin", "enable", "--password", "correct horse battery"];
+    let plain = stage.run(&enable);
+    assert_eq!(plain.status.code(), Some(0), "{}", stage.shown(&plain));
+    let shown = stage.shown(&plain);
+    assert!(shown.contains("http://127.0.0.1:3710/admin") && !shown.contains("counts before"), "{shown}");
+    let mut given = stage.command(&enable);
+    given.env("CLAW_PORT", "4711").env("CLAW_WEB_PASSWORD", "another one");
+    let shown = stage.shown(&given.output().unwrap());
+    assert!(shown.contains("http://127.0.0.1:4711/admin"), "{shown}");
+    assert!(shown.contains("CLAW_WEB_PASSWORD is set in the environment of a Mooring that is started from here"), "{shown}");
+    assert!(!shown.contains("another one") && !shown.contains("correct horse"), "{shown}");
+}

@@ -63,6 +63,11 @@ impl Talk<'_> {
     }
 
     pub(super) async fn set_variable(&self, name: String, value: Option<&Value>, file: Option<String>) {
+        // What stands in the place of a secret is none: a model was told no more, and a line on a page says no more.
+        if value.is_some_and(|value| ["***", "(not shown)"].contains(&value.expose())) {
+            self.answer.text(format!("I am told no secrets by others: say it yourself, as in `set {name} to …`."));
+            return;
+        }
         let value = value.map(|value| Secret::new(value.expose().to_owned()));
         self.propose(Wish::Variable { name, value, file }).await;
     }

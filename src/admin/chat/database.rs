@@ -64,6 +64,9 @@ impl Talk<'_> {
             }
             None => {}
         }
+        if !self.may_be_told(question) {
+            return;
+        }
         let tables = schema.for_question(question);
         let Some(written) = self.written(&tables, question, None).await else { return };
         let Some((sql, why)) = self.try_written(written).await else { return };
@@ -130,6 +133,9 @@ impl Talk<'_> {
     async fn change_in_sql(&self, request: &str) -> Option<Written> {
         if is_change(request) {
             return Some(Written { sql: Some(request.trim().trim_end_matches(';').to_owned()), explanation: String::new() });
+        }
+        if !self.may_be_told(request) {
+            return None;
         }
         let schema = self.schema().await?;
         let asked = author::change(&schema.for_question(request), request, self.operator.now());

@@ -5,7 +5,8 @@ use crate::{
     admin::{
         intent::{Understood, Vocabulary},
         model::{
-            By, Error, Reply, Request,
+            By, Error, Message, Reply, Request,
+            background::Known,
             proposal::{self, Proposal},
         },
     },
@@ -19,8 +20,9 @@ impl Talk<'_> {
     /// Asks the model what this means. None when there is nothing to be done: then it has been said why.
     pub(super) async fn ask_model(&self, text: &str, vocabulary: &Vocabulary) -> Option<Understood> {
         let known = self.background.of(self.speaker, self.persona).await;
-        self.remember(By::Person, text.to_owned()).await;
-        let request = proposal::request(text, &known, vocabulary, self.operator.now());
+        let told = self.answer.1.said(text);
+        self.remember(By::Person, told.clone()).await;
+        let request = proposal::request(&told, &self.without_secrets(known), vocabulary, self.operator.now());
         let proposed = self.put(&request, "what that means").await?.and_then(|(model, reply)| {
             let proposal = proposal::read(&reply.text, vocabulary, self.operator.now());
             proposal.map(|proposal| (model, proposal))
@@ -49,6 +51,25 @@ impl Talk<'_> {
                 None
             }
         }
+    }
+
+    /// What is known, as far as a model may know it.
+    fn without_secrets(&self, known: Known) -> Known {
+        let Known { persona, facts, said } = known;
+        let told = |text: String| self.answer.1.said(&text);
+        let said = said.into_iter().map(|Message { by, text }| Message { by, text: told(text) }).collect();
+        Known { persona: persona.map(told), facts: facts.into_iter().map(told).collect(), said }
+    }
+
+    /// Whether a model can be told all of this; otherwise it is said why not.
+    pub(super) fn may_be_told(&self, text: &str) -> bool {
+        let may = self.answer.1.said(text) == text;
+        if !may {
+            self.answer.text(
+                "Something in that may be a secret, and no model is told one. In SQL I take it as it stands, and ask nobody else.",
+            );
+        }
+        may
     }
 
     /// Puts a question to the model that answers, and writes down that it was put. None when nobody waits any more.

@@ -176,6 +176,51 @@ async fn a_model_is_told_what_was_said_before_and_nothing_secret_of_it() {
 }
 
 #[tokio::test]
+async fn a_secret_in_a_line_that_nobody_understands_goes_to_no_model_and_into_no_answer() {
+    let model = says(r#"{"proposal":{"intent":"envSet","key":"NEW_TOKEN","value":"***","file":null}}"#);
+    let room = room(&model);
+    for said in [
+        "would you kindly see to it that the password of db becomes hunter2-secret",
+        "for the new shop the token is hunter2-secret, my dear friend",
+        "my dear friend, sk-hunter2-secret is for the new shop",
+        "dear friend: Authorization: Bearer hunter2-secret",
+    ] {
+        let answer = room.say(said).await;
+        assert!(!answer.contains("hunter2"), "{said}: {answer}");
+        assert!(!room.chat.recorded(said).contains("hunter2"), "{said}");
+    }
+    assert_eq!(model.asked().len(), 4, "it is asked about the rest");
+    assert!(!format!("{:?}", model.asked()).contains("hunter2"), "{:?}", model.asked());
+    // What stands for a secret is never set in its place.
+    let answer = room.say("my dear friend, sk-hunter2-secret is for the new shop").await;
+    assert!(answer.ends_with("say it yourself, as in `set NEW_TOKEN to …`."), "{answer}");
+}
+
+#[tokio::test]
+async fn a_value_of_several_words_is_not_offered_to_be_set_to_what_stands_for_it() {
+    let room = room_with(Fake::default());
+    let answer = room.say("set GREETING to hello wide world").await;
+    assert_eq!(
+        answer,
+        "Shall GREETING be set to all of this?\nSay it again with the value in quotation marks: `set GREETING to \"…\"`."
+    );
+}
+
+#[tokio::test]
+async fn what_nobody_sees_in_a_line_is_neither_read_nor_kept() {
+    let room = room_with(Fake::default());
+    for said in
+        ["is\u{200b}web running?", "\u{202e}is web running?\u{202c}", "is web\u{7}running?\u{1b}", "\u{feff}is web running?\n"]
+    {
+        assert!(room.say(said).await.starts_with("Container/web: "), "{said:?}");
+        assert_eq!(room.chat.recorded(said).trim(), "is web running?", "{said:?}");
+    }
+    for said in ["", "   ", "\n\n", "🙂", "\u{202e}"] {
+        assert!(room.say(said).await.starts_with("I do not know what that means"), "{said:?}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_model_it_is_said_why_and_everything_else_goes_on() {
     let odd = "the weather in the data centre is lovely, innit";
     for (act, expected) in [

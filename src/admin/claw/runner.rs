@@ -171,7 +171,7 @@ pub(super) async fn run(claw: &Claw, playbook: &Playbook, event: &EventView) -> 
             }
             Err(error) => (as_written(step), said(format!("Not done: {error}"))),
         };
-        let text = format!("{sentence} (because of {because})");
+        let text = claw.operator.mask().said(&format!("{sentence} (because of {because})"));
         threads::add(&claw.shelf, &thread.id, &text, &parts, claw.operator.now()).await?;
     }
     Ok(())

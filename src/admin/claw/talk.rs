@@ -51,6 +51,8 @@ pub struct Claw {
 pub struct Talking {
     /// Where it stands; nowhere, where nothing can be kept.
     pub thread: Option<Thread>,
+    /// What was said, as it is kept.
+    pub said: String,
     /// Its parts, as they come.
     pub parts: mpsc::UnboundedReceiver<Part>,
     /// The id of the message, once all of it is kept.
@@ -115,14 +117,15 @@ impl Claw {
                 chosen => drop(chosen?),
             }
         }
-        let recorded = self.operator.mask().apply(self.chat.recorded(&text));
+        let recorded = self.chat.recorded(&text);
         self.talk(speaker, (thread, unkept), recorded, || self.chat.say_to(speaker, persona, &text)).await
     }
 
     /// Answers a question by its id, with a yes or with the name that it asks for. It is a person's, who is answered anyway.
     pub async fn confirm(&self, speaker: &Speaker, thread: Option<&str>, (id, typed): (&str, &str)) -> Result<Talking, Error> {
         let typed = super::text("message", typed, chat::LONGEST)?;
-        self.talk(speaker, (thread, Unkept::Answer), typed.clone(), || self.chat.confirm(speaker, id, Some(&typed))).await
+        let recorded = self.operator.mask().said(&typed);
+        self.talk(speaker, (thread, Unkept::Answer), recorded, || self.chat.confirm(speaker, id, Some(&typed))).await
     }
 
     async fn talk(
@@ -146,6 +149,7 @@ impl Claw {
         let mut answer = answer();
         let (sender, parts) = mpsc::unbounded_channel();
         let (claw, id) = (self.clone(), thread.as_ref().map(|thread| thread.id.clone()));
+        let said = recorded.clone();
         let kept = tokio::spawn(async move {
             let mut parts = Vec::new();
             while let Some(part) = answer.recv().await {
@@ -159,7 +163,7 @@ impl Claw {
             let id = id.ok_or(Error::Away)?;
             threads::add(&claw.shelf, &id, &recorded, &parts, claw.now()).await
         });
-        Ok(Talking { thread, parts, kept })
+        Ok(Talking { thread, said, parts, kept })
     }
 
     /// The messages of a thread, oldest first, with what was asked and cannot be answered any more told as such.

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     admin::{
         chat::{Chat, Part},
-        desk::Desk,
+        desk::{Desk, Speaker},
         store::Store,
     },
     http::fake::{Fake, event},
@@ -249,4 +249,29 @@ async fn an_event_runs_the_playbooks_that_it_fits_and_no_others() {
     let all = threads::list(&world.claw.shelf, runner::OWNER, &Span::default()).await.unwrap().items;
     let titles: Vec<&str> = all.iter().map(|thread| thread.title.as_str()).collect();
     assert_eq!(titles, ["playbook: fits"]);
+}
+
+#[tokio::test]
+async fn a_secret_that_was_typed_stands_in_no_thread_and_in_no_note() {
+    let world = World::new().await;
+    let ada = Speaker { session: "ada".to_owned(), actor: "session:ada".to_owned() };
+    for (said, kept) in [
+        ("set NEW_TOKEN hunter2", "set the variable NEW_TOKEN to \"(not shown)\""),
+        ("NEW_TOKEN=hunter2", "set the variable NEW_TOKEN to \"(not shown)\""),
+        ("export API_KEY=\"hunter2\"", "set the variable API_KEY to \"(not shown)\""),
+        ("please use hunter2 as OPENAI_API_KEY", "set the variable OPENAI_API_KEY to \"(not shown)\""),
+        ("change the password of db to hunter2", "change the password of db to ***"),
+        ("friends, the token is hunter2", "friends, the token is ***"),
+    ] {
+        let line = talk::Line { thread: None, persona: None, text: said };
+        let talking = world.claw.say_anyway(&ada, line).await.unwrap();
+        assert_eq!(talking.said, kept, "{said}");
+        let thread = talking.thread.clone().unwrap();
+        talking.kept.await.unwrap().unwrap();
+        let (thread, page) = world.claw.messages(&ada, &thread.id, &Span::default()).await.unwrap();
+        let written = format!("{thread:?} {:?}", page.items);
+        assert!(written.contains(&kept.replace('"', "\\\"")) && !written.contains("hunter2"), "{written}");
+    }
+    let noted = format!("{:?}", world.operator.noted.lock().unwrap());
+    assert!(noted.contains("say: ") && !noted.contains("hunter2"), "{noted}");
 }

@@ -59,7 +59,7 @@ const TWO_PARTS: &[(&str, &str, Act)] = &[
 impl Context<'_> {
     /// The command that a sentence is, or what to ask or say about it; none if it is not one.
     pub(super) fn act(&self, all: &[Word]) -> Option<Understood> {
-        if let Some(answer) = answer(all) {
+        if let Some(answer) = answer(all).or_else(|| self.cancelled(all)) {
             return Some(answer.into());
         }
         let words = stripped(all);
@@ -79,11 +79,21 @@ impl Context<'_> {
         words[0].is_one_of(IMPERATIVES).then_some(Understood::Unknown)
     }
 
+    /// "Cancel the restart of redis", but not "cancel order 5".
+    fn cancelled(&self, words: &[Word]) -> Option<Intent> {
+        let asked = stripped(words);
+        let about = ["restart", "start", "stop", "hold", "shutdown", "teardown", "release"];
+        let object = without_articles(asked.get(1..)?);
+        let is_act = asked[0].is_one_of(&["cancel", "abort", "forget"]) && object.first()?.is_one_of(&about);
+        let is_of_something = || object[1].is_one_of(&["of", "on"]) && matches!(self.objects(&object[2..]), Objects::Named(_));
+        (is_act && (object.len() == 1 || is_of_something())).then_some(Intent::Cancel)
+    }
+
     fn acted(&self, act: Act, objects: &[Word]) -> Understood {
         let named = match self.objects(objects) {
             Objects::Named(named) => named,
             Objects::Which => return which(act.done(), self.vocabulary, |services| act.on(services)),
-            Objects::All => {
+            Objects::All | Objects::Most => {
                 let question =
                     format!("Everything at once would take the whole host down. Which service shall be {}?", act.done());
                 return ask(question, each(self.vocabulary, |services| act.on(services)));
@@ -116,8 +126,12 @@ impl Context<'_> {
             return Some(ask("Shall it be restarted?".to_owned(), all(Act::Restart, combinations(&named))));
         }
         for phrase in ["do not", "not", "never", "no do not", "no not"] {
-            if starts(words, phrase) && verb(stripped(&words[phrase.split(' ').count()..])).is_some() {
-                return Some(Intent::Cancel.into());
+            if starts(words, phrase)
+                && let Some((_, objects)) = verb(stripped(&words[phrase.split(' ').count()..]))
+            {
+                // "Do not restart redis but postgres" is more than a no.
+                let is_no = !matches!(self.objects(&objects), Objects::Missing(_) | Objects::Most);
+                return Some(if is_no { Intent::Cancel.into() } else { Understood::Unknown });
             }
         }
         let asked = [
@@ -182,12 +196,7 @@ fn answer(words: &[Word]) -> Option<Intent> {
     {
         return Some(Intent::Confirm);
     }
-    // "Cancel the restart of redis", but not "cancel order 5".
-    let asked = stripped(words);
-    let about = ["restart", "start", "stop", "hold", "shutdown", "teardown", "release"];
-    let object = without_articles(asked.get(1..)?);
-    let is_act = asked[0].is_one_of(&["cancel", "abort", "forget"]) && object.first()?.is_one_of(&about);
-    (is_act && (object.len() == 1 || object[1].is_one_of(&["of", "on"]))).then_some(Intent::Cancel)
+    None
 }
 
 /// What is to be done, and the words that say to what.

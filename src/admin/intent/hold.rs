@@ -103,6 +103,7 @@ impl Context<'_> {
     fn held(&self, objects: &[Word], on: impl Fn(Held) -> Understood) -> Understood {
         let named = match self.objects(objects) {
             Objects::All => return on(Held::All),
+            Objects::Most => return Understood::Unknown,
             Objects::Missing(understood) => return understood,
             Objects::Named(named) => named,
             Objects::Which => {
@@ -132,8 +133,22 @@ impl Context<'_> {
         let end = (begin + 1..words.len())
             .find(|end| time_at(&words[*end..], self).is_some_and(|(_, taken)| end + taken == words.len()))
             .unwrap_or(words.len());
-        let reason = self.text[first.span.start..words[end - 1].span.end].to_owned();
+        let reason = self.written(words[begin - 1].span.end, words[end - 1].span.end);
         Some(([&words[..at], &words[end..]].concat(), Some(reason)))
+    }
+
+    /// What stands between two words, with the signs around it that are none of the sentence: `<50 GB>`.
+    fn written(&self, begin: usize, end: usize) -> String {
+        let line = self.text[end..].lines().next().unwrap_or_default();
+        let mut end = end + line.find(char::is_whitespace).unwrap_or(line.len());
+        for chunk in self.text[end..].lines().next().unwrap_or_default().split_inclusive(char::is_whitespace) {
+            if chunk.contains(char::is_alphanumeric) {
+                break;
+            }
+            end += chunk.len();
+        }
+        let reason = self.text[begin..end].trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ':' | ','));
+        reason.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '.' | '!' | '?' | ',' | ';' | ':')).to_owned()
     }
 }
 

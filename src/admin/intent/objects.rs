@@ -14,8 +14,14 @@ impl Context<'_> {
             [word] if word.is_one_of(&["it", "that", "this", "them", "those", "one", "something", "service", "container"]) => {
                 return Objects::Which;
             }
-            [first, ..] if first.is_one_of(&["everything", "all", "every", "everyone", "everybody", "anything"]) => {
-                return Objects::All;
+            [first, rest @ ..] if first.is_one_of(&["everything", "all", "every", "everyone", "everybody", "anything"]) => {
+                let is_whole = rest.iter().all(|word| {
+                    !word.quoted
+                        && (word
+                            .is_one_of(&["of", "the", "my", "our", "it", "them", "stack", "host", "machine", "here", "system"])
+                            || lexicon::is_generic(&word.low))
+                });
+                return if is_whole { Objects::All } else { Objects::Most };
             }
             _ => {}
         }
@@ -59,6 +65,8 @@ impl Context<'_> {
 pub(super) enum Objects {
     Named(Vec<Choice>),
     All,
+    /// Everything, and words more, which may well say what is to be spared.
+    Most,
     /// "It".
     Which,
     Missing(Understood),

@@ -3,6 +3,8 @@
 //! The order is from the particular to the general: "show the audit log of redis" is about the audit log, "the logs
 //! of redis" about its logs, and "redis?" about redis. What speaks of much that we do not know is left to a model.
 
+use std::ops::Range;
+
 use super::{
     AuditOf, Context, DEFAULT_LINES, Gauge, Intent, MAX_LINES, Understood, act, lexicon, objects, phrases, time,
     time::Span,
@@ -21,9 +23,13 @@ pub(super) struct Asked<'a> {
     /// Those of them that neither are quoted nor speak of time.
     pub(super) plain: Vec<Word>,
     /// The services that are named, by where they stand in `words`.
-    mentions: Vec<Mention>,
-    span: Span,
-    limit: Option<u32>,
+    pub(super) mentions: Vec<Mention>,
+    pub(super) span: Span,
+    /// Where that is said.
+    pub(super) range: Range<usize>,
+    pub(super) limit: Option<u32>,
+    /// Where it is said what a log is to be searched for.
+    pub(super) searched: Option<Range<usize>>,
     ctx: &'a Context<'a>,
 }
 
@@ -34,20 +40,28 @@ impl Context<'_> {
         if words.is_empty() || words[0].is("but") || goes_on_to_act(words) {
             return Understood::Unknown;
         }
+        if let Some(which) = self.all_variables(words) {
+            return which;
+        }
         let asked = Asked::new(self, words);
-        asked.understand().unwrap_or(Understood::Unknown)
+        asked.understand().map_or(Understood::Unknown, |understood| asked.checked(understood))
     }
 }
 
 impl<'a> Asked<'a> {
-    fn new(ctx: &'a Context<'a>, words: &'a [Word]) -> Self {
+    pub(super) fn new(ctx: &'a Context<'a>, words: &'a [Word]) -> Self {
         let (span, range) = time::find_span(words, ctx.now).unwrap_or_default();
         let limit = limit(words);
-        let in_time = |at: &usize| range.contains(at);
-        let plain: Vec<_> =
-            (0..words.len()).filter(|at| !in_time(at) && !words[*at].quoted).map(|at| words[at].clone()).collect();
-        let mentions = ctx.vocabulary.mentions(&without(words, &range));
-        Self { words, plain, mentions, span, limit, ctx }
+        let searched = searched(words, &range);
+        let is_said = |at: &usize| !range.contains(at) && !searched.as_ref().is_some_and(|place| place.contains(at));
+        let plain: Vec<_> = (0..words.len()).filter(|at| is_said(at) && !words[*at].quoted).map(|at| words[at].clone()).collect();
+        // What is looked for is no name, whatever is called so.
+        let mut named = without(words, &range);
+        if let Some(place) = &searched {
+            named = without(&named, place);
+        }
+        let mentions = ctx.vocabulary.mentions(&named);
+        Self { words, plain, mentions, span, range, limit, searched, ctx }
     }
 
     fn understand(&self) -> Option<Understood> {
@@ -56,6 +70,10 @@ impl<'a> Asked<'a> {
         }
         if let Some(asked) = self.audit().or_else(|| self.ctx.asked_variable(self.words)) {
             return Some(asked.into());
+        }
+        // Who logs in somewhere reads nothing there.
+        if has_any(&self.plain, topics::NO_LOGS) {
+            return None;
         }
         if let Some(logs) = self.logs() {
             return Some(logs);
@@ -70,7 +88,7 @@ impl<'a> Asked<'a> {
         if has(&["secret", "secrets"]) {
             return Some(Intent::Secrets.into());
         }
-        if starts(self.words, "why") || has(topics::WRONG) {
+        if starts(self.words, "why") || self.words.last().is_some_and(|word| word.is("why")) || has(topics::WRONG) {
             return self.why();
         }
         if has(topics::EVENTS) {
@@ -105,7 +123,9 @@ impl<'a> Asked<'a> {
         let words = &self.plain;
         let done = topics::OPERATIONS.iter().find(|(said, _)| has(words, said)).map(|(_, operation)| (*operation).to_owned());
         let who = words.first().is_some_and(|word| word.is("who")) && done.is_some();
-        let arguments = ["by", "on", "operation", "outcome"].iter().filter(|word| self.after(word).is_some()).count();
+        let session = self.words.iter().find(|word| !word.quoted && is_actor(&word.low)).map(|word| word.raw.clone());
+        let arguments = usize::from(session.is_some())
+            + ["by", "on", "operation", "outcome"].iter().filter(|word| self.after(word).is_some()).count();
         if !who && !has_any(words, topics::AUDIT) || self.foreign() > FOREIGN + arguments {
             return None;
         }
@@ -130,7 +150,7 @@ impl<'a> Asked<'a> {
         Some(Intent::Audit(AuditOf {
             since: self.span.since,
             until: self.span.until,
-            actor: self.after("by").or_else(|| ours.then(|| "reconciler".to_owned())),
+            actor: self.after("by").or(session).or_else(|| ours.then(|| "reconciler".to_owned())),
             operation: self.after("operation").or_else(|| done.filter(|_| who)),
             target,
             outcome: self.after("outcome").or_else(|| topics::outcome(words)),
@@ -145,8 +165,9 @@ impl<'a> Asked<'a> {
         if word == "outcome" {
             return Some(next.raw.clone());
         }
+        let is_name = next.quoted || word == "by" && next.is_one_of(&["admin", "api", "cli", "user"]);
         let is_filler =
-            !next.quoted && (lexicon::is_known(&next.low) || time::find_span(&self.words[at..=at + 1], self.ctx.now).is_some());
+            !is_name && (lexicon::is_known(&next.low) || time::find_span(&self.words[at..=at + 1], self.ctx.now).is_some());
         if is_filler {
             return None;
         }
@@ -159,8 +180,8 @@ impl<'a> Asked<'a> {
     fn logs(&self) -> Option<Understood> {
         let words = &self.plain;
         let complaint = topics::COMPLAINTS.iter().find(|(said, _)| has(words, said)).map(|(_, text)| (*text).to_owned());
-        let of_a_service =
-            !self.mentions.is_empty() && has_any(words, &["say", "says", "saying", "print", "complain", "complaining", "tail"]);
+        let of_a_service = !self.mentions.is_empty()
+            && has_any(words, &["say", "says", "saying", "print", "complain", "complaining", "tail", "lines"]);
         let is_about_logs = has_any(words, topics::LOGS)
             || of_a_service
             || complaint.is_some()
@@ -170,11 +191,7 @@ impl<'a> Asked<'a> {
             return None;
         }
         let quoted = self.words.iter().find(|word| word.quoted).map(|word| word.raw.clone());
-        let searched = ["grep", "containing", "matching", "mentioning"].iter().find_map(|word| {
-            let at = self.words.iter().position(|said| said.is(word))?;
-            let next = self.words.get(at + 1 + usize::from(self.words.get(at + 1).is_some_and(|word| word.is("for"))))?;
-            Some(next.raw.clone())
-        });
+        let searched = self.searched.clone().map(|place| self.text_of(place));
         let contains = searched.or(quoted).or(complaint);
         let lines = self.limit.unwrap_or(DEFAULT_LINES).clamp(1, MAX_LINES);
         let since = self.span.since;
@@ -182,10 +199,24 @@ impl<'a> Asked<'a> {
         Some(self.one("logs", of).unwrap_or_else(|| match self.called(&["of", "for", "from", "in"], &["logs", "log"]) {
             Some(said) => self.unknown(said),
             None => act::ask(
-                "Of which service?".to_owned(),
+                match &contains {
+                    Some(contains) => format!("The logs of which service shall be searched for `{contains}`?"),
+                    None => "Of which service?".to_owned(),
+                },
                 act::each(self.ctx.vocabulary, |mut services| of(services.swap_remove(0))),
             ),
         }))
+    }
+
+    /// The words that stand here, as they were written.
+    fn text_of(&self, place: Range<usize>) -> String {
+        match &self.words[place] {
+            [word] => word.raw.clone(),
+            words => words
+                .first()
+                .zip(words.last())
+                .map_or_else(String::new, |(first, last)| self.ctx.text[first.span.start..last.span.end].to_owned()),
+        }
     }
 
     fn why(&self) -> Option<Understood> {
@@ -244,7 +275,7 @@ impl<'a> Asked<'a> {
             || has_any(words, &["how many", "how much", "number of"]);
         let counts = has_any(words, &["how many", "number of", "average", "count"])
             && !words.iter().any(|word| word.is_one_of(topics::NOT_COUNTED));
-        let who = starts(words, "who") && words.len() > 2 && !words[1].is_one_of(&["is", "are"]);
+        let who = starts(words, "who") && words.len() > 2 && !words[1].is_one_of(&["is", "are", "am"]);
         asks && !ours && (data || counts || who)
     }
 
@@ -320,6 +351,12 @@ fn goes_on_to_act(words: &[Word]) -> bool {
     words.windows(2).any(|pair| joins(&pair[0]) && pair[1].is_one_of(&acts))
 }
 
+/// Whether it is somebody as the audit log calls him: `session:5`, `cli:root`, `reconciler`.
+fn is_actor(low: &str) -> bool {
+    let kinds = ["session", "cli", "token", "playbook", "plugin", "api", "user"];
+    low == "reconciler" || low.split_once([':', '-']).is_some_and(|(kind, name)| kinds.contains(&kind) && !name.is_empty())
+}
+
 fn first(found: &Found) -> Option<String> {
     match found {
         Found::One { service, .. } => Some(service.clone()),
@@ -347,8 +384,39 @@ fn limit(words: &[Word]) -> Option<u32> {
     })
 }
 
+/// Where it is said what is to be looked for in a log: behind `grep`, `containing`, or the `with` of "the logs with …".
+fn searched(words: &[Word], time: &Range<usize>) -> Option<Range<usize>> {
+    const BEHIND: &[&str] =
+        &["of", "in", "from", "on", "and", "since", "until", "between", "for", "the", "please", "thanks", "a"];
+    let is_argument = |at: usize| {
+        let word = words.get(at)?;
+        (word.quoted || !time.contains(&at) && !word.is_one_of(BEHIND)).then_some(at)
+    };
+    let filler = ["for", "the", "word", "text", "lines", "that"];
+    let after = |at: usize| {
+        let next = at + 1 + words[at + 1..].iter().take_while(|word| word.is_one_of(&filler)).count();
+        is_argument(next)
+    };
+    let says = ["grep", "containing", "contain", "contains", "matching", "mentioning", "mention", "mentions"];
+    let is_log = |word: &Word| word.is_one_of(topics::LOGS);
+    let begin = words.iter().position(|word| word.is_one_of(&says)).and_then(after).or_else(|| {
+        // "Show the logs of x with WORD", "search the logs of x for WORD".
+        let log = words.iter().position(is_log)?;
+        // "Search for WORD in the logs of x".
+        let sought = (0..log).find(|at| starts(&words[*at..], "search for") || starts(&words[*at..], "look for"));
+        if let Some(found) = sought.and_then(|at| after(at + 1)) {
+            return (found < log && words[found + 1].is_one_of(&["in", "of", "from"])).then_some(found);
+        }
+        let searches =
+            words[..log].iter().any(|word| word.is_one_of(&["search", "searching", "look", "scan", "filter", "check"]));
+        let with = words[log..].iter().rposition(|word| word.is("with") || searches && word.is("for"))? + log;
+        after(with).filter(|at| *at + 1 == words.len() || time.start == *at + 1 || words[*at].quoted)
+    })?;
+    Some(begin..begin + 1)
+}
+
 /// The words, with nothing that could be a name where these are.
-fn without(words: &[Word], range: &std::ops::Range<usize>) -> Vec<Word> {
+fn without(words: &[Word], range: &Range<usize>) -> Vec<Word> {
     let blank =
         |word: &Word| Word { raw: String::new(), low: "the".to_owned(), quoted: false, comma: false, span: word.span.clone() };
     let blank = |(at, word): (usize, &Word)| if range.contains(&at) { blank(word) } else { word.clone() };

@@ -421,3 +421,34 @@ fn said() -> impl Strategy<Value = String> {
     let word = prop_oneof![9 => prop::sample::select(words), 1 => "\\PC{0,6}"];
     prop::collection::vec(word, 0..10).prop_map(|words| words.join(" "))
 }
+
+/// What may be added to a sentence without saying anything.
+const POLITE: [&str; 4] = ["please", "thanks", "now", "kindly"];
+
+#[test]
+fn no_word_is_passed_over_wherever_it_stands() {
+    let strange = ["zorgle", "without", "Qwx-7", "\"zorgle\"", "before"];
+    let mut wrong = Vec::new();
+    let mut tried = 0;
+    for (said, _) in questions() {
+        let meant = understood(&said);
+        let Understood::Intent(intent) = &meant else { continue };
+        // There the words are what is passed on.
+        if matches!(intent, Intent::Database { .. } | Intent::DatabaseChange { .. } | Intent::EnvSet { .. }) {
+            continue;
+        }
+        let words: Vec<&str> = said.split(' ').collect();
+        for (word, at) in strange.iter().flat_map(|word| (0..=words.len()).map(move |at| (*word, at))) {
+            let more = [&words[..at], &[word], &words[at..]].concat().join(" ");
+            tried += 1;
+            if understood(&more) == meant {
+                wrong.push(format!("{more} => {meant}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(tried > 3_000, "only {tried}");
+    for word in POLITE {
+        assert_eq!(understood(&format!("{word} restart redis")), understood("restart redis"));
+    }
+}

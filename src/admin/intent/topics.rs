@@ -24,6 +24,7 @@ pub(super) const AUDIT: &[&str] = &[
     "what has changed",
     "what was changed",
     "who changed",
+    "who touched",
     "history",
 ];
 
@@ -53,6 +54,10 @@ pub(super) const COMPLAINTS: &[(&str, &str)] = &[
 
 pub(super) const LOGS: &[&str] = &["log", "logs", "stdout", "stderr", "logfile", "logfiles", "grep", "tail", "log lines"];
 
+/// What has the word in it and is about no log.
+pub(super) const NO_LOGS: &[&str] =
+    &["log in", "log into", "log out", "log me in", "log me out", "log on", "log off", "log back", "log level"];
+
 pub(super) const WRONG: &[&str] = &[
     "what is wrong with",
     "what is the matter with",
@@ -76,6 +81,10 @@ pub(super) const EVENTS: &[&str] = &[
     "alerts",
     "what is going on",
     "did something happen",
+    "did anything crash",
+    "anything crashed",
+    "did anything fail",
+    "anything failed",
     "happened",
 ];
 

@@ -6,6 +6,7 @@ use super::{
     Context, Intent, Understood, Value, act, lexicon, objects, phrases,
     words::{Word, starts},
 };
+use crate::secret::mask::may_be_secret;
 
 /// Words that say that a variable's name follows.
 const SAYS_SO: &[&str] = &["variable", "var", "env", "environment", "key", "setting"];
@@ -15,6 +16,9 @@ const ACRONYMS: &[&str] = &[
     "CPU", "RAM", "SQL", "HTTP", "HTTPS", "URL", "URLS", "API", "DNS", "TLS", "SSL", "UTC", "LLM", "AI", "OK", "JSON", "DB",
     "IP", "SMTP", "S3", "GPU", "ASAP", "OOM",
 ];
+
+/// What stands behind a name and is not its value.
+const NO_VALUE: &[&str] = &["in", "for", "of", "on", "from", "at", "and", "or", "back", "up", "please", "to", "=", "as", "equal"];
 
 /// Whether a variable can have this name.
 pub(super) fn is_name(name: &str) -> bool {
@@ -38,7 +42,19 @@ impl Context<'_> {
             "assign",
             "configure",
         ]) {
-            return self.set(words);
+            let at_once = first.is_one_of(&["set", "define", "configure", "assign"]);
+            return self.set(&words[1..], at_once).or_else(|| self.given(words).filter(|_| first.is("put")));
+        }
+        if first.is_one_of(&["use", "store", "save", "take"]) {
+            return self.given(words);
+        }
+        if self.text[first.span.start..]
+            .trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_')
+            .trim_start()
+            .starts_with('=')
+            && self.is_key(first.raw.split('=').next().unwrap_or_default(), false)
+        {
+            return self.set(words, false);
         }
         if first.is_one_of(&["unset", "remove", "delete", "drop", "clear"]) {
             let (rest, said_so) = introduced(&words[1..]);
@@ -50,8 +66,39 @@ impl Context<'_> {
         None
     }
 
-    fn set(&self, words: &[Word]) -> Option<Understood> {
-        let (rest, said_so) = introduced(&words[1..]);
+    /// "Use VALUE as NAME", "put VALUE into NAME".
+    fn given(&self, words: &[Word]) -> Option<Understood> {
+        let behind = words.iter().rposition(|word| word.is_one_of(&["as", "into", "for"])).filter(|at| *at > 1)?;
+        let (rest, said_so) = introduced(&words[behind + 1..]);
+        let (key, rest) = rest.split_first()?;
+        let file = file(rest);
+        if !self.is_key(&key.raw, said_so) || !rest.is_empty() && file.is_none() {
+            return None;
+        }
+        let value = match &words[1..behind] {
+            [word] if word.quoted => word.raw.clone(),
+            [first, ..] => self.text[first.span.start..words[behind].span.start].trim().to_owned(),
+            [] => return None,
+        };
+        let in_doubt = behind > 2;
+        let set = Intent::EnvSet { key: key.raw.clone(), value: Value::new(value), file };
+        Some(if in_doubt { act::ask(format!("Shall {} be set to all of this?", key.raw), vec![set]) } else { set.into() })
+    }
+
+    /// "The password of db": the variable that it stands in has a name, which we do not guess.
+    fn which_secret(&self, words: &[Word]) -> Option<Understood> {
+        let to = words.iter().position(|word| word.is_one_of(&["to", "="]))?;
+        let spoken = ["password", "secret", "token", "passphrase", "key", "credentials"];
+        words[..to].iter().find(|word| word.is_one_of(&spoken)).filter(|_| to + 1 < words.len())?;
+        let telling = self.vocabulary.variables().filter(|name| may_be_secret(name, ""));
+        let shown: Vec<Intent> = telling.take(objects::CANDIDATES).map(|name| Intent::EnvShow { key: name.to_owned() }).collect();
+        let question = "In which variable does it stand? I set one by its name, as in `set DB_PASSWORD to …`.";
+        (!shown.is_empty()).then(|| act::ask(question.to_owned(), shown))
+    }
+
+    /// What is set, in the words behind the one that says so; its value may follow at once, where that word allows for it.
+    fn set(&self, words: &[Word], at_once: bool) -> Option<Understood> {
+        let (rest, said_so) = introduced(words);
         let (first, mut rest) = rest.split_first()?;
         // The sentence may go on behind the last of its words: `A=b!` and `A=` end with signs.
         let start = first.span.start;
@@ -65,10 +112,13 @@ impl Context<'_> {
         // What is quoted is announced, or it is no name.
         let is_whole = if first.quoted { said_so } else { first.raw.len() == name };
         if !self.is_key(&first.raw, said_so) || !is_whole {
-            return None;
+            return self.which_secret(words);
         }
         if rest.first().is_some_and(|word| word.is("from")) {
             rest = &rest[rest.iter().position(|word| word.is("to"))?..];
+        }
+        if at_once && rest.first().is_some_and(|word| word.quoted || !word.is_one_of(NO_VALUE)) {
+            return Some(self.assigned(&first.raw, first.span.end, start + line.len()));
         }
         let to = rest.first().filter(|word| word.is_one_of(&["to", "=", "as", "equal"]))?;
         let begin = if starts(rest, "equal to") { rest.get(1)?.span.end } else { to.span.end };
@@ -118,12 +168,43 @@ impl Context<'_> {
         if !asks {
             return None;
         }
-        words.iter().enumerate().find_map(|(at, word)| {
-            let announced = at > 0 && words[at - 1].is_one_of(&["variable", "var", "env"]);
-            let said_so = announced && (word.quoted || !lexicon::is_known(&word.low));
-            let is_key = (said_so || !word.quoted) && self.is_key(&word.raw, said_so);
-            is_key.then(|| Intent::EnvShow { key: word.raw.clone() })
+        // "The log level" is `LOG_LEVEL`, where there is one.
+        let spoken = words.windows(2).find_map(|pair| {
+            let key = format!("{}_{}", pair[0].low, pair[1].low).to_uppercase();
+            (!pair[0].quoted && !pair[1].quoted && self.vocabulary.has_variable(&key)).then_some(Intent::EnvShow { key })
+        });
+        spoken.or_else(|| {
+            words.iter().enumerate().find_map(|(at, word)| {
+                let announced = at > 0 && words[at - 1].is_one_of(&["variable", "var", "env"]);
+                let said_so = announced && (word.quoted || !lexicon::is_known(&word.low));
+                let is_key = (said_so || !word.quoted) && self.is_key(&word.raw, said_so);
+                is_key.then(|| Intent::EnvShow { key: word.raw.clone() })
+            })
         })
+    }
+
+    /// "Show the variables": each by its name, since that is how they are asked about.
+    pub(super) fn all_variables(&self, words: &[Word]) -> Option<Understood> {
+        let is_all = words.iter().all(|word| {
+            word.is_one_of(&[
+                "show",
+                "list",
+                "print",
+                "me",
+                "all",
+                "the",
+                "my",
+                "env",
+                "environment",
+                "variable",
+                "variables",
+                "vars",
+            ])
+        });
+        let named = words.iter().any(|word| word.is_one_of(&["env", "variables", "vars"]));
+        let each: Vec<Intent> =
+            self.vocabulary.variables().take(objects::CANDIDATES).map(|key| Intent::EnvShow { key: key.to_owned() }).collect();
+        (is_all && named && !each.is_empty()).then(|| act::ask("Which variable?".to_owned(), each))
     }
 
     /// Whether this is a variable's name. Who shouts may mean a word; a name with `_` in it is none of the language.

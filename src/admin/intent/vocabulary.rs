@@ -135,6 +135,11 @@ impl Vocabulary {
         self.variables.contains(name)
     }
 
+    /// The variables, by name.
+    pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
+        self.variables.iter().map(String::as_str)
+    }
+
     /// Whether a table of the database has this name.
     pub(super) fn has_table(&self, word: &str) -> bool {
         self.tables.contains(word)

@@ -8,11 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{
-        access::Gate,
+        access::{Gate, PASSWORD_VARIABLE},
         chat::Chat,
         claw::{model::Kept, runner, shelf::Shelf, talk::Claw},
         desk::Desk,
         model::Models,
+        serves::{Serves, Source},
         store::Store,
     },
     http::admin::{self, Admin},
@@ -53,6 +54,25 @@ async fn measure(operator: Arc<dyn Operator>, over: CancellationToken) {
     }
 }
 
+/// Which password is in force, and where; told to the command line whenever that changes.
+async fn tell(store: &Store, operator: &dyn Operator, place: &Place, told: &mut Option<Serves>) {
+    let by = match (&place.password, operator.variable(PASSWORD_VARIABLE)) {
+        (Some(_), _) => Source::Process,
+        (None, Some(_)) => Source::Files,
+        (None, None) => Source::Stored,
+    };
+    let serves = Serves { address: place.address, by };
+    if *told == Some(serves) {
+        return;
+    }
+    match serves.tell(store).await {
+        Ok(()) => *told = Some(serves),
+        Err(error) => {
+            tracing::debug!(error = crate::error_chain(&error), "where the backend manager answers could not be written down");
+        }
+    }
+}
+
 /// Serves it whenever it is on, until the shutdown. Whatever happens to it, the operator goes on.
 pub(super) async fn keep(settings: Settings, operator: Arc<dyn Operator>, place: Place, shutdown: CancellationToken) {
     let store = match Store::open(&settings.state).await {
@@ -82,12 +102,14 @@ pub(super) async fn keep(settings: Settings, operator: Arc<dyn Operator>, place:
     };
     let mut serving: Option<(CancellationToken, tokio::task::JoinHandle<()>)> = None;
     let mut told = None;
+    let mut serves = None;
     let mut looks = tokio::time::interval(LOOK);
     loop {
         tokio::select! {
             _ = looks.tick() => {}
             () = shutdown.cancelled() => break,
         }
+        tell(&store, &*operator, &place, &mut serves).await;
         let is_on = admin(shutdown.clone()).password().await.is_some();
         match (is_on, serving.take()) {
             (true, None) => match TcpListener::bind(place.address).await {

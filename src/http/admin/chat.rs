@@ -189,14 +189,14 @@ pub(super) async fn say(
         Ok(talking) if wants_stream(&headers) => {
             Sse::new(events(talking, opened.token)).keep_alive(KeepAlive::new()).into_response()
         }
-        Ok(talking) => whole(&admin, &opened, talking, (&text, persona.as_deref())).await,
+        Ok(talking) => whole(&admin, &opened, talking, persona.as_deref()).await,
         Err(error) => failed(&error),
     }
 }
 
 /// The page with the whole answer: that of its thread, or one for this answer where nothing can be kept.
-async fn whole(admin: &Admin, opened: &Opened, talking: Talking, (text, persona): (&str, Option<&str>)) -> Response {
-    let Talking { thread, parts, kept } = talking;
+async fn whole(admin: &Admin, opened: &Opened, talking: Talking, persona: Option<&str>) -> Response {
+    let Talking { thread, said, parts, kept } = talking;
     let parts = chat::whole(parts).await;
     match (kept.await, thread) {
         (Ok(Ok(_)), Some(thread)) => {
@@ -205,8 +205,7 @@ async fn whole(admin: &Admin, opened: &Opened, talking: Talking, (text, persona)
             Redirect::to(&format!("/admin/chat?thread={}{persona}#last", thread.id)).into_response()
         }
         (Ok(Err(Error::Away)), _) => {
-            let (text, created_at) = (admin.claw.chat.recorded(text), admin.operator.now().to_string());
-            let said = Message { id: String::new(), text, parts, created_at };
+            let said = Message { id: String::new(), text: said, parts, created_at: admin.operator.now().to_string() };
             rendered(StatusCode::OK, &unkept(opened, vec![said]))
         }
         (Ok(Err(error)), _) => failed(&error),
@@ -222,9 +221,9 @@ async fn last(admin: &Admin, speaker: &Speaker) -> Option<String> {
     page.items.into_iter().next().map(|thread| thread.id)
 }
 
-/// The parts as they belong on the page, each when it comes, and at the end where they stand.
+/// What was said as it is kept, the parts as they belong on the page, each when it comes, and at the end where they stand.
 fn events(talking: Talking, token: String) -> impl Stream<Item = Result<Event, Infallible>> {
-    let Talking { thread, parts, kept } = talking;
+    let Talking { thread, said, parts, kept } = talking;
     let thread = thread.map_or_else(String::new, |thread| thread.id);
     let id = thread.clone();
     let part = move |part: Part| {
@@ -237,7 +236,9 @@ fn events(talking: Talking, token: String) -> impl Stream<Item = Result<Event, I
         let is_kept = matches!(kept.await, Ok(Ok(_)));
         Event::default().event("done").data(json!({"thread": thread, "kept": is_kept}).to_string())
     };
-    UnboundedReceiverStream::new(parts).map(part).chain(stream::once(end)).map(Ok)
+    // As text it is put on the page; it is none of its markup before either.
+    let said = Event::default().event("said").data(json!(said).to_string().replace('<', "\\u003c"));
+    stream::iter([said]).chain(UnboundedReceiverStream::new(parts).map(part)).chain(stream::once(end)).map(Ok)
 }
 
 /// What the button beside an answer that is on its way has.

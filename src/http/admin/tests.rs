@@ -482,9 +482,18 @@ async fn a_thousand_logins_at_once_are_held_off_and_the_right_one_still_gets_in(
     let answers = guesses.join_all().await.concat();
     assert!(answers.iter().all(|status| ["401", "429", "503"].iter().any(|code| status.starts_with(code))), "{answers:?}");
     let compared = answers.iter().filter(|status| status.starts_with("401")).count();
-    assert!(answers.len() == 1000 && compared < 800, "{compared} of a thousand were compared with the password");
-    let other = place.ask("POST", "/admin/login", &["X-Forwarded-For: 198.51.100.1"], "password=correct+horse").await;
-    assert_eq!(status(&other), "303 See Other");
+    assert!(answers.len() == 1000 && compared < 70, "{compared} of a thousand were compared with the password");
+    // Who is connected himself is none of those for whom somebody speaks; a stranger among those waits for a moment.
+    assert_eq!(status(&place.ask("POST", "/admin/login", &[], "password=correct+horse").await), "303 See Other");
+    let begun = std::time::Instant::now();
+    loop {
+        let other = place.ask("POST", "/admin/login", &["X-Forwarded-For: 198.51.100.1"], "password=correct+horse").await;
+        if status(&other) == "303 See Other" {
+            break;
+        }
+        assert!(status(&other).starts_with("429") && begun.elapsed() < Duration::from_secs(15), "{other}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
 #[tokio::test]

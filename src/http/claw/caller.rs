@@ -1,7 +1,7 @@
 //! Who asks: a machine by its token, a plugin by the secret that all of them
 //! share, or a person by the session of a browser.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -17,7 +17,7 @@ use super::{
     polls::Polls,
     refusal::Refused,
 };
-use crate::admin::{claw::tokens, desk::Speaker};
+use crate::admin::{claw::tokens, desk::Speaker, tries::Origin};
 
 /// What plugins name themselves by.
 const INTERNAL: HeaderName = HeaderName::from_static("x-internal-token");
@@ -76,7 +76,7 @@ pub(super) async fn known(
     response
 }
 
-async fn name(admin: &Admin, session: &Session, parts: &Parts, from: IpAddr) -> Result<Caller, Box<Response>> {
+async fn name(admin: &Admin, session: &Session, parts: &Parts, from: Origin) -> Result<Caller, Box<Response>> {
     let stranger = match identify(admin, session, parts, from).await {
         Ok(caller) => return Ok(caller),
         Err(stranger) => stranger,
@@ -106,7 +106,7 @@ async fn name(admin: &Admin, session: &Session, parts: &Parts, from: IpAddr) -> 
 }
 
 /// Whoever names himself by a token is nobody else, whatever cookies come along.
-async fn identify(admin: &Admin, session: &Session, parts: &Parts, from: IpAddr) -> Result<Caller, Stranger> {
+async fn identify(admin: &Admin, session: &Session, parts: &Parts, from: Origin) -> Result<Caller, Stranger> {
     if let Some(given) = parts.headers.get(header::AUTHORIZATION) {
         return by_token(admin, given).await;
     }
@@ -152,7 +152,7 @@ async fn by_token(admin: &Admin, given: &HeaderValue) -> Result<Caller, Stranger
 }
 
 /// This one somebody may have chosen, so it can be guessed: too many wrong ones keep the right one out for a while.
-fn by_secret(admin: &Admin, given: &HeaderValue, from: IpAddr) -> Result<Caller, Stranger> {
+fn by_secret(admin: &Admin, given: &HeaderValue, from: Origin) -> Result<Caller, Stranger> {
     let wrong = Err(Stranger::Wrong("that is not the internal token"));
     if admin.gate.machines.pause(from).is_some() {
         return wrong;

@@ -92,7 +92,7 @@ async fn say(
     Body(NewMessage { message, thread_id, persona_id }): Body<NewMessage>,
 ) -> Result<Response, Refused> {
     let line = Line { thread: thread_id.as_deref(), persona: persona_id.as_deref(), text: &message };
-    let Talking { thread, parts, kept } = admin.claw.say(&speaker, line).await?;
+    let Talking { thread, parts, kept, .. } = admin.claw.say(&speaker, line).await?;
     let thread = thread.ok_or(claw::Error::Away)?.id;
     if wants_stream(&headers) {
         return Ok(Sse::new(events(thread, parts, kept)).keep_alive(KeepAlive::new()).into_response());

@@ -158,15 +158,23 @@ async function talk(form, text) {
   const theirs = document.createElement("div");
   theirs.className = "theirs";
   theirs.setAttribute("aria-busy", "true");
-  item.append(paragraph(text, "mine"), theirs);
+  // What was said stands here as it is kept, which the server knows: it may have had a secret in it.
+  const mine = paragraph("…", "mine");
+  item.append(mine, theirs);
   chat.append(item);
   let going = paragraph("…", "dim");
   theirs.append(going);
   try {
     const answer = await fetch("/admin/chat", { method: "POST", body, headers: { accept: "text/event-stream" } });
     if (answer.redirected) { location.assign(answer.url); return; }
-    if (!answer.ok) { theirs.append(paragraph(await answer.text(), "refusal")); return; }
+    if (!answer.ok) {
+      theirs.append(paragraph(await answer.text(), "refusal"));
+      const input = document.getElementById("text");
+      if (form.contains(input) && !input.value) input.value = text;
+      return;
+    }
     await listen(answer, (name, data) => {
+      if (name === "said") { mine.textContent = data; return; }
       going?.remove();
       going = null;
       if (name === "done") {

@@ -1,0 +1,570 @@
+//! Finds what may be a secret in a sentence that somebody said.
+//!
+//! Goes in: a sentence, before anybody has understood it. Comes out: the places of what had better be neither kept nor
+//! told. It goes by what stands around a value (`DB_PASSWORD=…`, `the password of db to …`), by the forms that tokens are
+//! given, and by how random a word looks. A word too many costs a word; one too few stands in a log for good.
+
+use std::ops::Range;
+
+use super::{
+    Secret,
+    mask::{MASKED, may_be_secret},
+};
+
+/// The sentence without what may be a secret.
+#[must_use]
+pub fn concealed(said: &str) -> String {
+    let mut text = String::with_capacity(said.len());
+    let mut at = 0;
+    for place in places(said) {
+        text.push_str(&said[at..place.start]);
+        text.push_str(MASKED);
+        at = place.end;
+    }
+    text.push_str(&said[at..]);
+    text
+}
+
+/// What may be a secret in it.
+#[must_use]
+pub fn secrets(said: &str) -> Vec<Secret> {
+    places(said).into_iter().map(|place| Secret::new(said[place].to_owned())).collect()
+}
+
+/// Where it stands: in order, and nothing twice.
+fn places(said: &str) -> Vec<Range<usize>> {
+    let mut places = pems(said);
+    let mut start = 0;
+    for line in said.split_inclusive('\n') {
+        let found = in_line(line, true);
+        let is_one = |place: &Range<usize>| !place.is_empty() && ![MASKED, "(not shown)"].contains(&&line[place.clone()]);
+        places.extend(found.into_iter().filter(is_one).map(|place| start + place.start..start + place.end));
+        start += line.len();
+    }
+    places.sort_by_key(|place| (place.start, usize::MAX - place.end));
+    let mut apart: Vec<Range<usize>> = Vec::new();
+    for place in places {
+        match apart.last_mut() {
+            Some(last) if place.start < last.end => last.end = last.end.max(place.end),
+            _ => apart.push(place),
+        }
+    }
+    apart
+}
+
+/// What is found in a line, and in what is quoted there.
+fn in_line(line: &str, with_quoted: bool) -> Vec<Range<usize>> {
+    let words = words(line);
+    let mut found: Vec<Range<usize>> = words.iter().filter_map(|word| shaped(line, word)).collect();
+    let gives = words.iter().position(|word| GIVES.contains(&&*word.low)).unwrap_or(words.len());
+    let mut looked_at = 0;
+    for at in 0..words.len() {
+        // What is a value already gives none to anything.
+        if words[at].place.start < looked_at {
+            continue;
+        }
+        if let Some(place) = after_a_name(line, &words, at, gives < at) {
+            looked_at = place.end;
+            found.push(place);
+        }
+        found.extend(before_a_name(&words, at));
+    }
+    if words.iter().any(|word| LOGINS.contains(&&*word.low)) {
+        found.extend(words.iter().filter_map(pair));
+        let named = words.windows(2).filter(|pair| pair[0].sign == ":" && is_odd(&pair[1]));
+        found.extend(named.map(|pair| pair[1].place.clone()));
+    }
+    for word in words.iter().filter(|word| with_quoted && word.is_quoted && word.text.contains([' ', '=', ':'])) {
+        let inner = in_line(word.text, false).into_iter();
+        found.extend(inner.map(|place| word.place.start + place.start..word.place.start + place.end));
+    }
+    found
+}
+
+/// Where one of these is said, a pair of words is a name and a password.
+const LOGINS: &[&str] = &["login", "log", "logon", "signin", "sign", "credential", "credentials", "creds", "user", "username"];
+
+/// The second half of `admin/hunter2`.
+fn pair(word: &Said<'_>) -> Option<Range<usize>> {
+    let (name, password) = word.text.split_once('/').filter(|(name, password)| !name.is_empty() && !password.contains('/'))?;
+    let begin = word.place.start + name.len() + 1;
+    let said = Said { text: password, low: String::new(), place: begin..word.place.end, is_quoted: false, sign: "" };
+    is_odd(&said).then_some(said.place)
+}
+
+/// Keys in their armour, also where the end of it is missing.
+fn pems(said: &str) -> Vec<Range<usize>> {
+    let mut places = Vec::new();
+    let mut at = 0;
+    while let Some(begin) = said[at..].find("-----BEGIN").map(|begin| at + begin) {
+        let end = said[begin..].find("-----END").map(|end| begin + end + "-----END".len());
+        at = end.map_or(said.len(), |end| said[end..].find("-----").map_or(said.len(), |dashes| end + dashes + 5));
+        places.push(begin..at);
+    }
+    places
+}
+
+/// A word of a line, or what stands there in quotation marks.
+#[derive(Debug)]
+struct Said<'a> {
+    /// Without the signs around it.
+    text: &'a str,
+    low: String,
+    place: Range<usize>,
+    is_quoted: bool,
+    /// What stands between it and the next word, without spaces: `=`, `:`, `,`.
+    sign: &'a str,
+}
+
+/// What may stand around a word and is none of it. Behind it stands also what may well be the end of a password: that is masked by
+/// the place of the word, where it matters.
+const AROUND: &[char] = &['"', '\'', '`', '“', '”', '‘', '’', '(', ')', '[', ']', '{', '}', '<', '>', ',', ';', '?', '.'];
+
+fn words(line: &str) -> Vec<Said<'_>> {
+    let mut places: Vec<(Range<usize>, bool)> = Vec::new();
+    let mut at = 0;
+    while let Some(c) = line[at..].chars().next() {
+        let rest = &line[at..];
+        if c.is_whitespace() || matches!(c, '=' | ':') {
+            at += c.len_utf8();
+        } else if let Some(length) = quoted(rest) {
+            places.push((at + c.len_utf8()..at + length - rest[..length].chars().next_back().map_or(1, char::len_utf8), true));
+            at += length;
+        } else {
+            // A name ends where its value begins, and a value may be quoted.
+            let name = rest.find(|c: char| !is_of_a_name(c)).unwrap_or(rest.len());
+            let assigns = name > 0 && rest[name..].starts_with(['=', ':']) && !rest[name..].starts_with("://");
+            let begins = rest[name..].chars().nth(1).is_some_and(|c| c != '=' && c != ':');
+            let length = if assigns && (begins || rest[name + 1..].is_empty()) {
+                name
+            } else {
+                rest.find(char::is_whitespace).unwrap_or(rest.len())
+            };
+            let chunk = &rest[..length];
+            let opened = chunk.trim_start_matches(|c| AROUND.contains(&c) || matches!(c, '=' | ':'));
+            let text = opened.trim_end_matches(|c| AROUND.contains(&c) || matches!(c, '!' | ':'));
+            let begin = at + chunk.len() - opened.len();
+            if !text.is_empty() {
+                places.push((begin..begin + text.len(), false));
+            }
+            at += length.max(c.len_utf8());
+        }
+    }
+    let begins = |at: usize| places.get(at + 1).map_or(line.len(), |(place, _)| place.start);
+    let word = |(at, (place, is_quoted)): (usize, &(Range<usize>, bool))| {
+        let sign =
+            line[place.end..begins(at)].trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '“' | '”'));
+        let text = &line[place.clone()];
+        Said { text, low: text.to_lowercase(), place: place.clone(), is_quoted: *is_quoted, sign }
+    };
+    places.iter().enumerate().map(word).collect()
+}
+
+fn is_of_a_name(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '-' | '.')
+}
+
+/// How long what is quoted here is, with its marks.
+fn quoted(text: &str) -> Option<usize> {
+    let open = text.chars().next()?;
+    let close = match open {
+        '"' | '\'' | '`' => open,
+        '“' | '„' => '”',
+        '‘' => '’',
+        _ => return None,
+    };
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        let ends = text[at + c.len_utf8()..].chars().next().is_none_or(|c| !c.is_alphanumeric());
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if open == '"' => escaped = true,
+            _ if c == close && ends => return Some(at + c.len_utf8()),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// How tokens begin, and how much has to follow.
+const TOKENS: &[(&str, usize)] = &[
+    ("sk-", 4),
+    ("sk_", 8),
+    ("pk_live_", 8),
+    ("rk_live_", 8),
+    ("whsec_", 8),
+    ("ghp_", 4),
+    ("gho_", 4),
+    ("ghu_", 4),
+    ("ghs_", 4),
+    ("ghr_", 4),
+    ("github_pat_", 4),
+    ("glpat-", 4),
+    ("AKIA", 8),
+    ("ASIA", 8),
+    ("xoxb-", 4),
+    ("xoxp-", 4),
+    ("xoxa-", 4),
+    ("xoxr-", 4),
+    ("xoxs-", 4),
+    ("xapp-", 4),
+    ("eyJ", 12),
+    ("AIza", 12),
+    ("hf_", 8),
+    ("npm_", 8),
+    ("pypi-", 8),
+    ("mct_", 8),
+    ("SG.", 12),
+    ("dop_v1_", 8),
+    ("AGE-SECRET-KEY-", 4),
+    ("$argon2", 8),
+    ("$2a$", 8),
+    ("$2b$", 8),
+    ("$2y$", 8),
+];
+
+/// What is a secret by its form: a token, the password in an address, a word that nobody would say.
+fn shaped(line: &str, word: &Said<'_>) -> Option<Range<usize>> {
+    let Said { text, place, .. } = word;
+    if let Some(password) = password(text) {
+        return Some(place.start + password.start..place.start + password.end);
+    }
+    if text.contains("://") || text.contains(char::is_whitespace) {
+        return None;
+    }
+    let begins = |(prefix, more): &(&str, usize)| {
+        text.match_indices(prefix).map(|(at, _)| at).find(|at| {
+            let is_begin = text[..*at].chars().next_back().is_none_or(|c| !c.is_alphanumeric());
+            let more_than = text[at + prefix.len()..].chars().take_while(|c| !c.is_whitespace()).count();
+            is_begin && more_than >= *more
+        })
+    };
+    let token = TOKENS.iter().filter_map(begins).min().map(|at| place.start + at..end_of_word(line, place.start + at));
+    token.or_else(|| looks_random(text).then(|| place.start..end_of_word(line, place.end)))
+}
+
+/// Where the word around this place ends, with all signs that are perhaps its own.
+fn end_of_word(line: &str, from: usize) -> usize {
+    let rest = &line[from..];
+    let end = rest.find(|c: char| c.is_whitespace() || c != '.' && AROUND.contains(&c)).unwrap_or(rest.len());
+    from + rest[..end].trim_end_matches('.').len()
+}
+
+/// The password in an address: also one that is not written as it should be.
+fn password(text: &str) -> Option<Range<usize>> {
+    let begin = text.find("://")? + 3;
+    let rest = &text[begin..];
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let colon = authority.find(':')?;
+    let is_port = authority[colon + 1..].chars().all(|c| c.is_ascii_digit());
+    let host = match authority.rfind('@') {
+        Some(at) if at > colon => at,
+        None if !is_port => rest.rfind('@').filter(|at| *at > colon)?,
+        Some(_) | None => return None,
+    };
+    Some(begin + colon + 1..begin + host).filter(|place| !place.is_empty())
+}
+
+/// Whether nobody would say such a word: long, of letters and digits that change places all the time.
+fn looks_random(text: &str) -> bool {
+    /// Of three kinds of signs, and of two; hexadecimal digits with few changes are still none that are said.
+    const LEAST: (usize, usize) = (12, 20);
+    if text.starts_with("sha256:") || is_uuid(text) || text.contains(['/', '(', ')', '@']) && text.contains('.') {
+        return false;
+    }
+    let class = |c: char| match c {
+        _ if c.is_ascii_digit() => 0,
+        _ if c.is_lowercase() => 1,
+        _ if c.is_uppercase() => 2,
+        _ => 3,
+    };
+    let plain: Vec<usize> = text.chars().map(class).filter(|class| *class < 3).collect();
+    let changes = plain.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    let kinds = (0..3).filter(|kind| plain.contains(kind)).count();
+    let has_digits = plain.contains(&0);
+    match kinds {
+        3 => plain.len() >= LEAST.0 && changes * 3 >= plain.len(),
+        2 if has_digits => plain.len() >= LEAST.1 && changes * 4 >= plain.len(),
+        2 => plain.len() >= LEAST.1 && changes * 3 >= plain.len(),
+        _ => false,
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && text.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
+}
+
+/// Words for a secret that everybody uses, also where no secret is near.
+const SPOKEN: &[&str] = &[
+    "password",
+    "passwort",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "pw",
+    "pass",
+    "token",
+    "secret",
+    "apikey",
+    "api-key",
+    "credential",
+    "credentials",
+    "passcode",
+];
+
+/// How a word names a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Naming {
+    /// As a variable: nobody says `DB_PASSWORD` otherwise.
+    Exact,
+    /// In passing.
+    Spoken,
+    /// Only where a value is given to it: `auth` and `key` are names of many things.
+    Weak,
+}
+
+fn naming(words: &[Said<'_>], at: usize) -> Option<Naming> {
+    let word = &words[at];
+    let name = word.text.trim_start_matches('-');
+    let is_name = !name.is_empty() && name.chars().all(is_of_a_name);
+    if !is_name {
+        return None;
+    }
+    let is_exact = name.contains('_')
+        || name.len() > 2 && name.chars().any(char::is_alphabetic) && !name.chars().any(char::is_lowercase)
+        || word.text.starts_with("--");
+    let is_api_key =
+        word.low == "key" && at > 0 && ["api", "access", "private", "secret", "signing"].contains(&&*words[at - 1].low);
+    match () {
+        () if is_exact && may_be_secret(name, "") => Some(Naming::Exact),
+        () if SPOKEN.contains(&&*word.low) || is_api_key || word.low == "bearer" => Some(Naming::Spoken),
+        () if may_be_secret(name, "") || word.low == "authorization" => Some(Naming::Weak),
+        () => None,
+    }
+}
+
+/// Words that give a value to something.
+const GIVES: &[&str] = &[
+    "set",
+    "change",
+    "update",
+    "use",
+    "make",
+    "put",
+    "export",
+    "add",
+    "reset",
+    "rotate",
+    "switch",
+    "define",
+    "assign",
+    "configure",
+    "replace",
+    "store",
+    "save",
+    "write",
+    "enter",
+];
+/// Words between a name and its value.
+const BETWEEN: &[&str] = &[
+    "to", "is", "be", "as", "with", "equals", "equal", "=", ":", ":=", "=>", "now", "was", "into", "becomes", "become", "should",
+];
+/// What is no value where it stands behind a name and nothing between says that it is one.
+const NO_VALUE: &[&str] = &[
+    "a", "an", "the", "in", "of", "for", "on", "by", "and", "or", "set", "used", "from", "please", "pls", "thanks", "now", "not",
+    "my", "our", "it", "this", "that", "there", "what", "which", "who", "how", "is", "to", "at", "if", "when", "so", "be",
+    "variable", "value", "file", "changed", "rotated", "missing", "wrong", "old", "log", "logs", "service", "again", "as",
+    "with",
+];
+
+/// The value behind the name that stands here.
+fn after_a_name(line: &str, words: &[Said<'_>], at: usize, gives: bool) -> Option<Range<usize>> {
+    let naming = naming(words, at)?;
+    let name = &words[at];
+    // `NAME=VALUE`, `"password": "…"`, `Authorization: Bearer …`.
+    if let Some(value) = words.get(at + 1)
+        && name.sign.starts_with(['=', ':'])
+        // `hasura-auth:2` is an image.
+        && (naming != Naming::Weak || name.sign != ":" || name.place.end + 1 < value.place.start)
+    {
+        let whole = value.is_quoted || name.sign.starts_with('=');
+        let begin = value.place.start;
+        return Some(begin..if whole { value_end(line, value) } else { said_end(line, &words[at + 1..]) });
+    }
+    match naming {
+        Naming::Weak => None,
+        Naming::Exact => {
+            let between = words[at + 1..].iter().take_while(|word| !word.is_quoted && BETWEEN.contains(&&*word.low)).count();
+            let value = words.get(at + 1 + between)?;
+            let is_none = !value.is_quoted && NO_VALUE.contains(&&*value.low);
+            match between {
+                0 if is_none || !gives && !is_odd(value) => None,
+                0 if !gives => Some(value.place.start..value_end(line, value)),
+                _ if !gives && is_none => None,
+                _ => Some(value.place.start..said_end(line, &words[at + 1 + between..])),
+            }
+        }
+        Naming::Spoken => {
+            // "The password of db to …": what it is of stands between.
+            let far = words[at + 1..].iter().take(6).position(|word| !word.is_quoted && BETWEEN.contains(&&*word.low));
+            let begin = far.map_or(at + 1, |far| {
+                let first = at + 1 + far;
+                first + words[first..].iter().take_while(|word| !word.is_quoted && BETWEEN.contains(&&*word.low)).count()
+            });
+            let value = words.get(begin)?;
+            let is_none = !value.is_quoted && NO_VALUE.contains(&&*value.low);
+            match far {
+                Some(_) if !is_none && (gives || is_odd(value)) => Some(value.place.start..said_end(line, &words[begin..])),
+                Some(_) => None,
+                None => (is_odd(value) || value.is_quoted).then(|| value.place.start..value_end(line, value)),
+            }
+        }
+    }
+}
+
+/// The value before the name that stands here: `use … as OPENAI_API_KEY`, `… is the password`.
+fn before_a_name(words: &[Said<'_>], at: usize) -> Option<Range<usize>> {
+    let naming = naming(words, at).filter(|naming| *naming != Naming::Weak)?;
+    let is_between = |word: &Said<'_>| {
+        ["as", "is"].contains(&&*word.low) || naming == Naming::Exact && ["into", "for", "in", "to"].contains(&&*word.low)
+    };
+    let from = at.saturating_sub(5);
+    let between = from + words[from..at].iter().rposition(is_between)?;
+    let value = words.get(between.checked_sub(1)?)?;
+    let is_said = NO_VALUE.contains(&&*value.low) || GIVES.contains(&&*value.low);
+    let is_used =
+        words[..between].iter().any(|word| ["use", "put", "store", "save", "write", "enter", "take"].contains(&&*word.low));
+    (value.is_quoted || !is_said && (is_used && words[between].low != "is" || is_odd(value))).then(|| value.place.clone())
+}
+
+/// Whether a word is none that is said: with digits, signs or capitals in it.
+fn is_odd(word: &Said<'_>) -> bool {
+    let has = |of: fn(char) -> bool| word.text.chars().any(of);
+    let is_mixed = word.text.chars().skip(1).any(char::is_uppercase) && has(char::is_lowercase);
+    let is_name = word.text.split('_').count() > 1 && !has(|c| c.is_ascii_digit()) && !is_mixed;
+    !is_name
+        && word.text.chars().count() >= 4
+        && (is_mixed || has(|c| c.is_ascii_digit()) && has(char::is_alphabetic) || has(|c| "!$%^&*#@~+\\".contains(c)))
+}
+
+/// Where one value ends: behind its quotation mark, or with the word.
+fn value_end(line: &str, value: &Said<'_>) -> usize {
+    if value.is_quoted {
+        return value.place.end;
+    }
+    let rest = &line[value.place.start..];
+    value.place.start + rest.find(char::is_whitespace).unwrap_or(rest.len())
+}
+
+/// Where a value ends that may be of several words: behind its quotation mark, or where a file is named, or with the line.
+fn said_end(line: &str, words: &[Said<'_>]) -> usize {
+    let Some(value) = words.first() else { return line.len() };
+    if value.is_quoted {
+        return value.place.end;
+    }
+    let in_file = words.windows(2).position(|pair| {
+        ["in", "into"].contains(&&*pair[0].low) && (pair[1].low.contains("env") || ["the", "file"].contains(&&*pair[1].low))
+    });
+    match in_file.filter(|at| *at > 0) {
+        Some(at) => value_end(line, &words[at - 1]),
+        None => line.trim_end().len().max(value.place.end),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_to_a_telling_name_is_concealed_in_whichever_words() {
+        for (said, expected) in [
+            ("set NEW_TOKEN tokX", "set NEW_TOKEN ***"),
+            ("NEW_TOKEN=tokX", "NEW_TOKEN=***"),
+            ("NEW_TOKEN = tokX", "NEW_TOKEN = ***"),
+            ("set NEW_TOKEN=tok!X. please", "set NEW_TOKEN=*** please"),
+            ("change the password of db to hunter2", "change the password of db to ***"),
+            ("export API_KEY=\"a b c\" and go", "export API_KEY=\"***\" and go"),
+            ("export API_KEY='abc'", "export API_KEY='***'"),
+            ("set DB_PASSWORD to correct horse battery in .env.local", "set DB_PASSWORD to *** in .env.local"),
+            ("the new password is hunter2", "the new password is ***"),
+            ("my password is hunter2, ok?", "my password is ***"),
+            ("db_password: hunter", "db_password: ***"),
+            ("{\"password\": \"hunter\"}", "{\"password\": \"***\"}"),
+            ("curl -H 'Authorization: Bearer abc' x", "curl -H 'Authorization: ***' x"),
+            ("Authorization: Bearer abcdef", "Authorization: ***"),
+            ("psql --password hunter2 now", "psql --password *** now"),
+            ("use hunter as the database password", "use *** as the database password"),
+            ("please use s3cr as OPENAI_API_KEY", "please use *** as OPENAI_API_KEY"),
+            ("put \"two words\" into SMTP_PASS", "put \"***\" into SMTP_PASS"),
+            ("hunter2 is the password", "*** is the password"),
+            ("hold redis for 2h because the password is hunter2", "hold redis for 2h because the password is ***"),
+            ("one\nset A_SECRET to two\nthree", "one\nset A_SECRET to ***\nthree"),
+            ("set the api key to abcdef", "set the api key to ***"),
+            ("my pw: hunter", "my pw: ***"),
+            ("login with admin/hunter2", "login with admin/***"),
+            ("log in as admin:hunter2 please", "log in as admin:*** please"),
+        ] {
+            assert_eq!(concealed(said), expected, "{said}");
+        }
+    }
+
+    #[test]
+    fn what_is_a_secret_by_its_form_is_concealed_wherever_it_stands() {
+        for (said, expected) in [
+            ("what is sk-proj-abc123 for", "what is *** for"),
+            ("I found ghp_abcd1234 in a log", "I found *** in a log"),
+            ("AKIAIOSFODNN7EXAMPLE leaked!", "*** leaked!"),
+            ("(xoxb-1234-abcd)", "(***)"),
+            ("<b>sk-abcd-1234</b>", "<b>***</b>"),
+            ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-def", "***"),
+            ("postgres://app:s3cr/et@db:5432/shop is it up", "postgres://app:***@db:5432/shop is it up"),
+            ("redis://:s3cret@cache", "redis://:***@cache"),
+            ("-----BEGIN KEY-----\nMIIB\n-----END KEY----- and more", "*** and more"),
+            ("-----BEGIN KEY-----\nMIIB", "***"),
+            ("look at Zk3nQ8vR2xLp9TbY please", "look at *** please"),
+            ("f3a91c07be5d42288a6e0b1c9d7f3e21 what is it", "*** what is it"),
+        ] {
+            assert_eq!(concealed(said), expected, "{said}");
+        }
+    }
+
+    #[test]
+    fn what_people_say_otherwise_stays_as_it_is() {
+        for said in [
+            "how old are the secrets?",
+            "restart the auth service",
+            "is hasura-auth:0.36.0 new?",
+            "is the auth container up since 2026-11-21T14:30:00Z?",
+            "what is POSTGRES_PASSWORD set to?",
+            "show me POSTGRES_PASSWORD",
+            "who changed DB_PASSWORD in .env.local?",
+            "set LOG_LEVEL to debug",
+            "set API_URL to https://api.example.test/v1?a=b&c=d.",
+            "SELECT count(*) FROM users WHERE id = 5",
+            "show the logs of worker-video-2 from the last 24 hours",
+            "audit log of thread 0f8fad5b-d9cb-469f-a165-70867728950e",
+            "the value is sha256:0a1b2c3d4e5f",
+            "postgres:16-alpine and registry.test:5000/nself/claw:1.2.3",
+            "RestartContainer by session:5 with outcome already-so",
+            "how many tokens are left",
+            "unset OPENAI_API_KEY",
+            "use redis as a cache",
+            "hello *** there",
+            "",
+        ] {
+            assert_eq!(concealed(said), said);
+        }
+    }
+
+    #[test]
+    fn a_hundred_kilobytes_are_looked_through_in_no_time() {
+        for text in
+            ["\"".repeat(100_000), "a'".repeat(50_000), "password ".repeat(11_000), "=".repeat(100_000), "://@:".repeat(20_000)]
+        {
+            let begun = std::time::Instant::now();
+            let _ = concealed(&text);
+            assert!(begun.elapsed().as_millis() < 2_000, "{:?} for {}…", begun.elapsed(), &text[..5]);
+        }
+    }
+}
