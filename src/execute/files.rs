@@ -167,8 +167,8 @@ impl Files {
     pub fn sweep(&self, desired: &Desired) -> io::Result<usize> {
         let mut directories = BTreeSet::from([self.reader.copies(&desired.key.name)]);
         if let Ok(directory) = Directory::open(&desired.directory) {
-            let secrets = desired.secrets.iter().map(|secrets| &secrets.file);
-            let written = secrets.chain(desired.computed.iter().map(|computed| &computed.file));
+            // Any file of the cascade may have been about to change: variables are set in each of them.
+            let written = desired.files.iter().chain(desired.computed.iter().map(|computed| &computed.file));
             let located = written.filter_map(|file| directory.locate(file.as_ref()).ok());
             directories.extend(located.filter_map(|path| path.parent().map(Path::to_owned)));
         }
