@@ -20,6 +20,7 @@ use super::{
 };
 pub use crate::operator::{HoldEnd, Wish};
 use crate::{
+    crash,
     manifest::Key,
     operator::{Operator, Proposed},
 };
@@ -211,8 +212,19 @@ impl Desk {
                 return Ok(Confirmed::Again(Box::new(self.ask(speaker, question, name))));
             }
         }
+        // Whoever has said yes may leave: what has been begun is finished, and on record.
+        let (desk, speaker) = (self.clone(), speaker.clone());
+        tokio::spawn(async move { desk.carry_out(&speaker, &question).await }).await.unwrap_or_else(|lost| {
+            tracing::error!(error = &lost as &dyn std::error::Error, "what was confirmed was cut short");
+            let why = "it was cut short; the audit log says how far it came".to_owned();
+            Err(NotDone { key: None, why, stands: false })
+        })
+    }
+
+    /// Does what was confirmed, and writes that down.
+    async fn carry_out(&self, speaker: &Speaker, question: &Question) -> Result<Confirmed, NotDone> {
         let words = question.words();
-        let outcome = match &question {
+        let outcome = match question {
             Question::Wish(wish, shown) => self.operator.fulfil(wish, shown, &speaker.actor).await,
             Question::Rows(change, trial) => self.change_rows(speaker, change, trial).await,
         };
@@ -220,7 +232,7 @@ impl Desk {
         self.operator.note(&speaker.actor, "Confirm", &format!("confirm the {words}"), error).await;
         match outcome {
             Ok(outcome) => Ok(Confirmed::Done(Done { key: question.object(), words, outcome })),
-            Err(why) => Err(NotDone::of(&question, why)),
+            Err(why) => Err(NotDone::of(question, why)),
         }
     }
 
@@ -283,6 +295,7 @@ impl Desk {
         let database = self.database()?;
         let words = format!("change {} rows of {}: {}", trial.rows, change.table, change.sql());
         let intent = self.operator.intend(&speaker.actor, "ChangeDatabase", &words).await?;
+        crash::point("change-after-intent");
         let made = database.change(change, trial).await.map_err(|error| crate::error_chain(&error));
         self.operator.conclude(intent, made.as_ref().err().map(String::as_str)).await;
         made.map(|rows| if rows == 1 { "1 row changed".to_owned() } else { format!("{rows} rows changed") })

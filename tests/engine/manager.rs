@@ -3,8 +3,10 @@
 //! Never an act without its record, never one done twice, and no question that waits is left over by the dead.
 
 use std::{
+    cell::RefCell,
     fs::File,
-    net::TcpListener,
+    io::Write as _,
+    net::{TcpListener, TcpStream},
     process::{Child, Command},
     thread,
     time::{Duration, Instant},
@@ -28,23 +30,50 @@ struct Manager {
     port: u16,
     token: String,
     mooring: Option<Child>,
+    /// How many objects there are.
+    objects: usize,
 }
 
 impl Manager {
     fn new() -> Self {
+        Self::of(&[], "")
+    }
+
+    /// With a database of ten orders.
+    fn with_database() -> Self {
+        let at = free_port();
+        let postgres = format!(
+            "image: mooring-demo/postgres:15\nports: ['127.0.0.1:{at}:5432']\nstopGracePeriod: 1s\n\
+             environment: {{POSTGRES_USER: app, POSTGRES_DB: shop, POSTGRES_PASSWORD: app}}"
+        );
+        let url = format!("DATABASE_URL=postgresql://app:app@127.0.0.1:{at}/shop\n");
+        let manager = Self::of(&[container("postgres", &postgres)], &url);
+        manager.until("the database answers", |manager| manager.psql("SELECT 1").is_ok());
+        manager.psql("CREATE TABLE orders AS SELECT n AS id, n * 250 AS cents FROM generate_series(1, 10) n").unwrap();
+        manager
+    }
+
+    fn of(more: &[(String, String)], variables: &str) -> Self {
         let shop = environment("shop", "directory: .\nfiles: [.env]");
         let web = "image: web:1\nenvFrom: [{environment: shop, keys: [LEVEL]}]";
-        let host = Host::new(&[shop, container("web", web)]);
-        std::fs::write(host.path(".env"), "# What they share.\nLEVEL=0\n").unwrap();
-        // Free until somebody else takes it, which nobody does within a test.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut manager = Self { host, port, token: String::new(), mooring: None };
+        let manifests = [&[shop, container("web", web)], more].concat();
+        let host = Host::new(&manifests);
+        std::fs::write(host.path(".env"), format!("# What they share.\nLEVEL=0\n{variables}")).unwrap();
+        let (port, objects) = (free_port(), manifests.len());
+        let mut manager = Self { host, port, token: String::new(), mooring: None, objects };
         manager.starts(None);
         manager.until("it is up", |manager| manager.host.state("web") == "running healthy");
         let made = manager.command(&["claw", "token", "create", "ci"]).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         String::from_utf8(made.stdout).unwrap().trim().clone_into(&mut manager.token);
         manager
+    }
+
+    /// What the database says, as the only one that asks it but Mooring.
+    fn psql(&self, statement: &str) -> Result<String, String> {
+        let words =
+            ["exec", "--env", "PGPASSWORD=app", "@postgres", "psql", "-qAt", "-h", "127.0.0.1", "-U", "app", "shop", "-c"];
+        self.host.try_words(&[&words[..], &[statement]].concat()).map(|text| text.trim().to_owned())
     }
 
     /// The program with these words, on this state.
@@ -61,7 +90,8 @@ impl Manager {
         let log = File::options().create(true).append(true).open(self.host.path("../log")).unwrap();
         let mut command = self.command(&["run", "--no-http", "--resync", "3s", "--owner", &self.host.name]);
         command.args(["--claw-port", &self.port.to_string()]);
-        command.env("CLAW_WEB_PASSWORD", "a-horse-of-correctness-9").envs(dies_at.map(|point| ("MOORING_CRASH_AT", point)));
+        command.env("CLAW_WEB_PASSWORD", "a-horse-of-correctness-9").env("CLAW_ADMIN_ALLOW_DESTRUCTIVE", "true");
+        command.envs(dies_at.map(|point| ("MOORING_CRASH_AT", point)));
         command.stdout(log.try_clone().unwrap()).stderr(log);
         self.mooring = Some(command.spawn().unwrap());
     }
@@ -70,7 +100,9 @@ impl Manager {
     fn converges(&self) {
         self.until("all is well", |manager| {
             manager.host.state("web") == "running healthy"
-                && manager.say("status").is_some_and(|answer| answer.contains("All 2 are as declared."))
+                && manager
+                    .say("status")
+                    .is_some_and(|answer| answer.contains(&format!("All {} are as declared.", manager.objects)))
         });
     }
 
@@ -100,25 +132,36 @@ impl Manager {
         let begun = Instant::now();
         while !is_so(self) {
             let log = || std::fs::read_to_string(self.host.path("../log")).unwrap_or_default();
-            assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}\n{}", log());
+            assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}\n{}\n{:?}", log(), self.acts());
             thread::sleep(Duration::from_millis(100));
         }
     }
 
     /// What is answered, if anything is.
     fn say(&self, text: &str) -> Option<String> {
+        let answer = request(&format!("127.0.0.1:{}", self.port), &self.message(text)).ok()?;
+        let (_, body) = answer.split_once("\r\n\r\n")?;
+        let answer: Value = serde_json::from_str(body.trim()).ok()?;
+        Some(answer["text"].as_str().unwrap_or(body).to_owned())
+    }
+
+    /// Says it, and is gone before the answer.
+    fn says_and_leaves(&self, text: &str) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.write_all(self.message(text).as_bytes()).unwrap();
+        thread::sleep(Duration::from_millis(300));
+    }
+
+    /// The request that says it.
+    fn message(&self, text: &str) -> String {
         let body = json!({ "message": text }).to_string();
-        let head = format!(
+        format!(
             "POST /claw/message HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
              Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
             self.port,
             self.token,
             body.len()
-        );
-        let answer = request(&format!("127.0.0.1:{}", self.port), &head).ok()?;
-        let (_, body) = answer.split_once("\r\n\r\n")?;
-        let answer: Value = serde_json::from_str(body.trim()).ok()?;
-        Some(answer["text"].as_str().unwrap_or(body).to_owned())
+        )
     }
 
     /// The acts in the machine's name, each as `RestartContainer unknown`.
@@ -127,7 +170,9 @@ impl Manager {
         let text = String::from_utf8_lossy(&listed.stdout);
         let listed: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
         let rows = listed["items"].as_array().unwrap_or_else(|| panic!("no items: {text}"));
-        let acts = rows.iter().filter(|row| row["actor"] == "token:ci" && row["object"] != "Host");
+        let acts = rows
+            .iter()
+            .filter(|row| row["actor"] == "token:ci" && (row["object"] != "Host" || row["operation"] == "ChangeDatabase"));
         acts.map(|row| format!("{} {}", row["operation"].as_str().unwrap(), row["outcome"].as_str().unwrap_or("open"))).collect()
     }
 
@@ -143,10 +188,20 @@ impl Drop for Manager {
     }
 }
 
+/// Free until somebody else takes it, which nobody does within a test.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 /// Confirms this again and again, and has the program die at the `hit`-th passage of the point, until it does not any more. After each
 /// death it is started again, and `looks` is told whether the record says that it was done.
-fn dies_everywhere(point: &str, wish: impl Fn(usize) -> String, looks: impl Fn(&Manager, usize)) -> usize {
-    let mut manager = Manager::new();
+fn dies_everywhere(
+    mut manager: Manager,
+    point: &str,
+    wish: impl Fn(usize) -> String,
+    answers: &[&str],
+    looks: impl Fn(&Manager, usize),
+) -> usize {
     for hit in 1..=MOST {
         manager.ends();
         manager.starts(Some(&format!("{point}:{hit}")));
@@ -154,14 +209,17 @@ fn dies_everywhere(point: &str, wish: impl Fn(usize) -> String, looks: impl Fn(&
         let acts = manager.acts().len();
         let shown = manager.say(&wish(hit)).unwrap();
         assert!(shown.contains("Say `yes`"), "{shown}");
-        // Who dies does not answer.
-        let _ = manager.say("yes");
+        for answer in answers {
+            // Who dies does not answer.
+            let _ = manager.say(answer);
+        }
         let has_died = manager.has_died();
         if has_died {
             manager.starts(None);
             manager.converges();
-            let voided = manager.say("yes").unwrap();
-            assert_eq!(voided, "Nothing waits for a yes.", "{point}:{hit}");
+            let voided = manager.say(answers.last().unwrap()).unwrap();
+            assert!(!voided.contains("Outcome"), "{point}:{hit}: {voided}");
+            assert_eq!(manager.say("yes").unwrap(), "Nothing waits for a yes.", "{point}:{hit}");
         }
         let now = manager.acts();
         assert!(now.len() <= acts + 1, "{point}:{hit} is on record twice: {now:?}");
@@ -178,10 +236,12 @@ fn dies_everywhere(point: &str, wish: impl Fn(usize) -> String, looks: impl Fn(&
 #[test]
 fn a_confirmed_restart_is_done_once_or_not_at_all_wherever_mooring_dies() {
     for point in ["execute-before-intent", "execute-after-intent", "execute-after-effect", "execute-after-outcome"] {
-        let started = std::cell::RefCell::new(Vec::<String>::new());
+        let started = RefCell::new(Vec::<String>::new());
         let deaths = dies_everywhere(
+            Manager::new(),
             point,
             |_| "restart web".to_owned(),
+            &["yes"],
             |manager, hit| {
                 let mut started = started.borrow_mut();
                 started.push(manager.host.started("web"));
@@ -200,8 +260,10 @@ fn a_confirmed_restart_is_done_once_or_not_at_all_wherever_mooring_dies() {
 fn a_confirmed_change_of_a_variable_is_whole_or_not_there_wherever_mooring_dies() {
     for point in ["variable-before-write", "variable-after-temp", "variable-after-rename", "variable-after-sync"] {
         let deaths = dies_everywhere(
+            Manager::new(),
             point,
             |hit| format!("set LEVEL to {hit}"),
+            &["yes"],
             |manager, hit| {
                 let text = manager.host.read(".env");
                 let level = text.strip_prefix("# What they share.\nLEVEL=").unwrap_or_else(|| panic!("{point}:{hit}: {text}"));
@@ -215,4 +277,87 @@ fn a_confirmed_change_of_a_variable_is_whole_or_not_there_wherever_mooring_dies(
         );
         assert!(deaths >= 1, "{point} was never passed");
     }
+}
+
+/// Asks for this order to be deleted, and says yes once.
+fn half_confirmed(manager: &Manager, id: usize) {
+    let shown = manager.say(&format!("DELETE FROM orders WHERE id = {id}")).unwrap();
+    assert!(shown.contains("Say `yes`"), "{shown}");
+    let again = manager.say("yes").unwrap();
+    assert!(again.contains("orders"), "{again}");
+}
+
+/// Holds everybody up who wants to write there, from the database itself, for so long.
+fn locks(manager: &Manager, seconds: u32) {
+    let statement = format!("BEGIN; LOCK TABLE orders; SELECT pg_sleep({seconds})");
+    let words =
+        ["exec", "--detach", "--env", "PGPASSWORD=app", "@postgres", "psql", "-h", "127.0.0.1", "-U", "app", "shop", "-c"];
+    manager.host.try_words(&[&words[..], &[&statement]].concat()).unwrap();
+    let held = "SELECT count(*) FROM pg_locks WHERE relation = 'orders'::regclass AND mode = 'AccessExclusiveLock' AND granted";
+    manager.until("it is locked", |manager| manager.psql(held).as_deref() == Ok("1"));
+}
+
+#[test]
+fn a_confirmed_change_of_rows_is_made_once_or_not_at_all_wherever_mooring_dies() {
+    for (point, is_made) in [("change-after-intent", false), ("change-before-commit", false), ("change-after-commit", true)] {
+        let wish = |hit| format!("DELETE FROM orders WHERE id = {hit}");
+        let deaths = dies_everywhere(Manager::with_database(), point, wish, &["yes", "orders"], |manager, hit| {
+            let left = manager.psql("SELECT count(*) FROM orders").unwrap();
+            let has_died = manager.acts().last().unwrap().ends_with("unknown");
+            // The first time it dies; the second time nothing is in the way.
+            let expected = 10 - usize::from(is_made) - usize::from(hit == 2);
+            assert_eq!((has_died, left), (hit == 1, expected.to_string()), "{point}:{hit}");
+        });
+        assert_eq!(deaths, 1, "{point}");
+    }
+}
+
+#[test]
+fn a_database_that_dies_in_the_middle_of_a_confirmed_change_has_lost_nothing_and_that_is_on_record() {
+    let mut manager = Manager::with_database();
+    manager.converges();
+    half_confirmed(&manager, 3);
+    locks(&manager, 60);
+    thread::scope(|scope| {
+        let answer = scope.spawn(|| manager.say("orders").unwrap());
+        manager.until("it is under way", |manager| manager.acts() == ["ChangeDatabase open"]);
+        thread::sleep(Duration::from_millis(500));
+        manager.host.docker("kill @postgres");
+        let answer = answer.join().unwrap();
+        assert!(answer.contains("Not done"), "{answer}");
+    });
+    assert_eq!(manager.acts(), ["ChangeDatabase failed"]);
+    manager.until("the database is back", |manager| manager.psql("SELECT count(*) FROM orders").as_deref() == Ok("10"));
+    manager.converges();
+    assert_eq!(manager.say("yes").unwrap(), "Nothing waits for a yes.");
+    half_confirmed(&manager, 3);
+    let done = manager.say("orders").unwrap();
+    assert!(done.contains("1 row changed"), "{done}");
+    assert_eq!(manager.psql("SELECT count(*) FROM orders").unwrap(), "9");
+    manager.ends();
+    manager.verifies();
+}
+
+#[test]
+fn what_was_confirmed_by_somebody_who_has_left_since_is_finished_and_on_record() {
+    let mut manager = Manager::with_database();
+    manager.converges();
+    // Longer than what SQLx calls a slow statement.
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(1.5); RETURN OLD; END$$;
+        CREATE TRIGGER slow BEFORE DELETE ON orders FOR EACH ROW EXECUTE FUNCTION slow()";
+    manager.psql(slow).unwrap();
+    half_confirmed(&manager, 3);
+    manager.says_and_leaves("orders");
+    assert_eq!(manager.acts(), ["ChangeDatabase open"], "it is under way");
+    manager.until("it is done", |manager| manager.acts() == ["ChangeDatabase done"]);
+    assert_eq!(manager.psql("SELECT count(*) FROM orders").unwrap(), "9");
+    let log = std::fs::read_to_string(manager.host.path("../log")).unwrap();
+    assert!(!log.contains("mooring_key") && !log.contains("DELETE"), "a statement is in Mooring's own log: {log}");
+    let before = manager.host.started("web");
+    manager.say("restart web").unwrap();
+    manager.says_and_leaves("yes");
+    manager.until("it is done", |manager| manager.acts().last().unwrap() == "RestartContainer done");
+    assert_ne!(manager.host.started("web"), before);
+    manager.ends();
+    manager.verifies();
 }

@@ -28,6 +28,7 @@ use super::{
     runner::{Database, Error, widen},
     schema::sounds_secret,
 };
+use crate::crash;
 
 /// How long it may take altogether, beyond what the statements themselves may: there are a few of them.
 const GRACE: Duration = Duration::from_secs(10);
@@ -146,20 +147,26 @@ impl Database {
 
     /// Makes it, if it comes to what was shown. Returns the number of rows.
     pub async fn change(&self, change: &Change, shown: &Trial) -> Result<u64, NotMade> {
-        self.in_time(async {
+        let begun = async {
             let (mut connection, now) = self.begin_change(change, false).await?;
             if let Err(other) = now.is_as(shown) {
                 connection.execute("ROLLBACK").await.map_err(Error::Database)?;
                 return Err(other);
             }
-            connection.execute("COMMIT").await.map_err(|error| match error {
-                sqlx::Error::Database(_) => told(error),
-                lost => NotMade::Unknown(lost),
-            })?;
-            let _ = connection.close().await;
-            Ok(now.rows)
-        })
-        .await
+            Ok((connection, now.rows))
+        };
+        let (mut connection, rows) = self.in_time(begun).await?;
+        crash::point("change-before-commit");
+        // Who does not hear the answer to this does not know.
+        match timeout(GRACE, connection.execute("COMMIT")).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error @ sqlx::Error::Database(_))) => return Err(told(error)),
+            Ok(Err(error)) => return Err(NotMade::Unknown(error)),
+            Err(_) => return Err(NotMade::Unknown(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))),
+        }
+        crash::point("change-after-commit");
+        let _ = connection.close().await;
+        Ok(rows)
     }
 
     /// Makes a change in a transaction, and says what it came to. With `sample`, some of its rows are looked at before.

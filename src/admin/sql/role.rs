@@ -6,7 +6,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, postgres::PgConnectOptions};
 use tokio::time::timeout;
 
 use super::runner::Error;
@@ -115,6 +115,8 @@ pub enum Applied {
 /// Makes the role in this database with this password, or brings its rights up to date: all of it or nothing.
 pub async fn apply(url: &str, role: &str, schemas: &[String], password: &str) -> Result<Applied, Error> {
     let options: PgConnectOptions = url.parse().map_err(|_| Error::Url)?;
+    // A password is in one of the statements, and slow ones would stand in our log.
+    let options = options.disable_statement_logging();
     let applied = timeout(PATIENCE, async {
         let mut connection = PgConnection::connect_with(&options).await.map_err(Error::Unreachable)?;
         let applied = transact(&mut connection, role, schemas, password).await.map_err(told)?;

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use futures::TryStreamExt as _;
 use sqlx::{
-    AssertSqlSafe, Column as _, Connection as _, Executor as _, PgConnection, Row as _, Statement as _, ValueRef as _,
+    AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, Executor as _, PgConnection, Row as _, Statement as _,
+    ValueRef as _,
     postgres::{PgColumn, PgConnectOptions, PgRow, PgSslMode, types::Oid},
 };
 use tokio::time::timeout;
@@ -148,6 +149,8 @@ impl Database {
         if matches!(options.get_ssl_mode(), PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull) {
             return Err(Error::Tls);
         }
+        // SQLx writes slow statements into our log; what is in one is not for whoever reads that.
+        let options = options.disable_statement_logging();
         let options = options.options(settings(&limits)).application_name("mooring question").statement_cache_capacity(8);
         Ok(Self { options, limits })
     }
