@@ -137,31 +137,39 @@ impl Manager {
         }
     }
 
-    /// What is answered, if anything is.
+    /// What is answered to a line, if anything is.
     fn say(&self, text: &str) -> Option<String> {
-        let answer = request(&format!("127.0.0.1:{}", self.port), &self.message(text)).ok()?;
-        let (_, body) = answer.split_once("\r\n\r\n")?;
-        let answer: Value = serde_json::from_str(body.trim()).ok()?;
-        Some(answer["text"].as_str().unwrap_or(body).to_owned())
+        let answer = self.post(&self.request("/claw/message", &json!({ "message": text })))?;
+        Some(answer["text"].as_str().map_or_else(|| answer.to_string(), str::to_owned))
     }
 
-    /// Says it, and is gone before the answer.
-    fn says_and_leaves(&self, text: &str) {
+    /// The id of the question that a line leads to.
+    fn question(&self, text: &str) -> String {
+        let answer = self.post(&self.request("/claw/message", &json!({ "message": text }))).unwrap();
+        let question = answer["parts"].as_array().unwrap().iter().find(|part| part["type"] == "question");
+        question.unwrap_or_else(|| panic!("no question: {answer}"))["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Confirms it, and is gone before the answer.
+    fn confirms_and_leaves(&self, body: &Value) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.write_all(self.message(text).as_bytes()).unwrap();
-        thread::sleep(Duration::from_millis(300));
+        stream.write_all(self.request("/claw/admin/confirm", body).as_bytes()).unwrap();
+        self.until("it is under way", |manager| manager.acts().last().is_some_and(|act| act.ends_with("open")));
     }
 
-    /// The request that says it.
-    fn message(&self, text: &str) -> String {
-        let body = json!({ "message": text }).to_string();
+    fn request(&self, path: &str, body: &Value) -> String {
+        let body = body.to_string();
+        let (port, token, length) = (self.port, &self.token, body.len());
         format!(
-            "POST /claw/message HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
-             Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
-            self.port,
-            self.token,
-            body.len()
+            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+             Connection: close\r\nContent-Length: {length}\r\n\r\n{body}"
         )
+    }
+
+    fn post(&self, text: &str) -> Option<Value> {
+        let answer = request(&format!("127.0.0.1:{}", self.port), text).ok()?;
+        let (_, body) = answer.split_once("\r\n\r\n")?;
+        serde_json::from_str(body.trim()).ok()
     }
 
     /// The acts in the machine's name, each as `RestartContainer unknown`.
@@ -346,16 +354,16 @@ fn what_was_confirmed_by_somebody_who_has_left_since_is_finished_and_on_record()
     let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(1.5); RETURN OLD; END$$;
         CREATE TRIGGER slow BEFORE DELETE ON orders FOR EACH ROW EXECUTE FUNCTION slow()";
     manager.psql(slow).unwrap();
-    half_confirmed(&manager, 3);
-    manager.says_and_leaves("orders");
-    assert_eq!(manager.acts(), ["ChangeDatabase open"], "it is under way");
+    manager.say("DELETE FROM orders WHERE id = 3").unwrap();
+    let second = manager.question("yes");
+    manager.confirms_and_leaves(&json!({ "id": second, "name": "orders" }));
     manager.until("it is done", |manager| manager.acts() == ["ChangeDatabase done"]);
     assert_eq!(manager.psql("SELECT count(*) FROM orders").unwrap(), "9");
     let log = std::fs::read_to_string(manager.host.path("../log")).unwrap();
     assert!(!log.contains("mooring_key") && !log.contains("DELETE"), "a statement is in Mooring's own log: {log}");
     let before = manager.host.started("web");
-    manager.say("restart web").unwrap();
-    manager.says_and_leaves("yes");
+    let restart = manager.question("restart web");
+    manager.confirms_and_leaves(&json!({ "id": restart }));
     manager.until("it is done", |manager| manager.acts().last().unwrap() == "RestartContainer done");
     assert_ne!(manager.host.started("web"), before);
     manager.ends();
