@@ -12,6 +12,7 @@
 //! ```
 
 mod between;
+mod soak;
 mod stack;
 
 use std::{env, thread, time::Duration};

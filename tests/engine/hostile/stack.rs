@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Faults come faster here than anywhere else, and are all meant.
-const PATIENT: &str = "healing: {budget: {attempts: 1000, window: 10m}, backoff: {initial: 200ms, cap: 1s}}";
+pub const PATIENT: &str = "healing: {budget: {attempts: 1000, window: 10m}, backoff: {initial: 200ms, cap: 1s}}";
 
 /// Long enough for a try that was under way when the engine hung, and for those after it.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -26,6 +26,8 @@ pub struct Stack {
     version: usize,
     level: usize,
     fillers: usize,
+    /// The containers that Mooring is to have.
+    names: String,
     /// What may not change.
     token: String,
     stranger: String,
@@ -88,6 +90,11 @@ pub const FAULTS: [Fault; 15] = [
 impl Stack {
     /// Made and converged with an engine at peace.
     pub fn new() -> Self {
+        Self::beside(&[], "")
+    }
+
+    /// The same beside these containers, of which nothing is known, and with more lines in the manifest of the nginx.
+    pub fn beside(more: &[(String, String)], of_nginx: &str) -> Self {
         let mut host = Host::new(&[]);
         let between = Between::new(&host.engine);
         host.engine = between.address();
@@ -97,11 +104,13 @@ impl Stack {
             version: 1,
             level: 0,
             fillers: 0,
+            names: String::new(),
             token: String::new(),
             stranger: String::new(),
             kept: String::new(),
         };
-        for manifest in [stack.web(), api(), db(), nginx(), edge(), shop()] {
+        let own = [stack.web(), api(), steady(), db(), nginx(of_nginx), edge(), shop()];
+        for manifest in own.into_iter().chain(more.iter().cloned()) {
             stack.host.put(manifest);
         }
         fs::write(stack.host.path(".env"), stack.variables()).unwrap();
@@ -109,6 +118,7 @@ impl Stack {
         stack.host.docker("run --detach --pull never --name @stranger mooring-demo/web:1");
         stack.host.run();
         stack.host.converges();
+        stack.names = stack.host.names().join(" ");
         stack.token = stack.host.value(".env.secrets", "TOKEN").unwrap();
         stack.stranger = stack.the_stranger();
         stack.kept = stack.host.docker("exec @db cat /data/kept");
@@ -148,7 +158,7 @@ impl Stack {
                 complaints.push(format!("{what}: {is}, not {wanted}"));
             }
         };
-        for (name, state) in [("web", "healthy"), ("api", "healthy")] {
+        for (name, state) in [("web", "healthy"), ("api", "healthy"), ("steady", "healthy")] {
             expect(name, host.state(name), format!("running {state}"));
         }
         for name in ["db", "nginx"] {
@@ -160,14 +170,14 @@ impl Stack {
         }
         expect("the secret", host.value(".env.secrets", "TOKEN").unwrap_or_default(), self.token.clone());
         if host.state("nginx") == "running" && !address(host, "nginx").is_empty() {
-            for (site, greeting) in [("one.test", "one"), ("two.test", "two")] {
+            for (site, greeting) in [("one.test", "one"), ("two.test", "two"), ("steady.test", "steady")] {
                 expect(site, who(host, site), greeting.to_owned());
             }
         }
         expect("what is not ours", self.the_stranger(), self.stranger.clone());
         expect("the data", host.try_docker("exec @db cat /data/kept").unwrap_or_default(), self.kept.clone());
         // Those of Mooring's, so that none of its interim ones is left.
-        expect("the containers", host.names().join(" "), "@api @db @nginx @web".to_owned());
+        expect("the containers", host.names().join(" "), self.names.clone());
         complaints
     }
 
@@ -201,13 +211,19 @@ fn db() -> (String, String) {
     container("db", &format!("{spec}\n{PATIENT}"))
 }
 
-fn nginx() -> (String, String) {
+/// Nothing happens to it.
+fn steady() -> (String, String) {
+    container("steady", "image: web:1\nnetworks: ['@net']\nenvironment: {GREETING: steady}")
+}
+
+fn nginx(more: &str) -> (String, String) {
     let spec = "image: mooring-demo/nginx:1\nnetworks: ['@net']\nvolumes: ['./sites:/etc/nginx/sites']";
-    container("nginx", &format!("{spec}\n{PATIENT}"))
+    container("nginx", &format!("{spec}\n{PATIENT}\n{more}"))
 }
 
 fn edge() -> (String, String) {
-    let routes = "[{host: one.test, to: {container: web, port: 8080}}, {host: two.test, to: {container: api, port: 8080}}]";
+    let route = |name: &str, to: &str| format!("{{host: {name}.test, to: {{container: {to}, port: 8080}}}}");
+    let routes = format!("[{}, {}, {}]", route("one", "web"), route("two", "api"), route("steady", "steady"));
     proxy("edge", &format!("container: nginx\ndirectory: ./sites\nroutes: {routes}"))
 }
 
