@@ -1,6 +1,6 @@
 # `make` alone lists the targets. What is more than a line lives in manifests/dev.
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test browser check deny bench bench-questions crds build image down clean-demo
+.PHONY: help demo setup test browser soak check deny bench bench-questions crds build image down clean-demo
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
@@ -16,8 +16,10 @@ setup: ## Find or start a Docker Engine and build the images that demo and tests
 	@manifests/dev/browser.sh setup
 
 test: setup ## Run all tests, those against the real engine included
-	cargo test --locked --all-features
-	@manifests/dev/schemathesis.sh
+	@manifests/dev/test.sh
+
+soak: setup ## Break something on the real engine each second, for MINUTES=30; SEED=1 repeats it
+	MINUTES=$(or $(MINUTES),30) SEED=$(SEED) cargo test --locked --test engine -- --ignored --nocapture a_fault_each_second
 
 check: ## Check format, lints, documentation, scripts and dependencies
 	cargo fmt --check

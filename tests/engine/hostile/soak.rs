@@ -115,7 +115,8 @@ fn breaks(stack: &mut Stack, client: &Client, dice: &mut StdRng, time: Duration)
 #[ignore = "it takes as long as one likes: make soak MINUTES=30"]
 fn a_fault_each_second_leaves_nothing_behind() {
     let minutes: f64 = env::var("MINUTES").map_or(1.0, |minutes| minutes.parse().expect("MINUTES=30"));
-    let seed: u64 = env::var("SEED").map_or_else(|_| rand::random(), |seed| seed.parse().expect("SEED=1"));
+    let given = env::var("SEED").ok().filter(|seed| !seed.is_empty());
+    let seed: u64 = given.map_or_else(rand::random, |seed| seed.parse().expect("SEED=1"));
     eprintln!("seed {seed}");
     let sleeper = format!("image: busybox:1\ninit: true\ncommand: [sleep, '1000000']\nstopGracePeriod: 1s\n{PATIENT}");
     let mut more: Vec<_> = (0..MORE).map(|number| container(&format!("more{number}"), &sleeper)).collect();
