@@ -2,11 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt, io,
     path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -47,6 +49,9 @@ use crate::{
     store::{self, Object},
     view::insight::{CorrectionView, PendingView},
 };
+
+/// Whoever has not finished a file by then never will.
+const UNFINISHED: Duration = Duration::from_mins(1);
 
 /// Everything a running Mooring consists of.
 pub struct Context {
@@ -241,18 +246,20 @@ impl Context {
         if self.world.settings.mode == Mode::Observe {
             return;
         }
+        let sweep = |directory: &Path, age| {
+            let swept = execute::files::sweep_temporaries(directory, age);
+            told(&directory.display(), swept);
+        };
+        sweep(&self.world.settings.state, Duration::ZERO);
+        // Commands write there as well, whether we run or not.
+        sweep(&self.world.settings.desired, UNFINISHED);
         for object in self.world.reader.objects().values() {
-            let swept = match self.world.resolve(object).0 {
-                Some(resolve::Desired::Environment(environment)) => self.hands.files.sweep(&environment),
-                Some(resolve::Desired::Proxy(proxy)) => execute::files::sweep_temporaries(&proxy.directory),
-                _ => continue,
-            };
-            match swept {
-                Ok(0) => {}
-                Ok(swept) => tracing::warn!(object = %object.key(), swept, "removed what a crash left of unfinished changes"),
-                Err(error) => {
-                    tracing::warn!(object = %object.key(), %error, "what a crash may have left could not be removed");
+            match self.world.resolve(object).0 {
+                Some(resolve::Desired::Environment(environment)) => told(object.key(), self.hands.files.sweep(&environment)),
+                Some(resolve::Desired::Proxy(proxy)) => {
+                    proxy.directories().iter().for_each(|directory| sweep(directory, Duration::ZERO));
                 }
+                _ => {}
             }
         }
     }
@@ -525,6 +532,15 @@ impl Context {
 }
 
 /// The state directory holds secrets: nobody else may enter it.
+/// Tells what came of sweeping up there.
+fn told(place: &impl fmt::Display, swept: io::Result<usize>) {
+    match swept {
+        Ok(0) => {}
+        Ok(swept) => tracing::warn!(%place, swept, "removed what a crash left of unfinished changes"),
+        Err(error) => tracing::warn!(%place, %error, "what a crash may have left could not be removed"),
+    }
+}
+
 fn make_state_directory(directory: &Path) -> Result<(), OpenError> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 

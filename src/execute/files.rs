@@ -18,12 +18,13 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 
 use self::replace::Stages;
-pub use self::replace::{TEMPORARY_PREFIX, sweep_temporaries};
+pub use self::replace::sweep_temporaries;
 use super::engine::Effect;
 use crate::{
     crash,
@@ -172,7 +173,7 @@ impl Files {
             let located = written.filter_map(|file| directory.locate(file.as_ref()).ok());
             directories.extend(located.filter_map(|path| path.parent().map(Path::to_owned)));
         }
-        directories.iter().map(|directory| sweep_temporaries(directory)).sum()
+        directories.iter().map(|directory| sweep_temporaries(directory, Duration::ZERO)).sum()
     }
 }
 

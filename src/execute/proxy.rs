@@ -24,6 +24,7 @@ use crate::{
         file::Directory,
         proxy::{HIDDEN, file, unloaded_mark},
     },
+    paths::TEMPORARY_PREFIX,
     plan::proxy::{FileState, Nginx, ProxyAction, action::Change},
 };
 
@@ -223,7 +224,7 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let write = || {
         // Not `*.conf`: nginx may be reading the directory at this moment.
-        let mut temporary = tempfile::Builder::new().prefix(super::files::TEMPORARY_PREFIX).tempfile_in(directory)?;
+        let mut temporary = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(directory)?;
         temporary.write_all(text.as_bytes())?;
         temporary.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
         temporary.as_file().sync_all()?;

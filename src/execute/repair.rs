@@ -22,9 +22,10 @@ use serde_json::json;
 use tempfile::NamedTempFile;
 use tokio::time::{Instant, sleep};
 
-use super::files::TEMPORARY_PREFIX;
 use crate::{
+    crash,
     manifest::Key,
+    paths::TEMPORARY_PREFIX,
     record::{
         self,
         journal::{Actor, Command, IntentId, Journal, Outcome},
@@ -236,6 +237,7 @@ async fn put_in_place(nginx: &dyn Nginx, swaps: &[Swap]) -> Result<(), Error> {
         restore(swaps, what, &message)?;
         return Err(Error::Restored { what, message });
     }
+    crash::point("repair-before-reload");
     if let Err((what, message)) = prove(nginx).await {
         restore(swaps, what, &message)?;
         // It may have read the new files already. If it cannot be told, it goes on with what it has.
@@ -285,11 +287,13 @@ fn replace(swap: &Swap) -> Result<(), Error> {
         tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(directory).map_err(failed("write beside"))?;
     write(&mut temporary, new, &metadata).map_err(failed("write beside"))?;
     fs::hard_link(path, &copy).map_err(failed("keep a copy of"))?;
+    crash::point("repair-after-copy");
     if fs::read(path).map_err(failed("read"))? != old.as_bytes() {
         let _ = fs::remove_file(copy);
         return Err(Error::Changed { path: path.clone() });
     }
     temporary.persist(path).map_err(|error| failed("replace")(error.error))?;
+    crash::point("repair-after-rename");
     fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed("sync the directory of"))
 }
 

@@ -15,7 +15,7 @@ use super::{
     parse::{Located, parse_located},
     problem::Problem,
 };
-use crate::manifest::Key;
+use crate::{crash, manifest::Key, paths::TEMPORARY_PREFIX};
 
 /// What a new file may be to others is decided by the umask, as for any file that a person makes.
 const MODE: u32 = 0o666;
@@ -172,15 +172,17 @@ fn refuse_link(path: &Path) -> Result<(), Error> {
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(parent)?;
-    // Of the same directory, so that the rename is one; hidden and without `.yaml`, so that nobody takes it for a manifest.
+    // Of the same directory, so that the rename is one.
     let mode = fs::Permissions::from_mode(MODE);
-    let mut temporary = tempfile::Builder::new().prefix(".mooring-").suffix(".new").permissions(mode).tempfile_in(parent)?;
+    let mut temporary = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).permissions(mode).tempfile_in(parent)?;
     if let Ok(existing) = fs::metadata(path) {
         temporary.as_file().set_permissions(existing.permissions())?;
     }
     temporary.write_all(bytes)?;
     temporary.as_file().sync_all()?;
+    crash::point("manifest-after-temp");
     temporary.persist(path).map_err(|error| error.error)?;
+    crash::point("manifest-after-rename");
     File::open(parent)?.sync_all()
 }
 

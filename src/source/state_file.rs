@@ -8,6 +8,8 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::{crash, paths::TEMPORARY_PREFIX};
+
 /// A file of the state directory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StateFile {
@@ -70,13 +72,15 @@ impl StateFile {
 
     fn replace(self, state: &Path, kept: &impl Serialize) -> io::Result<()> {
         // Made with mode 0600: manifests may have passwords in them.
-        let mut file = tempfile::Builder::new().prefix(&format!(".{}", self.name)).tempfile_in(state)?;
+        let mut file = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(state)?;
         let mut writer = io::BufWriter::new(file.as_file_mut());
         serde_json::to_writer(&mut writer, kept)?;
         writer.flush()?;
         drop(writer);
         file.as_file().sync_all()?;
+        crash::point("state-after-temp");
         file.persist(state.join(self.name))?;
+        crash::point("state-after-rename");
         File::open(state)?.sync_all()
     }
 }

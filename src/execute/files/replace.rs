@@ -24,10 +24,8 @@ use crate::{
     crash,
     dotenv::MAX_SIZE,
     observe::file::{Directory, Handle, Stamp},
+    paths::TEMPORARY_PREFIX,
 };
-
-/// What the names of temporary files start with.
-pub const TEMPORARY_PREFIX: &str = ".mooring-tmp-";
 
 /// How long a file has to stay as it is before it is replaced. Many editors
 /// empty a file and then write it; replacing it between the two would throw the
@@ -112,8 +110,9 @@ pub(super) fn overwrite(path: &Path, text: &[u8], stages: &Stages) -> Result<(),
     finish(directory, stages)
 }
 
-/// Removes what a crash has left of unfinished changes in a directory; none when there is no such directory.
-pub fn sweep_temporaries(directory: &Path) -> io::Result<usize> {
+/// Removes what a crash has left of unfinished changes in a directory; none when there is no such directory. What is younger than
+/// `age` may be somebody's who is still at it.
+pub fn sweep_temporaries(directory: &Path, age: Duration) -> io::Result<usize> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -122,7 +121,10 @@ pub fn sweep_temporaries(directory: &Path) -> io::Result<usize> {
     let mut removed = 0;
     for entry in entries {
         let entry = entry?;
-        if entry.file_name().as_encoded_bytes().starts_with(TEMPORARY_PREFIX.as_bytes()) && entry.file_type()?.is_file() {
+        let is_temporary = entry.file_name().as_encoded_bytes().starts_with(TEMPORARY_PREFIX.as_bytes());
+        // Of a time to come, where the clock was set back: nobody is at that one either.
+        let is_old = || io::Result::Ok(entry.metadata()?.modified()?.elapsed().unwrap_or(Duration::MAX) >= age);
+        if is_temporary && entry.file_type()?.is_file() && is_old()? {
             fs::remove_file(entry.path())?;
             removed += 1;
         }

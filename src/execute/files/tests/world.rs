@@ -175,7 +175,7 @@ impl World {
         let directories = [self.path("."), self.state.join("environments/shop")];
         let entries = directories.iter().filter_map(|directory| fs::read_dir(directory).ok()).flatten();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| name.starts_with(super::TEMPORARY_PREFIX)).collect()
+        names.filter(|name| name.starts_with(crate::paths::TEMPORARY_PREFIX)).collect()
     }
 }
 
