@@ -43,7 +43,7 @@ impl Manager {
         manager.until("it is up", |manager| manager.host.state("web") == "running healthy");
         let made = manager.command(&["claw", "token", "create", "ci"]).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        manager.token = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+        String::from_utf8(made.stdout).unwrap().trim().clone_into(&mut manager.token);
         manager
     }
 
