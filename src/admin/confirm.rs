@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::{
     admin::sql::{change::Trial, guard::Change},
     operator::{Proposed, Wish},
+    secret::mask::Mask,
 };
 
 /// How long a question stands.
@@ -25,8 +26,8 @@ pub const STANDS: Duration = Duration::from_mins(2);
 pub enum Question {
     /// This wish, which comes to what was shown.
     Wish(Wish, Proposed),
-    /// This change of rows, which comes to what was shown.
-    Rows(Change, Box<Trial>),
+    /// This change of rows, which comes to what was shown, and what of the statement is not.
+    Rows(Change, Box<Trial>, Mask),
 }
 
 /// What a question is answered by.

@@ -23,6 +23,7 @@ use crate::{
     crash,
     manifest::Key,
     operator::{Operator, Proposed},
+    secret::mask::Mask,
 };
 
 /// With `true` in it, what may lose something can be done from here.
@@ -52,7 +53,7 @@ pub struct Proposal {
     pub details: Vec<String>,
     /// The lines of a file that change.
     pub diff: Option<String>,
-    /// The statement, in full.
+    /// The statement, in full but for secrets that were said in it.
     pub sql: Option<String>,
     /// Some of the rows that it concerns, as they are.
     pub sample: Sample,
@@ -126,7 +127,7 @@ impl Question {
     fn name(&self) -> &str {
         match self {
             Self::Wish(_, shown) => &shown.name,
-            Self::Rows(change, _) => &change.table,
+            Self::Rows(change, ..) => &change.table,
         }
     }
 
@@ -134,22 +135,22 @@ impl Question {
     fn words(&self) -> String {
         match self {
             Self::Wish(_, shown) => shown.words.clone(),
-            Self::Rows(change, _) => format!("change of the database: {}", change.sql()),
+            Self::Rows(change, _, mask) => format!("change of the database: {}", mask.apply(change.sql().to_owned())),
         }
     }
 
     fn what(&self) -> String {
         match self {
             Self::Wish(_, shown) => shown.what.clone(),
-            Self::Rows(change, trial) if trial.rows == 1 => format!("{} 1 row of {}?", sentence(change.verb), change.table),
-            Self::Rows(change, trial) => format!("{} {} rows of {}?", sentence(change.verb), trial.rows, change.table),
+            Self::Rows(change, trial, _) if trial.rows == 1 => format!("{} 1 row of {}?", sentence(change.verb), change.table),
+            Self::Rows(change, trial, _) => format!("{} {} rows of {}?", sentence(change.verb), trial.rows, change.table),
         }
     }
 
     fn details(&self) -> Vec<String> {
         match self {
             Self::Wish(_, shown) => shown.details.clone(),
-            Self::Rows(change, trial) => trial.details(change),
+            Self::Rows(change, trial, _) => trial.details(change),
         }
     }
 }
@@ -185,15 +186,16 @@ impl Desk {
         Ok(self.ask(speaker, Question::Wish(wish, shown), AnsweredBy::Yes))
     }
 
-    /// The same for a change of rows of the database: what it would come to is tried out and taken back.
-    pub async fn propose_rows(&self, speaker: &Speaker, sql: &str) -> Result<Proposal, String> {
+    /// The same for a change of rows of the database: what it would come to is tried out and taken back. As long as the question
+    /// stands, what the mask has of the statement is not shown: somebody has said it, and nobody says it back to him.
+    pub async fn propose_rows(&self, speaker: &Speaker, sql: &str, mask: &Mask) -> Result<Proposal, String> {
         self.confirmations.cancel(&speaker.session);
         self.permit(speaker, &format!("change of the database: {sql}")).await?;
         let change = guard::check_change(sql).map_err(|refusal| refusal.to_string())?;
         let trial = self.database()?.try_change(&change).await.map_err(|error| crate::error_chain(&error))?;
         let words = format!("try and take back a change of {} rows: {}", trial.rows, change.sql());
         self.operator.note(&speaker.actor, "TryChange", &words, None).await;
-        Ok(self.ask(speaker, Question::Rows(change, Box::new(trial)), AnsweredBy::Yes))
+        Ok(self.ask(speaker, Question::Rows(change, Box::new(trial), mask.clone()), AnsweredBy::Yes))
     }
 
     /// Answers the question of this id, if it still stands: with a yes, or with the name that it asks for.
@@ -226,7 +228,7 @@ impl Desk {
         let words = question.words();
         let outcome = match question {
             Question::Wish(wish, shown) => self.operator.fulfil(wish, shown, &speaker.actor).await,
-            Question::Rows(change, trial) => self.change_rows(speaker, change, trial).await,
+            Question::Rows(change, trial, _) => self.change_rows(speaker, change, trial).await,
         };
         let error = outcome.as_ref().err().map(String::as_str);
         self.operator.note(&speaker.actor, "Confirm", &format!("confirm the {words}"), error).await;
@@ -257,7 +259,7 @@ impl Desk {
             Question::Rows(..) => None,
         };
         let (sql, sample) = match &question {
-            Question::Rows(change, trial) => (Some(change.sql().to_owned()), trial.sample.clone()),
+            Question::Rows(change, trial, mask) => (Some(mask.apply(change.sql().to_owned())), trial.sample.clone()),
             Question::Wish(..) => (None, Sample::default()),
         };
         let name = match &answered_by {
@@ -299,5 +301,29 @@ impl Desk {
         let made = database.change(change, trial).await.map_err(|error| crate::error_chain(&error));
         self.operator.conclude(intent, made.as_ref().err().map(String::as_str)).await;
         made.map(|rows| if rows == 1 { "1 row changed".to_owned() } else { format!("{rows} rows changed") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        http::fake::Fake,
+        secret::{mask::Mask, said},
+    };
+
+    #[tokio::test]
+    async fn a_secret_in_a_statement_is_not_repeated_when_it_is_shown_a_second_time() {
+        let desk = Desk::new(Arc::new(Fake::default()), Some(true));
+        let ada = Speaker { session: "ada".to_owned(), actor: "session:ada".to_owned() };
+        let sql = "UPDATE users SET password = 'hunter' WHERE id = 5";
+        let mask = Mask::default().with(&said::secrets(sql));
+        let change = guard::check_change(sql).unwrap();
+        let question = Question::Rows(change, Box::default(), mask);
+        assert!(question.words().contains("SET password = '***' WHERE id = 5"), "{}", question.words());
+        let first = desk.ask(&ada, question, AnsweredBy::Yes);
+        let Confirmed::Again(second) = desk.confirm(&ada, &first.id, None).await.unwrap() else { panic!("it asks twice") };
+        assert_eq!(second.sql.as_deref(), Some("UPDATE users SET password = '***' WHERE id = 5"));
+        assert_eq!(second.sql, first.sql);
     }
 }

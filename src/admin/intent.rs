@@ -469,12 +469,26 @@ fn verbatim(text: &str) -> Option<Intent> {
         "\\d" | "\\d+" | "\\dt" => question(),
         "insert" if second == "into" => request(),
         "delete" if second == "from" => request(),
-        "update" if third == "set" && text.contains('=') => request(),
+        "update" if is_update(text) => request(),
         "truncate" => request(),
         "drop" | "alter" | "create" if is_object(&second) && !third.is_empty() => request(),
         "grant" | "revoke" if [&third, &fourth].iter().any(|word| *word == "on" || *word == "to") => request(),
         _ => None,
     }
+}
+
+/// Whether it is `UPDATE ONLY orders AS o SET … = …`, or a part of that.
+pub(super) fn is_update(text: &str) -> bool {
+    let low = text.to_lowercase();
+    let mut words = low.split_whitespace().skip(1).skip_while(|word| *word == "only").skip(1);
+    let is_set = match words.next() {
+        Some("as") => words.nth(1) == Some("set"),
+        Some("set") => true,
+        // No alias is called so.
+        Some("and" | "to" | "in" | "for" | "then") | None => false,
+        Some(_) => words.next() == Some("set"),
+    };
+    is_set && low.contains('=')
 }
 
 /// What a sentence is understood by.

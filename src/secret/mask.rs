@@ -46,7 +46,7 @@ pub fn password_of(value: &str) -> Option<&str> {
 }
 
 /// Values that are not to be shown.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mask(Vec<Secret>);
 
 impl Mask {

@@ -4,8 +4,12 @@
 //! told. It goes by what stands around a value (`DB_PASSWORD=…`, `the password of db to …`), by the forms that tokens are
 //! given, and by how random a word looks. A word too many costs a word; one too few stands in a log for good.
 
+mod form;
+mod statement;
+
 use std::ops::Range;
 
+use self::form::shaped;
 use super::{
     Secret,
     mask::{MASKED, may_be_secret},
@@ -34,13 +38,14 @@ pub fn secrets(said: &str) -> Vec<Secret> {
 /// Where it stands: in order, and nothing twice.
 fn places(said: &str) -> Vec<Range<usize>> {
     let mut places = pems(said);
+    let (text, sql) = said.split_at(statement::begin(said).unwrap_or(said.len()));
     let mut start = 0;
-    for line in said.split_inclusive('\n') {
-        let found = in_line(line, true);
-        let is_one = |place: &Range<usize>| !place.is_empty() && ![MASKED, "(not shown)"].contains(&&line[place.clone()]);
-        places.extend(found.into_iter().filter(is_one).map(|place| start + place.start..start + place.end));
+    for line in text.split_inclusive('\n') {
+        places.extend(in_line(line, true).into_iter().map(|place| start + place.start..start + place.end));
         start += line.len();
     }
+    places.extend(statement::places(sql).into_iter().map(|place| start + place.start..start + place.end));
+    places.retain(|place| !place.is_empty() && ![MASKED, "(not shown)"].contains(&&said[place.clone()]));
     places.sort_by_key(|place| (place.start, usize::MAX - place.end));
     let mut apart: Vec<Range<usize>> = Vec::new();
     for place in places {
@@ -69,7 +74,9 @@ fn in_line(line: &str, with_quoted: bool) -> Vec<Range<usize>> {
         }
         found.extend(before_a_name(&words, at));
     }
-    if words.iter().any(|word| LOGINS.contains(&&*word.low)) {
+    let logs_in =
+        words.windows(2).any(|pair| ["log", "sign"].contains(&&*pair[0].low) && ["in", "into", "on"].contains(&&*pair[1].low));
+    if logs_in || words.iter().any(|word| LOGINS.contains(&&*word.low)) {
         found.extend(words.iter().filter_map(pair));
         let named = words.windows(2).filter(|pair| pair[0].sign == ":" && is_odd(&pair[1]));
         found.extend(named.map(|pair| pair[1].place.clone()));
@@ -82,7 +89,7 @@ fn in_line(line: &str, with_quoted: bool) -> Vec<Range<usize>> {
 }
 
 /// Where one of these is said, a pair of words is a name and a password.
-const LOGINS: &[&str] = &["login", "log", "logon", "signin", "sign", "credential", "credentials", "creds", "user", "username"];
+const LOGINS: &[&str] = &["login", "logon", "signin", "credential", "credentials", "creds", "user", "username"];
 
 /// The second half of `admin/hunter2`.
 fn pair(word: &Said<'_>) -> Option<Range<usize>> {
@@ -186,115 +193,6 @@ fn quoted(text: &str) -> Option<usize> {
     None
 }
 
-/// How tokens begin, and how much has to follow.
-const TOKENS: &[(&str, usize)] = &[
-    ("sk-", 4),
-    ("sk_", 8),
-    ("pk_live_", 8),
-    ("rk_live_", 8),
-    ("whsec_", 8),
-    ("ghp_", 4),
-    ("gho_", 4),
-    ("ghu_", 4),
-    ("ghs_", 4),
-    ("ghr_", 4),
-    ("github_pat_", 4),
-    ("glpat-", 4),
-    ("AKIA", 8),
-    ("ASIA", 8),
-    ("xoxb-", 4),
-    ("xoxp-", 4),
-    ("xoxa-", 4),
-    ("xoxr-", 4),
-    ("xoxs-", 4),
-    ("xapp-", 4),
-    ("eyJ", 12),
-    ("AIza", 12),
-    ("hf_", 8),
-    ("npm_", 8),
-    ("pypi-", 8),
-    ("mct_", 8),
-    ("SG.", 12),
-    ("dop_v1_", 8),
-    ("AGE-SECRET-KEY-", 4),
-    ("$argon2", 8),
-    ("$2a$", 8),
-    ("$2b$", 8),
-    ("$2y$", 8),
-];
-
-/// What is a secret by its form: a token, the password in an address, a word that nobody would say.
-fn shaped(line: &str, word: &Said<'_>) -> Option<Range<usize>> {
-    let Said { text, place, .. } = word;
-    if let Some(password) = password(text) {
-        return Some(place.start + password.start..place.start + password.end);
-    }
-    if text.contains("://") || text.contains(char::is_whitespace) {
-        return None;
-    }
-    let begins = |(prefix, more): &(&str, usize)| {
-        text.match_indices(prefix).map(|(at, _)| at).find(|at| {
-            let is_begin = text[..*at].chars().next_back().is_none_or(|c| !c.is_alphanumeric());
-            let more_than = text[at + prefix.len()..].chars().take_while(|c| !c.is_whitespace()).count();
-            is_begin && more_than >= *more
-        })
-    };
-    let token = TOKENS.iter().filter_map(begins).min().map(|at| place.start + at..end_of_word(line, place.start + at));
-    token.or_else(|| looks_random(text).then(|| place.start..end_of_word(line, place.end)))
-}
-
-/// Where the word around this place ends, with all signs that are perhaps its own.
-fn end_of_word(line: &str, from: usize) -> usize {
-    let rest = &line[from..];
-    let end = rest.find(|c: char| c.is_whitespace() || c != '.' && AROUND.contains(&c)).unwrap_or(rest.len());
-    from + rest[..end].trim_end_matches('.').len()
-}
-
-/// The password in an address: also one that is not written as it should be.
-fn password(text: &str) -> Option<Range<usize>> {
-    let begin = text.find("://")? + 3;
-    let rest = &text[begin..];
-    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    let colon = authority.find(':')?;
-    let is_port = authority[colon + 1..].chars().all(|c| c.is_ascii_digit());
-    let host = match authority.rfind('@') {
-        Some(at) if at > colon => at,
-        None if !is_port => rest.rfind('@').filter(|at| *at > colon)?,
-        Some(_) | None => return None,
-    };
-    Some(begin + colon + 1..begin + host).filter(|place| !place.is_empty())
-}
-
-/// Whether nobody would say such a word: long, of letters and digits that change places all the time.
-fn looks_random(text: &str) -> bool {
-    /// Of three kinds of signs, and of two; hexadecimal digits with few changes are still none that are said.
-    const LEAST: (usize, usize) = (12, 20);
-    if text.starts_with("sha256:") || is_uuid(text) || text.contains(['/', '(', ')', '@']) && text.contains('.') {
-        return false;
-    }
-    let class = |c: char| match c {
-        _ if c.is_ascii_digit() => 0,
-        _ if c.is_lowercase() => 1,
-        _ if c.is_uppercase() => 2,
-        _ => 3,
-    };
-    let plain: Vec<usize> = text.chars().map(class).filter(|class| *class < 3).collect();
-    let changes = plain.windows(2).filter(|pair| pair[0] != pair[1]).count();
-    let kinds = (0..3).filter(|kind| plain.contains(kind)).count();
-    let has_digits = plain.contains(&0);
-    match kinds {
-        3 => plain.len() >= LEAST.0 && changes * 3 >= plain.len(),
-        2 if has_digits => plain.len() >= LEAST.1 && changes * 4 >= plain.len(),
-        2 => plain.len() >= LEAST.1 && changes * 3 >= plain.len(),
-        _ => false,
-    }
-}
-
-fn is_uuid(text: &str) -> bool {
-    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
-    lengths == [8, 4, 4, 4, 12] && text.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
-}
-
 /// Words for a secret that everybody uses, also where no secret is near.
 const SPOKEN: &[&str] = &[
     "password",
@@ -388,9 +286,24 @@ fn after_a_name(line: &str, words: &[Said<'_>], at: usize, gives: bool) -> Optio
         // `hasura-auth:2` is an image.
         && (naming != Naming::Weak || name.sign != ":" || name.place.end + 1 < value.place.start)
     {
+        let is_last = at + 2 == words.len();
+        // `auth: it hangs` is about a service.
+        if name.low.ends_with("auth") && name.sign == ":" && !is_last && !value.is_quoted && !is_odd(value) {
+            return None;
+        }
         let whole = value.is_quoted || name.sign.starts_with('=');
         let begin = value.place.start;
         return Some(begin..if whole { value_end(line, value) } else { said_end(line, &words[at + 1..]) });
+    }
+    // "From hunter to hunter2": what it was is one as well.
+    if gives
+        && naming != Naming::Weak
+        && let Some(from) = words[at + 1..].iter().take(6).position(|word| word.low == "from")
+    {
+        let old = at + 2 + from;
+        if words.get(old..).is_some_and(|rest| rest.iter().any(|word| word.low == "to")) {
+            return Some(words[old].place.start..said_end(line, &words[old..]));
+        }
     }
     match naming {
         Naming::Weak => None,
@@ -399,7 +312,7 @@ fn after_a_name(line: &str, words: &[Said<'_>], at: usize, gives: bool) -> Optio
             let value = words.get(at + 1 + between)?;
             let is_none = !value.is_quoted && NO_VALUE.contains(&&*value.low);
             match between {
-                0 if is_none || !gives && !is_odd(value) => None,
+                0 if is_none || !gives && !is_odd(value) && !value.is_quoted => None,
                 0 if !gives => Some(value.place.start..value_end(line, value)),
                 _ if !gives && is_none => None,
                 _ => Some(value.place.start..said_end(line, &words[at + 1 + between..])),
@@ -504,6 +417,10 @@ mod tests {
             ("my pw: hunter", "my pw: ***"),
             ("login with admin/hunter2", "login with admin/***"),
             ("log in as admin:hunter2 please", "log in as admin:*** please"),
+            ("change DB_PASSWORD from oldpass to newpass", "change DB_PASSWORD from ***"),
+            ("change the password of db from oldpass to newpass", "change the password of db from ***"),
+            ("my API_KEY 'abc' is new", "my API_KEY '***' is new"),
+            ("https://x.test/cb?a=1&access_token=abcdef&b=2", "https://x.test/cb?a=1&access_token=***&b=2"),
         ] {
             assert_eq!(concealed(said), expected, "{said}");
         }
@@ -550,6 +467,11 @@ mod tests {
             "how many tokens are left",
             "unset OPENAI_API_KEY",
             "use redis as a cache",
+            "redis@sha256:4f53227f4f272720d5b1a75598a4ab096af27191435d3a9c5ac89f21fdc22d38",
+            "is sha256:4f53227f4f272720d5b1a75598a4ab096af27191435d3a9c5ac89f21fdc22d38 running?",
+            "show the audit log for mooring-demo/postgres:15 today",
+            "why was project-1a2b3c-web-7f9c8d6b5-x2k4z restarted?",
+            "why does auth: it hangs",
             "hello *** there",
             "",
         ] {
@@ -558,10 +480,57 @@ mod tests {
     }
 
     #[test]
+    fn in_a_statement_the_values_of_telling_columns_are_concealed_and_nothing_else() {
+        for (said, expected) in [
+            (
+                "INSERT INTO users (id, password, name) VALUES (20, 'it''s', 'bob'), (21, crypt('abc', 'x'), 'eve')",
+                "INSERT INTO users (id, password, name) VALUES (20, '***', 'bob'), (21, crypt('***', '***'), 'eve')",
+            ),
+            (
+                "change of the database: INSERT INTO users(id, email, password_hash) VALUES (20, 'x@y', 'hunter')",
+                "change of the database: INSERT INTO users(id, email, password_hash) VALUES (20, 'x@y', '***')",
+            ),
+            ("ALTER ROLE app PASSWORD 'hunter'", "ALTER ROLE app PASSWORD '***'"),
+            ("UPDATE t SET pin = 1234, n = 5678 WHERE a = 'b'", "UPDATE t SET pin = ***, n = 5678 WHERE a = 'b'"),
+            ("UPDATE t\nSET token = $$ab c$$,\n n = 'x'", "UPDATE t\nSET token = $$***$$,\n n = 'x'"),
+            (
+                "SELECT 1 FROM t WHERE lower(token) IN ('a', 'b') AND c = 'd'",
+                "SELECT 1 FROM t WHERE lower(token) IN ('***', '***') AND c = 'd'",
+            ),
+            ("SELECT 1 FROM t WHERE 'abc' = token", "SELECT 1 FROM t WHERE '***' = token"),
+            ("SELECT * FROM t WHERE note = 'sk-live-abc123'", "SELECT * FROM t WHERE note = '***'"),
+            ("SELECT * FROM t WHERE note = 'my password is hunter2'", "SELECT * FROM t WHERE note = 'my password is ***'"),
+            ("select the password hunter2 from the list", "select the password *** from the list"),
+            ("update the shop set DB_PASSWORD=hunt!er_x now", "update the shop set DB_PASSWORD=*** now"),
+            ("update shop set db_password = hunter where a = b", "update shop set db_password = *** where a = b"),
+        ] {
+            assert_eq!(concealed(said), expected, "{said}");
+        }
+        for said in [
+            "SELECT a.id FROM api_keys a JOIN users u ON a.api_key = u.api_key WHERE a.key_id = 100234",
+            "select password_hash is null, count(*) from users group by 1",
+            "UPDATE users SET token = DEFAULT, updated_at = now() WHERE primary_key = 10025",
+            "SELECT \"customerOrderLineItem2ArchiveV3\" FROM customerOrderLineItem2ArchiveV3",
+            "try and take back a change of 1 rows: DELETE FROM settings WHERE key = 'shop_name'",
+            "SELECT name, token FROM t ORDER BY token LIMIT 50000",
+            "UPDATE t SET password = crypt(other, gen_salt(kind)), token = NULL WHERE secret = $1 AND token = old_token",
+        ] {
+            assert_eq!(concealed(said), said);
+        }
+    }
+
+    #[test]
     fn a_hundred_kilobytes_are_looked_through_in_no_time() {
-        for text in
-            ["\"".repeat(100_000), "a'".repeat(50_000), "password ".repeat(11_000), "=".repeat(100_000), "://@:".repeat(20_000)]
-        {
+        for text in [
+            "\"".repeat(100_000),
+            "a'".repeat(50_000),
+            "password ".repeat(11_000),
+            "=".repeat(100_000),
+            "://@:".repeat(20_000),
+            format!("values ({}", "token = 'a' ".repeat(9_000)),
+            format!("values ({}", "token (into (".repeat(8_000)),
+            format!("select * from {}", "'".repeat(100_000)),
+        ] {
             let begun = std::time::Instant::now();
             let _ = concealed(&text);
             assert!(begun.elapsed().as_millis() < 2_000, "{:?} for {}…", begun.elapsed(), &text[..5]);

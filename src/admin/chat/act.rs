@@ -81,7 +81,7 @@ impl Talk<'_> {
 
     /// Something that changes rows of the database.
     pub(super) async fn propose_rows(&self, sql: &str) {
-        match self.desk.propose_rows(self.speaker, sql).await {
+        match self.desk.propose_rows(self.speaker, sql, &self.answer.1).await {
             Ok(proposal) => self.show(proposal),
             Err(error) => {
                 self.answer.code("sql", sql);

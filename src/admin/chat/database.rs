@@ -8,6 +8,7 @@ use super::Talk;
 use crate::{
     admin::{
         database::{self, DATABASE_URL},
+        intent,
         model::Error as ModelError,
         sql::{
             answer::Answer,
@@ -217,7 +218,7 @@ fn is_change(request: &str) -> bool {
     let words: Vec<&str> = low.split_whitespace().take(3).collect();
     match words.as_slice() {
         ["insert", "into", ..] | ["delete", "from", ..] | ["truncate", ..] => true,
-        ["update", _, "set"] => low.contains('='),
+        ["update", ..] => intent::is_update(request),
         ["drop" | "alter" | "create", object, ..] => ["table", "index", "view", "schema"].contains(object),
         ["with", _, "as"] => low.contains(" as ("),
         _ => false,

@@ -161,10 +161,11 @@ impl<'a> Asked<'a> {
     /// The word after this one, if it is no time: its service, or as it is written.
     fn after(&self, word: &str) -> Option<String> {
         let at = self.words.iter().position(|said| said.is(word))?;
-        let next = self.words.get(at + 1)?;
+        let mut behind = self.words[at + 1..].iter();
         if word == "outcome" {
-            return Some(next.raw.clone());
+            return behind.find(|word| !word.is_one_of(&["is", "was", "of", "equals", "="])).map(|word| word.raw.clone());
         }
+        let next = behind.next()?;
         let is_name = next.quoted || word == "by" && next.is_one_of(&["admin", "api", "cli", "user"]);
         let is_filler =
             !is_name && (lexicon::is_known(&next.low) || time::find_span(&self.words[at..=at + 1], self.ctx.now).is_some());

@@ -120,8 +120,9 @@ fn topic(intent: &Intent) -> Vec<&'static str> {
         }
         Intent::Health { .. } => (
             &[topics::HEALTH],
-            "not no often last latest restarts times time restart restarting restarted stop stopping start starting safe need must \
-             both since long service back alright good still stopped maybe running run runs reboot rebooted help started ever",
+            "describe not no often last latest restarts times time restart restarting restarted stop stopping start starting \
+             safe need must both since long service back alright good still stopped maybe running run runs reboot rebooted help \
+             started ever",
         ),
         Intent::Metrics { .. } => (
             &[topics::CPU, topics::MEMORY, topics::DISK, topics::METRICS],
@@ -135,9 +136,9 @@ fn topic(intent: &Intent) -> Vec<&'static str> {
         ),
         Intent::Audit(_) => (
             &[topics::AUDIT],
-            "who touched trail entries entry by on operation outcome done everything went wrong failed failures failing failure successful \
-             succeeded restarts restarted rebooted bounced stopped killed started created removed pulled admin manager backend \
-             change changed anything something last latest newest recent records rows",
+            "who where touched trail entries entry by on operation outcome done everything went wrong failed failures failing \
+             failure successful succeeded restarts restarted rebooted bounced stopped killed started created removed pulled \
+             admin manager backend change changed anything something last latest newest recent records rows",
         ),
         Intent::Events { .. } => (
             &[topics::EVENTS],
