@@ -181,7 +181,8 @@ impl Context {
             Ok(()) | Err(_) => {}
         }
         let failed = |source| OpenError::Record { source };
-        let (record, opened) = Record::open(&settings.state, record::Settings::default()).await.map_err(failed)?;
+        let how = record::Settings { at_once: clock.is_anchored(), ..record::Settings::default() };
+        let (record, opened) = Record::open(&settings.state, how).await.map_err(failed)?;
         let fingerprints = record::fingerprint_key(&settings.state).map_err(failed)?;
         let (reader, writer) = store::store();
         let (triggers, queue) = Triggers::new();

@@ -199,9 +199,16 @@ impl Context {
         let disk_free = self.world.policy().guard.disk_free;
         let mut paths = vec![self.world.settings.state.clone()];
         paths.extend(self.engine_root());
-        // A disk on a network may never answer.
-        let seen = tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(move || host::look(&paths, disk_free))).await;
-        let Ok(Ok(host::Seen { mut signs, has_network })) = seen else { return };
+        let seen = if self.world.clock.is_anchored() {
+            // Whoever holds the clock has a world of his own: how the real host is, is none of its business.
+            host::Seen { signs: Vec::new(), has_network: true }
+        } else {
+            // A disk on a network may never answer.
+            let look = tokio::task::spawn_blocking(move || host::look(&paths, disk_free));
+            let Ok(Ok(seen)) = tokio::time::timeout(PATIENCE, look).await else { return };
+            seen
+        };
+        let host::Seen { mut signs, has_network } = seen;
         for sign in &mut signs {
             if let Sign::DiskFull { advice, .. } = sign {
                 *advice = self.advice().await;

@@ -8,7 +8,7 @@
 //! a container does after its start is said by its image's [`Behaviour`].
 
 mod engine;
-mod outside;
+pub mod outside;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

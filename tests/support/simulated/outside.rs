@@ -12,10 +12,23 @@ use mooring::{
     },
 };
 
-use super::{Simulated, take_time};
+use super::{Container, Listed, Simulated, take_time};
 
 /// Events of a burst that come at once.
 const GUST: usize = 50;
+
+/// A container as it really is, whatever the engine says of it.
+#[derive(Clone, Debug)]
+pub struct Thing {
+    /// What a list says.
+    pub listed: Listed,
+    /// Whether it has data.
+    pub is_stateful: bool,
+    /// Its environment.
+    pub variables: BTreeMap<String, String>,
+    /// How often it was started.
+    pub starts: u64,
+}
 
 impl Simulated {
     /// The engine does not answer any more, and nothing happens to its containers: a cut connection, or `--live-restore`.
@@ -134,6 +147,12 @@ impl Simulated {
         self.destroy(&id);
     }
 
+    /// `docker rename`.
+    pub fn rename(&self, name: &str, to: &str) {
+        let id = self.id(name);
+        self.with(&id, |container| to.clone_into(&mut container.listed.name));
+    }
+
     /// `docker network disconnect`.
     pub fn disconnect(&self, name: &str, network: &str) {
         let id = self.id(name);
@@ -167,6 +186,33 @@ impl Simulated {
             format!("{} {whose}", network.name)
         };
         self.world().networks.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// All containers as they really are, oldest first.
+    pub fn everything(&self) -> Vec<Thing> {
+        let world = self.world();
+        let mut things: Vec<Thing> = world
+            .containers
+            .values()
+            .map(|Container { listed, shape, variables, life, .. }| Thing {
+                listed: listed.clone(),
+                is_stateful: shape.is_stateful(),
+                variables: variables.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect(),
+                starts: *life,
+            })
+            .collect();
+        things.sort_by(|a, b| a.listed.id.cmp(&b.listed.id));
+        things
+    }
+
+    /// `docker volume rm`.
+    pub fn remove_volume(&self, name: &str) {
+        self.world().volumes.remove(name);
+    }
+
+    /// The names of all volumes.
+    pub fn volume_names(&self) -> std::collections::BTreeSet<String> {
+        self.world().volumes.clone()
     }
 
     /// Its health check changes its mind.
