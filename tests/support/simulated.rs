@@ -348,6 +348,12 @@ impl Simulated {
         world.containers.contains_key(reference).then(|| reference.to_owned()).or_else(by_name)
     }
 
+    fn is_somebody_elses(&self, name: &str) -> bool {
+        let world = self.world();
+        let found = world.containers.values().find(|container| container.listed.name == name);
+        found.is_some_and(|found| found.listed.labels.get(OWNER_LABEL) != Some(&self.owner))
+    }
+
     fn create(&self, new: &NewContainer, variables: &BTreeMap<String, Secret>) -> Result<Effect, execute::engine::Error> {
         if !self.world().images.contains_key(&new.shape.image) {
             return Err(refused(404, &format!("No such image: {}", new.shape.image)));

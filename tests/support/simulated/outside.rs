@@ -12,7 +12,7 @@ use mooring::{
     },
 };
 
-use super::{Container, Listed, Simulated, take_time};
+use super::{Container, Listed, Simulated, World, take_time};
 
 /// Events of a burst that come at once.
 const GUST: usize = 50;
@@ -86,7 +86,8 @@ impl Simulated {
 
     fn running(&self) -> Vec<(String, Restart)> {
         let world = self.world();
-        let running = world.containers.values().filter(|container| container.listed.state == State::Running);
+        let running =
+            world.containers.values().filter(|container| [State::Running, State::Paused].contains(&container.listed.state));
         running.map(|container| (container.listed.id.clone(), container.limits.restart.unwrap_or(Restart::No))).collect()
     }
 
@@ -133,10 +134,19 @@ impl Simulated {
     /// `docker pause` and `docker unpause`.
     pub fn set_paused(&self, name: &str, paused: bool) {
         let id = self.id(name);
-        if let Some(container) = self.world().containers.get_mut(&id) {
+        let goes_on = {
+            let mut world = self.world();
+            let World { containers, images, .. } = &mut *world;
+            let container = containers.get_mut(&id).expect("it was just found");
             container.listed.state = if paused { State::Paused } else { State::Running };
-        }
+            // What it was about to do, it does later.
+            let behaviour = images.get(&container.listed.image).copied().unwrap_or_default();
+            (!paused && container.listed.health == Health::Starting).then_some((container.life, behaviour))
+        };
         self.emit(&id, EventAction::Changed);
+        if let Some(goes_on) = goes_on {
+            self.live(&id, goes_on);
+        }
     }
 
     /// `docker rm -f`.
