@@ -20,19 +20,21 @@ impl Stage {
             Fault::Away(_) => {
                 self.is_away = true;
                 self.engine.go_away();
+                self.hostile.cut();
             }
             Fault::ShutDown(_) => {
                 self.is_away = true;
                 self.engine.shut_down().await;
+                // Whoever goes away, hangs up, however soon there is another one.
+                self.hostile.cut();
             }
             Fault::EngineDies(_) => {
                 self.is_away = true;
                 self.engine.crash();
+                self.hostile.cut();
             }
             Fault::SetClock(seconds) => {
-                if *seconds > 0 {
-                    self.oracle.clock_set_forward();
-                }
+                self.oracle.clock_set();
                 self.set_clock(*seconds);
             }
             Fault::Crash(_) => self.crash().await,

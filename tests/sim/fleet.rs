@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     run::{self, run},
     sabotage::Sabotage,
+    schedule::Fault,
 };
 
 /// Lines of a trace that are shown of a run that failed.
@@ -35,6 +36,8 @@ pub struct Job {
     pub without: Vec<usize>,
     /// What is broken on purpose.
     pub sabotage: Option<Sabotage>,
+    /// What goes wrong, if not what the seed says.
+    pub faults: Option<Vec<(Duration, Fault)>>,
 }
 
 /// What came of it.
@@ -42,6 +45,8 @@ pub struct Job {
 pub struct Report {
     /// The seed.
     pub seed: u64,
+    /// The faults that were left out.
+    pub without: Vec<usize>,
     /// What Mooring did wrong.
     pub violations: Vec<String>,
     /// A digest of all that happened.
@@ -61,11 +66,11 @@ pub struct Report {
 impl Job {
     /// The run of a seed as it is.
     pub fn new(seed: u64) -> Self {
-        Self { seed, without: Vec::new(), sabotage: None }
+        Self { seed, without: Vec::new(), sabotage: None, faults: None }
     }
 
     fn perform(&self, shows_all: bool) -> Report {
-        let outcome = run(self.seed, &self.without, self.sabotage);
+        let outcome = run(self);
         let lines = outcome.trace.lines();
         let shown = match (shows_all, outcome.violations.is_empty()) {
             (true, _) => lines.len(),
@@ -74,6 +79,7 @@ impl Job {
         };
         Report {
             seed: self.seed,
+            without: self.without.clone(),
             digest: outcome.trace.digest(),
             faults: outcome.schedule.faults.len(),
             healed_in: outcome.healed_in,
@@ -89,6 +95,7 @@ impl Report {
     fn lost(job: &Job, what: &str) -> Self {
         Self {
             seed: job.seed,
+            without: job.without.clone(),
             violations: vec![what.to_owned()],
             digest: String::new(),
             faults: 0,

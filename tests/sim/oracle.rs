@@ -25,6 +25,8 @@ use super::{records::Records, support::simulated::outside::Thing, trace::Trace, 
 /// In which time the budgets of the manifests hold.
 const WINDOW: Duration = Duration::from_mins(10);
 const MINUTE: Duration = Duration::from_mins(1);
+/// Who is well for so long is seen to be: there is a look at everything every ten seconds.
+const KNOWN: Duration = Duration::from_secs(15);
 
 /// The judge. Clones are the same one.
 #[derive(Clone)]
@@ -43,18 +45,19 @@ struct Inner {
     acts: usize,
     /// When each object was brought back, or was tried to be.
     corrections: BTreeMap<String, Vec<Instant>>,
-    /// How often each was made anew because it was not well, which people may have wanted as well.
-    renewals: BTreeMap<String, usize>,
-    /// Objects whose container Mooring has removed while it was not well.
-    cleared: BTreeSet<String>,
+    /// How often it was asked to start, restart or make one for each object, whatever the reason and whatever came of it.
+    tries: BTreeMap<String, usize>,
     /// From when on each object's tries count: its manifest changed then.
     fresh: BTreeMap<String, Instant>,
-    /// From when on everybody's do: the clock was set forward.
+    /// From when on everybody's do: the clock was set, and with it every window.
     fresh_for_all: Option<Instant>,
     /// Containers that Mooring itself has stopped.
     stopped: BTreeSet<String>,
-    /// Objects that have run.
-    have_run: BTreeSet<String>,
+    /// Since when each object has been well, and those that were for long enough to be known to be.
+    well_since: BTreeMap<String, Instant>,
+    have_been_well: BTreeSet<String>,
+    /// When Mooring last took away a container of an object.
+    given_up: BTreeMap<String, Instant>,
     /// The value that each secret was first seen with.
     secrets: BTreeMap<String, String>,
 }
@@ -71,12 +74,13 @@ impl Oracle {
             under_way: BTreeMap::new(),
             acts: 0,
             corrections: BTreeMap::new(),
-            renewals: BTreeMap::new(),
-            cleared: BTreeSet::new(),
+            tries: BTreeMap::new(),
             fresh: BTreeMap::new(),
             fresh_for_all: None,
             stopped: BTreeSet::new(),
-            have_run: BTreeSet::new(),
+            well_since: BTreeMap::new(),
+            have_been_well: BTreeSet::new(),
+            given_up: BTreeMap::new(),
             secrets: BTreeMap::new(),
         })))
     }
@@ -98,8 +102,8 @@ impl Oracle {
         state.fresh.insert(changed.to_owned(), Instant::now());
     }
 
-    /// The clock was set forward, which makes every window in the past.
-    pub fn clock_set_forward(&self) {
+    /// The clock was set: windows that go across that moment are not what they were.
+    pub fn clock_set(&self) {
         self.state().fresh_for_all = Some(Instant::now());
     }
 
@@ -120,8 +124,7 @@ impl Oracle {
 
     /// How often Mooring has tried to bring this object back, at most.
     pub fn tries(&self, service: &str) -> usize {
-        let state = self.state();
-        state.corrections.get(service).map_or(0, Vec::len) + state.renewals.get(service).copied().unwrap_or_default()
+        self.state().tries.get(service).copied().unwrap_or_default()
     }
 
     /// The value that a secret has to have, once it has one.
@@ -143,12 +146,15 @@ impl Oracle {
             state.accuse(format!("an act without a record: {action}"));
         }
         state.judge(action);
+        state.tried(action);
         Asked { oracle: self.clone(), what }
     }
 
     /// It was done, to an engine that had these containers.
     pub fn done(&self, action: &EngineAction, before: &[Thing], effect: Option<Effect>) {
         let mut state = self.state();
+        // What the engine itself refuses has touched nothing.
+        let Some(effect) = effect else { return };
         if let EngineAction::CreateContainer(new) = action {
             state.made(new, before);
             return;
@@ -162,12 +168,13 @@ impl Oracle {
         match action {
             EngineAction::StopContainer { .. } => drop(state.stopped.insert(thing.listed.id.clone())),
             EngineAction::RestartContainer { .. } => state.corrected(&service),
-            EngineAction::StartContainer { .. } if effect == Some(Effect::Done) => {
-                let returns = state.stopped.remove(&thing.listed.id);
+            EngineAction::StartContainer { .. } if effect == Effect::Done => {
+                // The old one comes back when the new one is given up, which happens as often as new ones are tried.
+                let is_back = state.given_up.get(&service).is_some_and(|at| at.elapsed() < MINUTE);
+                let returns = state.stopped.remove(&thing.listed.id) || is_back;
                 if thing.starts > 0 && !returns {
                     state.corrected(&service);
                 }
-                state.have_run.insert(service);
             }
             EngineAction::RemoveContainer { .. } => state.removed(thing, &service),
             _ => {}
@@ -180,6 +187,22 @@ impl Oracle {
             let Some((name, value)) = line.split_once('=') else { continue };
             if !value.is_empty() {
                 self.state().secret_is(name, value, "its file");
+            }
+        }
+    }
+
+    /// Looks at the containers as they stand.
+    pub fn look_at_containers(&self, things: &[Thing]) {
+        let mut state = self.state();
+        let is_well = |thing: &&Thing| {
+            thing.listed.state == State::Running && matches!(thing.listed.health, Health::None | Health::Healthy)
+        };
+        let well: BTreeSet<String> = things.iter().filter(is_well).filter_map(service_of).collect();
+        state.well_since.retain(|service, _| well.contains(service));
+        for service in well {
+            let since = *state.well_since.entry(service.clone()).or_insert_with(Instant::now);
+            if since.elapsed() > KNOWN {
+                state.have_been_well.insert(service);
             }
         }
     }
@@ -275,20 +298,25 @@ impl Inner {
         if thing.is_stateful && thing.starts > 0 && !may {
             self.accuse(format!("it removes {}, which has data and may not be made anew", thing.listed.name));
         }
-        if thing.listed.state != State::Running || thing.listed.health == Health::Unhealthy {
-            self.cleared.insert(service.to_owned());
+        self.given_up.insert(service.to_owned(), Instant::now());
+    }
+
+    fn tried(&mut self, action: &EngineAction) {
+        if let EngineAction::StartContainer { .. } | EngineAction::RestartContainer { .. } | EngineAction::CreateContainer(_) =
+            action
+        {
+            let name = action.target().trim_end_matches(".next").trim_start_matches("shop-").trim_end_matches("-1");
+            *self.tries.entry(name.to_owned()).or_default() += 1;
         }
-        // Taken away by Mooring itself, it is not missing.
-        self.have_run.remove(service);
     }
 
     fn made(&mut self, new: &NewContainer, before: &[Thing]) {
         let service = new.object.name.clone();
         let is_there = before.iter().any(|thing| service_of(thing).as_deref() == Some(&service));
-        if !is_there && self.have_run.contains(&service) {
+        // Making it for the first time is no correction, nor is making it after Mooring itself has taken it away.
+        let is_given_up = self.given_up.get(&service).is_some_and(|at| at.elapsed() < MINUTE);
+        if !is_there && !is_given_up && self.have_been_well.contains(&service) {
             self.corrected(&service);
-        } else if self.cleared.remove(&service) {
-            *self.renewals.entry(service).or_default() += 1;
         }
     }
 

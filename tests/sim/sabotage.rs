@@ -49,7 +49,8 @@ impl Sabotage {
                 }
             }
             Self::TouchesStrangers => {
-                let container = Target::named(&stage.world.strangers[0]);
+                let name = &stage.world.strangers[0];
+                let container = Target::seen(&stage.engine.id(name), name);
                 on_record(stage, &EngineAction::StopContainer { container }).await;
             }
             Self::ChangesSecret => {
