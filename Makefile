@@ -1,6 +1,6 @@
 # `make` alone lists the targets. What is more than a line lives in manifests/dev.
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test browser check deny bench bench-questions crds build image down clean-demo
+.PHONY: help demo setup test browser sim check deny bench bench-questions crds build image down clean-demo
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
@@ -18,6 +18,9 @@ setup: ## Find or start a Docker Engine and build the images that demo and tests
 test: setup ## Run all tests, those against the real engine included
 	cargo test --locked --all-features
 	@manifests/dev/schemathesis.sh
+
+sim: ## Run Mooring in SEEDS=1000 simulated worlds FROM=0 that go wrong (part of test); SHOW=1 tells all that happens
+	FROM=$(or $(FROM),0) SEEDS=$(or $(SEEDS),1000) cargo test --locked --test sim -- --nocapture as_many_seeds
 
 check: ## Check format, lints, documentation, scripts and dependencies
 	cargo fmt --check

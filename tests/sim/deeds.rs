@@ -181,6 +181,9 @@ impl Stage {
 
     /// What happens to files.
     fn in_files(&mut self, fault: &Fault) {
+        if let Fault::LoseSecret(_) | Fault::LoseSecrets | Fault::BlockSecrets(_) = fault {
+            self.deeds.secrets_lost += 1;
+        }
         match fault {
             Fault::Edit(service, value) => self.want(service, |wanted| wanted.value = *value),
             Fault::Upgrade(service, version) => self.want(service, |wanted| wanted.version = *version),

@@ -346,8 +346,8 @@ fn most_within(times: &[Instant], span: Duration) -> usize {
     (0..times.len()).map(|first| times[first..].iter().take_while(|at| **at - times[first] < span).count()).max().unwrap_or(0)
 }
 
-/// Every file below a directory with its identity and content: what differs was written.
-pub fn files_below(directory: &Path) -> BTreeMap<PathBuf, String> {
+/// Every file below a directory with its identity, its mode and its content: what differs was written.
+pub fn files_below(directory: &Path) -> BTreeMap<PathBuf, (u64, u32, Vec<u8>)> {
     use std::os::unix::fs::MetadataExt as _;
 
     let mut found = BTreeMap::new();
@@ -360,8 +360,8 @@ pub fn files_below(directory: &Path) -> BTreeMap<PathBuf, String> {
                 directories.push(path);
                 continue;
             }
-            let content = std::fs::read(&path).map(|bytes| super::records::digest(&bytes)).unwrap_or_default();
-            found.insert(path, format!("{}:{}:{content}", metadata.ino(), metadata.mode()));
+            let content = std::fs::read(&path).unwrap_or_default();
+            found.insert(path, (metadata.ino(), metadata.mode(), content));
         }
     }
     found

@@ -1,6 +1,7 @@
 //! A look into Mooring's journal by somebody who does not use Mooring's code for it.
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     pin::pin,
     sync::Arc,
@@ -8,7 +9,6 @@ use std::{
     thread::{self, Thread},
 };
 
-use sha2::{Digest as _, Sha256};
 use sqlx::{ConnectOptions as _, Row as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 /// A connection that reads.
@@ -44,7 +44,7 @@ impl Records {
     pub fn fault(&mut self) -> Option<String> {
         const ROWS: &str = "SELECT id, phase, intent, prev_hash, hash FROM audit ORDER BY id";
         let rows = at_once(sqlx::query(ROWS).fetch_all(&mut self.0)).unwrap();
-        let mut open = std::collections::BTreeSet::new();
+        let mut open = BTreeSet::new();
         let mut last: Option<String> = None;
         for (place, row) in (1_i64..).zip(&rows) {
             let (id, phase, intent): (i64, String, Option<i64>) = (row.get(0), row.get(1), row.get(2));
@@ -63,6 +63,16 @@ impl Records {
             }
         }
         open.first().map(|id| format!("the intent {id} has no outcome"))
+    }
+
+    /// What Mooring keeps besides the log, row by row.
+    pub fn kept(&mut self) -> BTreeSet<String> {
+        const KEPT: &str = "SELECT 'event ' || object || ' ' || reason || ' ' || message || ' ' || count FROM event \
+                            UNION SELECT 'status ' || object || ' ' || status FROM status \
+                            UNION SELECT 'history ' || object || ' ' || history FROM history \
+                            UNION SELECT 'probe ' || at FROM probe UNION SELECT 'meta ' || name || ' ' || value FROM meta";
+        let rows: Vec<String> = at_once(sqlx::query_scalar(KEPT).fetch_all(&mut self.0)).unwrap();
+        rows.into_iter().collect()
     }
 
     /// How many rows there are.
@@ -87,9 +97,4 @@ pub fn at_once<T>(work: impl Future<Output = T>) -> T {
             Poll::Pending => thread::park(),
         }
     }
-}
-
-/// What a file is, by its content.
-pub fn digest(bytes: &[u8]) -> String {
-    hex::encode(&Sha256::digest(bytes)[..6])
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mooring::{
     manifest::{
         Key, Kind,
-        status::{ConditionStatus, ConditionType, Status},
+        status::{Condition, ConditionStatus, ConditionType, Status},
     },
     observe::engine::{OBJECT_LABEL, OWNER_LABEL},
     plan::container::{Health, State},
@@ -40,6 +40,8 @@ pub struct Deeds {
     pub named: BTreeSet<String>,
     /// Services that somebody has removed.
     pub removed: BTreeSet<String>,
+    /// How often secrets were taken out of their file, or with it.
+    pub secrets_lost: usize,
 }
 
 /// Everything there is to judge by.
@@ -141,6 +143,7 @@ impl Case<'_> {
             "NotFound" => service.is_theirs && self.deeds.removed.contains(name),
             "ReplacementFailed" | "OnLastGoodImage" => is_bad || self.deeds.changed.contains(name),
             "Fight" => self.deeds.changed.contains(name) || !self.deeds.named.is_empty(),
+            "MissingVariable" => matches!(self.environment(), Verdict::Explained(_)),
             "WaitingForDependency" => service.depends_on.iter().any(|(dependency, _)| {
                 matches!(self.verdict(dependency, &self.world.services[*dependency]), Verdict::Explained(_))
             }),
@@ -150,6 +153,13 @@ impl Case<'_> {
     }
 
     fn environment(&self) -> Verdict {
+        let status = self.statuses.get(&Key::new(Kind::Environment, "shop"));
+        let given = status.into_iter().flat_map(|status| &status.conditions);
+        let is_fight = |condition: &Condition| condition.reason == "Fight" && condition.status == ConditionStatus::True;
+        // What is undone again and again is left alone after three times, with the values kept.
+        if self.deeds.secrets_lost > 3 && given.into_iter().any(is_fight) {
+            return Verdict::Explained("Fight".to_owned());
+        }
         let text = |name: &str| self.files.get(name).cloned().unwrap_or_default();
         for name in SECRETS {
             let Some(value) = self.oracle.secret(name) else { return Verdict::Wrong(format!("{name} was never made")) };
@@ -161,7 +171,6 @@ impl Case<'_> {
         if !text(".env.computed").contains(&url) {
             return Verdict::Wrong("what is computed is not up to date".to_owned());
         }
-        let status = self.statuses.get(&Key::new(Kind::Environment, "shop"));
         let is_ready = status
             .and_then(|status| status.condition(ConditionType::Ready))
             .is_some_and(|ready| ready.status == ConditionStatus::True);
