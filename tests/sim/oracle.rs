@@ -194,8 +194,15 @@ impl Oracle {
     /// Looks at the containers as they stand.
     pub fn look_at_containers(&self, things: &[Thing]) {
         let mut state = self.state();
+        // Whoever is well, and not as declared, has still to be made for the first time.
+        let is_wanted = |thing: &Thing| {
+            let service = service_of(thing).and_then(|name| state.world.services.get(&name));
+            service.is_some_and(|service| service.reference() == thing.listed.image)
+        };
         let is_well = |thing: &&Thing| {
-            thing.listed.state == State::Running && matches!(thing.listed.health, Health::None | Health::Healthy)
+            is_wanted(thing)
+                && thing.listed.state == State::Running
+                && matches!(thing.listed.health, Health::None | Health::Healthy)
         };
         let well: BTreeSet<String> = things.iter().filter(is_well).filter_map(service_of).collect();
         state.well_since.retain(|service, _| well.contains(service));

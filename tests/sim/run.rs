@@ -418,8 +418,10 @@ impl Stage {
                 if name.ends_with("-shm") {
                     continue;
                 }
-                // What is remembered of tries is dropped when they are long past, and what is waited for is looked at again.
-                if name.starts_with("state/mooring.db") && (explained > 0 || began.elapsed() + healed_in > FORGOTTEN) {
+                // What is remembered of tries is dropped when they are long past, and so is a stop that lies in the future
+                // since the clock was set back; what is waited for is looked at again.
+                let explained = explained > 0 || self.ahead.load(Ordering::Relaxed) != 0;
+                if name.starts_with("state/mooring.db") && (explained || began.elapsed() + healed_in > FORGOTTEN) {
                     continue;
                 }
                 for row in records.kept().difference(&kept) {
