@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use mooring::{
     clock::Clock,
     controller::{self, Context, Engines, Open},
+    plan::container::State,
     record::audit::AuditLog,
     settings::{Mode, Settings},
     source::watch::Hearing,
@@ -344,6 +345,11 @@ impl Stage {
     async fn mend(&mut self) {
         self.trace.note("no more faults");
         self.hostile.be_well();
+        for thing in self.engine.everything() {
+            if thing.listed.state == State::Paused {
+                self.engine.set_paused(&thing.listed.name, false);
+            }
+        }
         // What could not be ended because it was out of sight.
         let _ = fs::remove_dir(self.path(".env.secrets"));
         for (name, text) in self.world.files() {

@@ -361,6 +361,8 @@ impl Simulated {
         if self.has(&new.name) {
             return Err(refused(409, &format!("the name {} is taken", new.name)));
         }
+        // A volume that is not there by then is made along with the container.
+        self.world().volumes.extend(new.shape.volume_names().map(ToOwned::to_owned));
         let names: Vec<&String> = variables.keys().collect();
         let mut labels = new.shape.labels.clone();
         labels.insert(OWNER_LABEL.into(), self.owner.clone());
