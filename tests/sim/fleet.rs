@@ -113,12 +113,18 @@ struct Running {
     child: chance::Child,
     began: Instant,
     report: PathBuf,
+    /// Whether the first one broke off without a word.
+    is_second: bool,
 }
 
 /// Runs them all, and shows each report as it comes; ends early when that says so.
 pub fn run_all(jobs: impl IntoIterator<Item = Job>, shows_all: bool, mut show: impl FnMut(Report) -> bool) {
     static WARM: Once = Once::new();
-    WARM.call_once(run::warm_up);
+    WARM.call_once(|| {
+        run::warm_up();
+        // Its threads end a moment later, and nobody is to be copied in the middle of that.
+        std::thread::sleep(Duration::from_millis(200));
+    });
     let at_once = std::thread::available_parallelism().map_or(1, usize::from) + 1;
     let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     let (mut jobs, mut running, mut goes_on) = (jobs.into_iter().enumerate(), Vec::<Running>::new(), true);
@@ -126,18 +132,20 @@ pub fn run_all(jobs: impl IntoIterator<Item = Job>, shows_all: bool, mut show: i
         while goes_on && running.len() < at_once {
             let Some((number, job)) = jobs.next() else { break };
             let report = directory.path().join(number.to_string());
-            let child = chance::in_a_child(|| {
-                let told = serde_json::to_vec(&job.perform(shows_all)).unwrap();
-                fs::write(&report, told).unwrap();
-            });
-            running.push(Running { job, child: child.unwrap(), began: Instant::now(), report });
+            running.push(Running::start(job, report, shows_all, false));
         }
         if running.is_empty() {
             return;
         }
         let ended: BTreeSet<usize> = (0..running.len()).rev().filter(|place| running[*place].has_ended()).collect();
         for place in ended.iter().rev() {
-            goes_on &= show(running.swap_remove(*place).report());
+            let ended = running.swap_remove(*place);
+            if !ended.report.exists() && !ended.is_second {
+                // A copy that was made at a bad moment; a run that really breaks off does so again.
+                running.push(Running::start(ended.job, ended.report, shows_all, true));
+                continue;
+            }
+            goes_on &= show(ended.report());
         }
         if ended.is_empty() {
             std::thread::sleep(LOOK);
@@ -146,6 +154,14 @@ pub fn run_all(jobs: impl IntoIterator<Item = Job>, shows_all: bool, mut show: i
 }
 
 impl Running {
+    fn start(job: Job, report: PathBuf, shows_all: bool, is_second: bool) -> Self {
+        let child = chance::in_a_child(|| {
+            let told = serde_json::to_vec(&job.perform(shows_all)).unwrap();
+            fs::write(&report, told).unwrap();
+        });
+        Self { child: child.unwrap(), job, began: Instant::now(), report, is_second }
+    }
+
     fn has_ended(&self) -> bool {
         if self.began.elapsed() > LIMIT {
             self.child.kill();
