@@ -1,6 +1,6 @@
 # `make` alone lists the targets. What is more than a line lives in manifests/dev.
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test browser soak check deny bench bench-questions crds build image down clean-demo
+.PHONY: help demo setup test browser soak sim check deny bench bench-questions crds build image down clean-demo
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
@@ -20,6 +20,9 @@ test: setup ## Run all tests, those against the real engine included
 
 soak: setup ## Break something on the real engine each second, for MINUTES=30; SEED=1 repeats it
 	MINUTES=$(or $(MINUTES),30) SEED=$(SEED) cargo test --locked --test engine -- --ignored --nocapture a_fault_each_second
+
+sim: ## Run Mooring in SEEDS=1000 simulated worlds FROM=0 that go wrong (part of test); SHOW=1 tells all that happens
+	FROM=$(or $(FROM),0) SEEDS=$(or $(SEEDS),1000) cargo test --locked --test sim -- --nocapture as_many_seeds
 
 check: ## Check format, lints, documentation, scripts and dependencies
 	cargo fmt --check

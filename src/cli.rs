@@ -111,6 +111,7 @@ impl Globals {
             // Whoever only asks does not act, and asks what would be done.
             mode: Mode::Act,
             audit_anchor: None,
+            hearing: crate::source::watch::Hearing::default(),
             database: None,
         }
     }

@@ -60,12 +60,14 @@ const WATCHED: usize = 1024;
 pub struct Settings {
     /// How long events are kept.
     pub event_retention: SignedDuration,
+    /// Whether nothing else on the thread goes on while the database is written, for those who hold tokio's clock.
+    pub at_once: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         // Long enough to look into what happened before a holiday.
-        Self { event_retention: SignedDuration::from_hours(4 * 7 * 24) }
+        Self { event_retention: SignedDuration::from_hours(4 * 7 * 24), at_once: false }
     }
 }
 
@@ -126,7 +128,7 @@ impl Record {
     }
 
     async fn start(state: &Path, settings: Settings) -> Result<(Self, Option<PathBuf>), Error> {
-        let database = Database::in_directory(state);
+        let database = Database::in_directory(state).at_once(settings.at_once);
         let Opening { connection, loaded, moved_aside } = database.open_or_start_over().await?;
         let (submit, requests) = Submit::new();
         let (shared, is_writable) = Self::shared(database, loaded, settings);

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use crate::manifest::host::Mode;
-use crate::record::ship::Target;
+use crate::{record::ship::Target, source::watch::Hearing};
 
 /// How this Mooring runs.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Settings {
     pub audit_anchor: Option<PathBuf>,
     /// The database that the audit log is shipped to.
     pub database: Option<Target>,
+    /// Who tells of changes of files.
+    pub hearing: Hearing,
 }
 
 impl Settings {

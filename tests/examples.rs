@@ -30,6 +30,7 @@ async fn preview(example: &Path) -> Preview {
         concurrency: Settings::CONCURRENCY,
         mode: Mode::Act,
         audit_anchor: None,
+        hearing: mooring::source::watch::Hearing::default(),
         database: None,
     };
     let engines = Engines { observe: Arc::new(engine.clone()), execute: Arc::new(engine) };

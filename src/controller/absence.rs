@@ -61,6 +61,7 @@ pub(super) async fn due(next: &mut watch::Receiver<Option<Instant>>) {
     loop {
         let at = *next.borrow_and_update();
         tokio::select! {
+            biased;
             changed = next.changed() => {
                 // Nobody is left who could have an absence.
                 if changed.is_err() { std::future::pending::<()>().await; }

@@ -72,7 +72,13 @@ pub(super) async fn tell(ctx: Arc<Context>) {
         teller.step().await;
         let is_busy = !lock(&ctx.alerts.0).is_empty();
         tokio::select! {
+            // The one that may come all the time is the last.
+            biased;
             () = &mut stopped => break,
+            changed = writable.changed() => if changed.is_err() { break },
+            () = ctx.noted.troubles.changed() => {}
+            Some(Ok(tried)) = teller.under_way.join_next() => teller.tried(tried),
+            _ = tick.tick(), if is_busy => {}
             changed = statuses.recv() => {
                 if let Ok(changed) = changed {
                     teller.note(&changed);
@@ -81,10 +87,6 @@ pub(super) async fn tell(ctx: Arc<Context>) {
                 }
                 tokio::time::sleep(GATHER).await;
             }
-            changed = writable.changed() => if changed.is_err() { break },
-            () = ctx.noted.troubles.changed() => {}
-            Some(Ok(tried)) = teller.under_way.join_next() => teller.tried(tried),
-            _ = tick.tick(), if is_busy => {}
         }
     }
     let farewell = async {

@@ -186,7 +186,8 @@ impl Context {
             Ok(()) | Err(_) => {}
         }
         let failed = |source| OpenError::Record { source };
-        let (record, opened) = Record::open(&settings.state, record::Settings::default()).await.map_err(failed)?;
+        let how = record::Settings { at_once: clock.is_anchored(), ..record::Settings::default() };
+        let (record, opened) = Record::open(&settings.state, how).await.map_err(failed)?;
         let fingerprints = record::fingerprint_key(&settings.state).map_err(failed)?;
         let (reader, writer) = store::store();
         let (triggers, queue) = Triggers::new();
@@ -198,7 +199,7 @@ impl Context {
         let world = World {
             names: Some(Names::new(Arc::clone(&on_change), settings.resync)),
             probes: Some(Probes::new(Arc::clone(&engines.observe), on_change)),
-            histories: Mutex::new(record.history.load_all()),
+            histories: Mutex::new(known_at(clock.now(), record.history.load_all())),
             found: Mutex::new(found::load(&settings.state)),
             ..World::new(settings, clock, reader, Arc::clone(&engines.observe), fingerprints)
         };
@@ -529,6 +530,11 @@ impl Context {
         let refused = self.desired.problems().iter().map(ToString::to_string).collect();
         crate::view::Health { alive: lock(&self.turned).elapsed() < patience, not_ready, refused, engine_lost_since }
     }
+}
+
+/// What is remembered, for somebody who finds it at this time: the clock may have been set back since.
+fn known_at(at: Timestamp, histories: BTreeMap<Key, History>) -> BTreeMap<Key, History> {
+    histories.into_iter().map(|(key, history)| (key, history.no_later_than(at))).collect()
 }
 
 /// The state directory holds secrets: nobody else may enter it.

@@ -335,10 +335,11 @@ fn is_homeless(problem: &Problem, catalogue: &Catalogue) -> bool {
 /// Rescans whenever something in the directory changes, and when something has been missing from it for long enough.
 pub async fn watch(ctx: Arc<Context>) {
     let directory = ctx.world.settings.desired.clone();
-    let mut changes = std::pin::pin!(source::watch::watch(vec![directory], SETTLE, SETTLE_CAP));
+    let mut changes = std::pin::pin!(source::watch::watch(&ctx.world.settings.hearing, vec![directory], SETTLE, SETTLE_CAP));
     let mut next = ctx.desired.inner.lock().await.absences.next();
     loop {
         tokio::select! {
+            biased;
             look = changes.next() => if look.is_none() { return },
             () = absence::due(&mut next) => {}
         }
@@ -350,11 +351,12 @@ pub async fn watch(ctx: Arc<Context>) {
 pub async fn watch_files(ctx: Arc<Context>) {
     loop {
         let directories = directories(&ctx);
-        let paths = directories.keys().cloned().collect();
-        let mut changes = std::pin::pin!(source::watch::watch_flat(paths, ENVIRONMENT_SETTLE, ENVIRONMENT_SETTLE_CAP));
+        let (paths, hearing) = (directories.keys().cloned().collect(), &ctx.world.settings.hearing);
+        let mut changes = std::pin::pin!(source::watch::watch_flat(hearing, paths, ENVIRONMENT_SETTLE, ENVIRONMENT_SETTLE_CAP));
         let mut again = tokio::time::interval(Duration::from_secs(1));
         loop {
             tokio::select! {
+                biased;
                 look = changes.next() => {
                     if look.is_none() { break; }
                     for key in directories.values().flatten() {
@@ -371,8 +373,7 @@ pub async fn watch_files(ctx: Arc<Context>) {
 /// The directories in which a change by somebody else matters, with the objects that they belong to.
 fn directories(ctx: &Context) -> BTreeMap<PathBuf, Vec<Key>> {
     let mut directories: BTreeMap<PathBuf, Vec<Key>> = BTreeMap::new();
-    for object in ctx.world.reader.unordered() {
-        let key = object.key().clone();
+    for (key, object) in ctx.world.reader.objects() {
         if !matches!(key.kind, Kind::Environment | Kind::Proxy) {
             continue;
         }

@@ -96,8 +96,8 @@ impl Guard {
         self.signs.push(Sign::EngineRestarted { at });
     }
 
-    /// What was found out about the host by itself.
-    fn signs_are(&mut self, standing: Vec<Sign>, has_network: bool, (at, now): (Timestamp, Instant)) {
+    /// What was found out about the host by itself; by how much its clock was set since the last look.
+    fn signs_are(&mut self, standing: Vec<Sign>, has_network: bool, (at, now): (Timestamp, Instant)) -> Option<SignedDuration> {
         self.signs.retain(|sign| matches!(sign, Sign::EngineRestarted { .. } | Sign::ClockJumped { .. }));
         self.signs.extend(standing);
         if self.has_network && !has_network {
@@ -105,14 +105,15 @@ impl Guard {
         } else {
             self.has_network = has_network;
         }
-        if let Some((then, passed)) = self.clocks.replace((at, now)) {
-            let elapsed = SignedDuration::try_from(now.duration_since(passed)).unwrap_or_default();
-            let by = at.duration_since(then) - elapsed;
-            if by.abs() > JUMP {
-                self.signs.retain(|sign| !matches!(sign, Sign::ClockJumped { .. }));
-                self.signs.push(Sign::ClockJumped { by, at });
-            }
+        let (then, passed) = self.clocks.replace((at, now))?;
+        let elapsed = SignedDuration::try_from(now.duration_since(passed)).unwrap_or_default();
+        let by = at.duration_since(then) - elapsed;
+        if by.abs() <= JUMP {
+            return None;
         }
+        self.signs.retain(|sign| !matches!(sign, Sign::ClockJumped { .. }));
+        self.signs.push(Sign::ClockJumped { by, at });
+        Some(by)
     }
 }
 
@@ -199,16 +200,45 @@ impl Context {
         let disk_free = self.world.policy().guard.disk_free;
         let mut paths = vec![self.world.settings.state.clone()];
         paths.extend(self.engine_root());
-        // A disk on a network may never answer.
-        let seen = tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(move || host::look(&paths, disk_free))).await;
-        let Ok(Ok(host::Seen { mut signs, has_network })) = seen else { return };
+        let seen = if self.world.clock.is_anchored() {
+            // Whoever holds the clock has a world of his own: how the real host is, is none of its business.
+            host::Seen { signs: Vec::new(), has_network: true }
+        } else {
+            // A disk on a network may never answer.
+            let look = tokio::task::spawn_blocking(move || host::look(&paths, disk_free));
+            let Ok(Ok(seen)) = tokio::time::timeout(PATIENCE, look).await else { return };
+            seen
+        };
+        let host::Seen { mut signs, has_network } = seen;
         for sign in &mut signs {
             if let Sign::DiskFull { advice, .. } = sign {
                 *advice = self.advice().await;
             }
         }
         let now = (self.world.clock.now(), Instant::now());
-        lock(&self.world.guard).signs_are(signs, has_network, now);
+        let set = lock(&self.world.guard).signs_are(signs, has_network, now);
+        if let Some(by) = set {
+            tracing::warn!(by = format!("{by:#}"), "the clock was set; what is remembered of tries goes with it");
+            self.move_histories(by, now.0).await;
+        }
+    }
+
+    /// Tries were made as long ago as they were, whatever the clock says now.
+    async fn move_histories(&self, by: SignedDuration, at: Timestamp) {
+        let mut moved = Vec::new();
+        for (key, history) in lock(&self.world.histories).iter_mut() {
+            let before = history.clone();
+            *history = before.clone().moved(by, at);
+            if *history != before {
+                moved.push((key.clone(), history.clone()));
+            }
+        }
+        for (key, history) in moved {
+            if let Err(error) = self.record.history.save(&key, &history).await {
+                tracing::error!(object = %key, error = crate::error_chain(&error), "what is remembered could not be written down");
+            }
+        }
+        self.look_at_everything(Instant::now());
     }
 
     /// What would make room on a full disk. Asked for once while it is full: it is a lot of work for an engine.

@@ -164,6 +164,7 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
     if !ctx.takes_turn(key, &plan) {
         plan = plan.withheld_for(Restrained::NotItsTurn);
     }
+    let _acting = ctx.world.count_act(object, &plan, seen.situation.at());
     ctx.readiness_changed(key, &seen.situation, &plan);
     let fault = ctx.fault_since(key, &plan, mark);
     if plan.steps.is_empty() || ctx.is_unmounted(&desired).await {

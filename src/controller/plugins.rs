@@ -208,11 +208,12 @@ impl Context {
 /// Reads everything again whenever something in a plugin's directory changes.
 pub(super) async fn watch(ctx: Arc<Context>) {
     loop {
-        let directories = directories(&ctx);
-        let mut changes = std::pin::pin!(source::watch::watch_flat(directories.clone(), SETTLE, SETTLE_CAP));
+        let (directories, hearing) = (directories(&ctx), &ctx.world.settings.hearing);
+        let mut changes = std::pin::pin!(source::watch::watch_flat(hearing, directories.clone(), SETTLE, SETTLE_CAP));
         let mut again = tokio::time::interval(Duration::from_secs(1));
         loop {
             tokio::select! {
+                biased;
                 look = changes.next() => {
                     if look.is_none() { break; }
                     ctx.rescan().await;
@@ -230,7 +231,7 @@ pub(super) async fn watch(ctx: Arc<Context>) {
 
 /// The directories of all plugins, and of their files for nginx.
 fn directories(ctx: &Context) -> Vec<PathBuf> {
-    let objects = ctx.world.reader.unordered().into_iter();
+    let objects = ctx.world.reader.objects().into_values();
     let plugins = objects.filter(|object| object.key().kind == Kind::Plugin);
     let declared = plugins.filter_map(|object| Some((object.key().clone(), (**object.manifest()?).clone()))).collect();
     let places = wanted(&declared, &ctx.world.settings.desired).into_values().filter_map(|wanted| match wanted.place {

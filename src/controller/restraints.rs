@@ -49,13 +49,26 @@ impl World {
     /// there is nothing to do, as nearly always.
     fn restrained(&self, object: &Object, situation: &Situation, plan: Plan) -> Plan {
         let history = self.history(object.key(), object.generation());
-        plan::restraint::restrain(plan, &history, &self.restraints(object, situation, &history), situation.at())
+        // Others may have acted since the list was made that this goes by, and that counts.
+        let at = situation.at().max(self.clock.now());
+        plan::restraint::restrain(plan, &history, &self.restraints(object, situation, &history), at)
     }
 
     /// The host's policy; the defaults, where nobody has declared one.
     #[must_use]
     pub fn policy(&self) -> Arc<Policy> {
         Arc::clone(&lock(&self.policy))
+    }
+
+    /// Counts what is about to be done, until it is remembered: many objects are worked on at once, and the last act that a
+    /// budget permits is for one of them. To be called with nothing awaited since the plan was made.
+    pub(super) fn count_act(&self, object: &Object, plan: &Plan, at: Timestamp) -> Option<Acting<'_>> {
+        let key = object.key();
+        if !plan::restraint::is_act(plan, &self.history(key, object.generation())) {
+            return None;
+        }
+        lock(&self.acting).insert(key.clone(), at);
+        Some(Acting { world: self, key: key.clone() })
     }
 
     /// Reads the policy from the store, whenever that has changed. True when it is another one.
@@ -108,19 +121,21 @@ impl World {
 
     /// Every budget that acts on an object count against.
     fn budgets(&self, policy: &Policy, groups: &[(&String, &Group)]) -> Vec<Budget> {
-        let histories = lock(&self.histories);
-        let all: Vec<Timestamp> = histories.values().flat_map(|history| history.acts.iter().copied()).collect();
+        let (histories, acting) = (lock(&self.histories), lock(&self.acting));
+        let remembered = histories.iter().flat_map(|(key, history)| history.acts.iter().map(move |at| (key, *at)));
+        let acts: Vec<(&Key, Timestamp)> = remembered.chain(acting.iter().map(|(key, at)| (key, *at))).collect();
+        let all: Vec<Timestamp> = acts.iter().map(|(_, at)| *at).collect();
         let window = SignedDuration::try_from(policy.budget.window.0).unwrap_or(SignedDuration::MAX);
         let host = |attempts, window| Budget { scope: "the host".to_owned(), attempts, window, acts: all.clone() };
         let mut budgets =
             vec![host(policy.budget.attempts, window), host(policy.budget.per_minute, SignedDuration::from_mins(1))];
         for (name, group) in groups {
             let Some((attempts, window)) = group.budget else { continue };
-            let of_group = histories.iter().filter(|(key, _)| {
+            let of_group = acts.iter().filter(|(key, _)| {
                 let expanded_from = self.reader.get(key).and_then(|object| object.expanded_from());
                 group.covers(key, expanded_from.as_ref())
             });
-            let acts = of_group.flat_map(|(_, history)| history.acts.iter().copied()).collect();
+            let acts = of_group.map(|(_, at)| *at).collect();
             budgets.push(Budget { scope: format!("group {name}"), attempts, window, acts });
         }
         budgets
@@ -197,6 +212,18 @@ impl World {
         let mut projects = listed.iter().filter_map(|listed| listed.labels.get("com.docker.compose.project"));
         let compose = projects.next().map(|project| format!("Compose project {project} has it as well"));
         engine.chain(compose).collect()
+    }
+}
+
+/// An act under way: it is over, and remembered, when this is dropped.
+pub(super) struct Acting<'a> {
+    world: &'a World,
+    key: Key,
+}
+
+impl Drop for Acting<'_> {
+    fn drop(&mut self) {
+        lock(&self.world.acting).remove(&self.key);
     }
 }
 

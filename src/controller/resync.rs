@@ -19,6 +19,7 @@ pub(super) async fn tick(ctx: Arc<Context>) {
     confirm.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            biased;
             _ = resync.tick() => look(&ctx).await,
             _ = confirm.tick() => confirm_stops(&ctx).await,
         }

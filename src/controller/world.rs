@@ -76,6 +76,8 @@ pub struct World {
     pub policy: Mutex<Arc<plan::host::Policy>>,
     /// What people have asked for and confirmed.
     pub requests: Mutex<BTreeMap<Key, Asked>>,
+    /// The acts under way, which no memory has yet, with when they were decided on.
+    pub acting: Mutex<BTreeMap<Key, Timestamp>>,
     /// Whether it is the host that fails.
     pub guard: Mutex<Guard>,
     /// What became of plugins.
@@ -133,6 +135,7 @@ impl World {
             holds: Mutex::default(),
             policy: Mutex::default(),
             requests: Mutex::default(),
+            acting: Mutex::default(),
             guard: Mutex::default(),
             expansion: Mutex::default(),
             found: Mutex::default(),

@@ -26,9 +26,12 @@ use tokio::sync::Mutex;
 
 use super::engine::{Effect, Engine, Error, Ran};
 use crate::{
-    observe::docker::{
-        Connection,
-        failure::{Failure, found, in_path},
+    observe::{
+        docker::{
+            Connection,
+            failure::{Failure, found, in_path},
+        },
+        engine::OWNER_LABEL,
     },
     plan::{
         EngineAction, Target,
@@ -102,10 +105,11 @@ impl Docker {
 
     async fn start(&self, container: &Target) -> Result<Effect, Error> {
         const CALL: &str = "start-container";
-        let reference = in_path(CALL, container.reference())?;
         // The engine would say 304, which the client does not tell from done. It says so of one between
         // two restarts as well, but a paused one it refuses.
-        let found = self.inspect(reference).await?;
+        let found = self.meant(container).await?;
+        let id = found.as_ref().and_then(|found| found.id.as_deref());
+        let reference = in_path(CALL, id.unwrap_or(container.reference()))?;
         if found.as_ref().is_some_and(|found| is_running(found) && !is_paused(found)) {
             return Ok(Effect::AlreadySo);
         }
@@ -159,14 +163,16 @@ impl Docker {
         let name = in_path(CALL, &network.name)?;
         // Of one that does not run the engine takes it as often as it is asked. It changes nothing then, but for one that
         // was on a network that is gone: that one is started on the one that has the name now.
-        let found = self.inspect(container.reference()).await?;
+        let found = self.meant(container).await?;
+        let id = found.as_ref().and_then(|found| found.id.clone());
         if let Some(id) = found.and_then(|found| attached(found, name))
             && (id.is_empty() || self.has_network(&id).await?)
         {
             return Ok(Effect::AlreadySo);
         }
         let endpoint_config = Some(body::endpoint(network));
-        let request = NetworkConnectRequest { container: container.reference().to_owned(), endpoint_config };
+        let request =
+            NetworkConnectRequest { container: id.unwrap_or_else(|| container.reference().to_owned()), endpoint_config };
         let connected = self.act(CALL, async |client| client.connect_network(name, request).await).await;
         done_unless(connected, |_, message| message.contains("already exists in network"))
     }
@@ -176,6 +182,22 @@ impl Docker {
         let reference = in_path(CALL, container.reference())?;
         let update = body::update(limits);
         done(self.act(CALL, async |client| client.update_container(reference, update).await).await)
+    }
+
+    /// The container that is meant, if it is there. What is known by its name only was made by an earlier step of the same
+    /// plan, and by now somebody else may have removed it and taken the name.
+    async fn meant(&self, container: &Target) -> Result<Option<ContainerInspectResponse>, Error> {
+        let found = self.inspect(container.reference()).await?;
+        let is_ours = |found: &ContainerInspectResponse| {
+            let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
+            labels.is_some_and(|labels| labels.get(OWNER_LABEL).is_some_and(|owner| **owner == *self.owner))
+        };
+        match &found {
+            Some(found) if container.id.is_none() && !is_ours(found) => {
+                Err(Error::Refused { status: 409, message: format!("the name {container} is somebody else's by now") })
+            }
+            _ => Ok(found),
+        }
     }
 
     async fn inspect(&self, reference: &str) -> Result<Option<ContainerInspectResponse>, Failure> {

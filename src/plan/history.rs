@@ -173,6 +173,36 @@ impl History {
         Self { generation, manual_stop, choice, seen_ready, good_image, proxy, acts, ..Self::default() }
     }
 
+    /// The memory after the clock was set by so much, some time before `at`: what was a minute ago still is.
+    ///
+    /// Without this a clock that is set back would put off every next try by as much, and one that is set forward would end
+    /// every pause and every budget's window. What was remembered since then goes by the clock as it is now, and what is
+    /// compared with times of the engine's own stays as well.
+    #[must_use]
+    pub fn moved(mut self, by: SignedDuration, at: Timestamp) -> Self {
+        let before = at.saturating_sub(by).unwrap_or(at);
+        let is_before = |time: Timestamp| if by.is_negative() { time > at } else { time <= before };
+        for time in self.times().filter(|time| is_before(**time)) {
+            *time = time.saturating_add(by).unwrap_or(*time);
+        }
+        self
+    }
+
+    /// The memory as somebody finds it at `at`: nothing was after that, whatever the clock was then.
+    #[must_use]
+    pub fn no_later_than(mut self, at: Timestamp) -> Self {
+        self.times().for_each(|time| *time = (*time).min(at));
+        self
+    }
+
+    /// Every time that pauses and budgets are counted from.
+    fn times(&mut self) -> impl Iterator<Item = &mut Timestamp> {
+        let acts = self.attempts.iter_mut().chain(&mut self.acts).chain(self.corrections.values_mut().flatten());
+        let replacements = self.failed_replacement.iter_mut().map(|failed| &mut failed.at);
+        let pulls = self.failed_pull.iter_mut().map(|failed| &mut failed.at);
+        acts.chain(replacements).chain(pulls).chain(self.failed_model.iter_mut().map(|failed| &mut failed.at))
+    }
+
     /// The memory after a person said: try again.
     #[must_use]
     pub fn released(self) -> Self {

@@ -1,6 +1,12 @@
 //! The time of day, how it is written down, and limits in it.
 
-use std::{sync::mpsc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{Arc, mpsc},
+    task::{Context, Poll, Wake},
+    thread::{self, Thread},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
@@ -32,6 +38,31 @@ pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = T>) ->
             Some(value)
         }
         _ = limit => None,
+    }
+}
+
+/// Does `work` to its end while nobody else on this thread does anything, as if it took no time.
+///
+/// Where tokio's clock is held, what happens in which order is to depend on nothing but that clock, and a thread of SQLite's
+/// would be done sooner or later than other things.
+pub(super) fn at_once<T>(work: impl Future<Output = T>) -> T {
+    // Who has used up his share of a turn would otherwise wait for the next one, which never comes.
+    let mut work = pin!(tokio::task::unconstrained(work));
+    let waker = Arc::new(Unpark(thread::current())).into();
+    loop {
+        match work.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(done) => return done,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+/// Wakes a thread that waits for nothing else.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 

@@ -60,6 +60,8 @@ pub(super) struct Database {
     state: PathBuf,
     path: PathBuf,
     manner: Manner,
+    /// Whether nothing else is done meanwhile: see [`clock::at_once`].
+    at_once: bool,
 }
 
 /// How the database is used.
@@ -73,7 +75,17 @@ enum Manner {
 
 impl Database {
     pub(super) fn in_directory(state: &Path) -> Self {
-        Self { state: state.to_owned(), path: state.join(FILE), manner: Manner::Shared }
+        Self { state: state.to_owned(), path: state.join(FILE), manner: Manner::Shared, at_once: false }
+    }
+
+    /// The same database, used in the one or the other way.
+    pub(super) fn at_once(self, at_once: bool) -> Self {
+        Self { at_once, ..self }
+    }
+
+    /// Gives work on its one writing connection so much real time as a transaction may take; none when it is not done by then.
+    pub(super) async fn within<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        if self.at_once { Some(clock::at_once(work)) } else { clock::within(LIMIT, work).await }
     }
 
     /// To be read only, and so that not a byte in the directory changes.
@@ -91,7 +103,7 @@ impl Database {
 
     /// Opens the database, bringing the schema up to date.
     pub(super) async fn open(&self) -> Result<Opening, Error> {
-        clock::within(LIMIT, self.open_unlimited()).await.unwrap_or_else(|| Err(self.timed_out()))
+        self.within(self.open_unlimited()).await.unwrap_or_else(|| Err(self.timed_out()))
     }
 
     async fn open_unlimited(&self) -> Result<Opening, Error> {

@@ -436,7 +436,7 @@ async fn old_events_are_pruned_and_the_log_is_not() {
     record.events.flush().await.unwrap();
     record.shutdown().await;
 
-    let settings = Settings { event_retention: SignedDuration::ZERO };
+    let settings = Settings { event_retention: SignedDuration::ZERO, ..Settings::default() };
     let (record, _) = Record::open(state.path(), settings).await.unwrap();
     for _ in 0..100 {
         if record.events.list(&EventFilter::default()).await.unwrap().is_empty() {

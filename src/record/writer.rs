@@ -29,7 +29,7 @@ use super::{
     ballast::{self, Ballast},
     chain::Head,
     clock,
-    database::{Database, LIMIT, Readers},
+    database::{Database, Readers},
     events::{self, Event},
     journal::Outcome,
     metrics::Metrics,
@@ -170,10 +170,8 @@ impl Writer {
         loop {
             let is_writable = self.connection.is_ok();
             tokio::select! {
-                received = self.requests.recv_many(&mut batch, BATCH) => match received {
-                    0 => break,
-                    _ => self.serve(mem::take(&mut batch)).await,
-                },
+                // What comes all the time stands after what comes now and then, so that nobody is kept waiting for ever.
+                biased;
                 () = stop.cancelled(), if !self.requests.is_closed() => self.requests.close(),
                 () = pending.ripe(), if is_writable => self.write_pending().await,
                 () = tokio::time::sleep_until(probe_at), if !is_writable => {
@@ -188,12 +186,16 @@ impl Writer {
                     let may_be_more = self.prune().await;
                     prune_at = Instant::now() + if may_be_more { PRUNE_MORE } else { PRUNE };
                 }
+                received = self.requests.recv_many(&mut batch, BATCH) => match received {
+                    0 => break,
+                    _ => self.serve(mem::take(&mut batch)).await,
+                },
             }
         }
         self.write_all_pending().await;
         if let Ok(connection) = self.connection {
             // Moves the write-ahead log into the file, when no reader is left.
-            let _ = clock::within(LIMIT, connection.close()).await;
+            let _ = self.shared.database.within(connection.close()).await;
         }
     }
 
@@ -226,7 +228,7 @@ impl Writer {
     async fn write(&mut self, writes: &[Write]) -> Result<Vec<Answer>, Error> {
         let connection = self.connection.as_mut().map_err(|error| error.clone())?;
         let started = std::time::Instant::now();
-        let done = clock::within(LIMIT, statements::write(connection, writes)).await;
+        let done = self.shared.database.within(statements::write(connection, writes)).await;
         self.shared.metrics.journal_write(started.elapsed());
         let Written { answers, head } = self.settle(done)?;
         self.shared.head.send_if_modified(|known| {
@@ -251,7 +253,7 @@ impl Writer {
     async fn write_pending(&mut self) {
         let batch = self.shared.pending.take();
         let done = match &mut self.connection {
-            Ok(connection) => clock::within(LIMIT, statements::write_pending(connection, &batch)).await,
+            Ok(connection) => self.shared.database.within(statements::write_pending(connection, &batch)).await,
             Err(_) => return self.shared.pending.put_back(batch),
         };
         match self.settle(done) {
@@ -274,7 +276,7 @@ impl Writer {
     async fn prune(&mut self) -> bool {
         let Ok(connection) = &mut self.connection else { return true };
         let before = clock::now().checked_sub(self.shared.retention).unwrap_or(Timestamp::MIN);
-        let done = clock::within(LIMIT, statements::prune_events(connection, before)).await;
+        let done = self.shared.database.within(statements::prune_events(connection, before)).await;
         self.settle(done).unwrap_or(true)
     }
 
@@ -338,7 +340,7 @@ impl Writer {
             self.shared.pending.add_event(events::journal_damaged(aside), clock::now());
         }
         let mut connection = opening.connection;
-        match clock::within(LIMIT, statements::probe(&mut connection, self.last_id)).await {
+        match database.within(statements::probe(&mut connection, self.last_id)).await {
             Some(Ok(())) => Ok(connection),
             Some(Err(source)) => Err(Error::Write { path: database.path().to_owned(), source: Arc::new(source) }),
             None => Err(database.timed_out()),

@@ -33,13 +33,33 @@ const CHECK: Duration = Duration::from_secs(1);
 /// after the first, since a file that is written all the time would put it off for ever.
 ///
 /// Fires once at the start, because something may have changed before. A directory need not exist.
-pub fn watch(directories: Vec<PathBuf>, settle: Duration, cap: Duration) -> impl Stream<Item = ()> + Send {
-    triggers(Watch::new(directories, RecursiveMode::Recursive, settle, cap))
+pub fn watch(
+    hearing: &Hearing,
+    directories: Vec<PathBuf>,
+    settle: Duration,
+    cap: Duration,
+) -> impl Stream<Item = ()> + Send + use<> {
+    triggers(Watch::new(hearing, directories, RecursiveMode::Recursive, settle, cap))
 }
 
 /// Like [`watch`], without the directories below: for `.env` files, whose directory may hold a whole project.
-pub fn watch_flat(directories: Vec<PathBuf>, settle: Duration, cap: Duration) -> impl Stream<Item = ()> + Send {
-    triggers(Watch::new(directories, RecursiveMode::NonRecursive, settle, cap))
+pub fn watch_flat(
+    hearing: &Hearing,
+    directories: Vec<PathBuf>,
+    settle: Duration,
+    cap: Duration,
+) -> impl Stream<Item = ()> + Send + use<> {
+    triggers(Watch::new(hearing, directories, RecursiveMode::NonRecursive, settle, cap))
+}
+
+/// Who tells that something in a directory has changed.
+#[derive(Clone, Debug, Default)]
+pub enum Hearing {
+    /// The kernel.
+    #[default]
+    Kernel,
+    /// Somebody who says so: for tests that hold tokio's clock, which the kernel does not know of.
+    Told(Arc<tokio::sync::watch::Sender<()>>),
 }
 
 fn triggers(watch: Watch) -> impl Stream<Item = ()> + Send {
@@ -56,6 +76,7 @@ struct Watch {
     settle: Duration,
     cap: Duration,
     armed: Option<Armed>,
+    told: Option<tokio::sync::watch::Receiver<()>>,
     signal: Arc<Signal>,
     burst: Option<Burst>,
     next_check: Instant,
@@ -88,14 +109,19 @@ struct Burst {
 }
 
 impl Watch {
-    fn new(roots: Vec<PathBuf>, mode: RecursiveMode, settle: Duration, cap: Duration) -> Self {
+    fn new(hearing: &Hearing, roots: Vec<PathBuf>, mode: RecursiveMode, settle: Duration, cap: Duration) -> Self {
         let signal = Arc::new(Signal::default());
+        let told = match hearing {
+            Hearing::Kernel => None,
+            Hearing::Told(teller) => Some(teller.subscribe()),
+        };
         Self {
             roots: roots.into(),
             mode,
             settle,
             cap,
             armed: None,
+            told,
             signal,
             burst: None,
             next_check: Instant::now(),
@@ -118,7 +144,9 @@ impl Watch {
             }
             let wake = due.map_or(self.next_check, |due| due.min(self.next_check));
             tokio::select! {
+                biased;
                 () = self.signal.changed.notified() => self.heard(),
+                () = told(&mut self.told) => self.heard(),
                 () = sleep_until(wake) => {}
             }
         }
@@ -144,6 +172,9 @@ impl Watch {
     }
 
     fn arm(&mut self, mut identities: Vec<Option<Identity>>) -> Armed {
+        if self.told.is_some() {
+            return Armed { _watcher: None, identities };
+        }
         let (mut watcher, mut trouble) = match self.watcher() {
             Ok(watcher) => (Some(watcher), None),
             Err(error) => (None, Some(error)),
@@ -167,6 +198,17 @@ impl Watch {
     fn watcher(&self) -> notify::Result<RecommendedWatcher> {
         let (signal, roots) = (Arc::clone(&self.signal), Arc::clone(&self.roots));
         notify::recommended_watcher(move |event| hear(&signal, &roots, &event))
+    }
+}
+
+/// Ends when somebody tells of a change, if there is anybody who does.
+async fn told(told: &mut Option<tokio::sync::watch::Receiver<()>>) {
+    let is_told = match told {
+        Some(told) => told.changed().await.is_ok(),
+        None => false,
+    };
+    if !is_told {
+        std::future::pending::<()>().await;
     }
 }
 

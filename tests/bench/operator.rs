@@ -58,6 +58,7 @@ pub(crate) async fn run(directory: &Path, socket: &Path) -> Result<()> {
         concurrency: Settings::CONCURRENCY,
         mode: Mode::Act,
         audit_anchor: None,
+        hearing: mooring::source::watch::Hearing::default(),
         database: None,
     };
     let connection = Connection::new(&settings.engine, Arc::new(|_| {}))?;

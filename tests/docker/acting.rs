@@ -14,7 +14,7 @@ use mooring::{
     secret::Secret,
 };
 
-use crate::world::{World, script, sleeper};
+use crate::world::{BUSYBOX, World, address, script, sleeper};
 
 fn network(name: &str, alias: &str) -> Network {
     Network { name: name.to_owned(), aliases: vec![alias.to_owned()], ipv4_address: None, ipv6_address: None }
@@ -49,6 +49,30 @@ async fn every_action_that_is_taken_again_finds_it_so_already() {
             assert_done_once(&world, action).await;
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_known_by_its_name_only_is_not_started_when_it_is_somebody_elses() {
+    let world = World::new("names").await;
+    let ours = world.make("ours", sleeper()).await;
+    let theirs = world.name("theirs");
+    let docker = |words: &[&str]| {
+        let done = std::process::Command::new("docker").env("DOCKER_HOST", address()).args(words).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    };
+    docker(&["create", "--name", &theirs, BUSYBOX, "sleep", "60"]);
+    let net = world.name("net");
+    world.perform(EngineAction::CreateNetwork { name: net.clone() }).await;
+    let (status, message) = world.refusal(EngineAction::StartContainer { container: Target::named(&theirs) }).await;
+    let connected = EngineAction::ConnectNetwork { container: Target::named(&theirs), network: network(&net, "one") };
+    let refused = world.refusal(connected).await.0;
+    let seen = world.seen(&theirs).await;
+    let state = world.listed(&seen).await.state;
+    docker(&["rm", "-f", &theirs]);
+    assert_eq!((status, refused, state), (409, 409, State::Created));
+    assert!(message.contains("somebody else's"), "{message}");
+    let by_name = EngineAction::StartContainer { container: Target::named(&ours.name) };
+    assert_eq!(world.perform(by_name).await, Effect::Done);
 }
 
 async fn assert_done_once(world: &World, action: EngineAction) {

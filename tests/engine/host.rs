@@ -497,6 +497,7 @@ async fn open(directory: &Path, name: &str, engine: &str, database: Option<Targe
         concurrency: Settings::CONCURRENCY,
         mode: Mode::Act,
         audit_anchor: Some(directory.join("anchors")),
+        hearing: mooring::source::watch::Hearing::default(),
         database,
     };
     Context::open(settings, engines, Clock::system()).await

@@ -8,7 +8,7 @@
 //! a container does after its start is said by its image's [`Behaviour`].
 
 mod engine;
-mod outside;
+pub mod outside;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -348,6 +348,12 @@ impl Simulated {
         world.containers.contains_key(reference).then(|| reference.to_owned()).or_else(by_name)
     }
 
+    fn is_somebody_elses(&self, name: &str) -> bool {
+        let world = self.world();
+        let found = world.containers.values().find(|container| container.listed.name == name);
+        found.is_some_and(|found| found.listed.labels.get(OWNER_LABEL) != Some(&self.owner))
+    }
+
     fn create(&self, new: &NewContainer, variables: &BTreeMap<String, Secret>) -> Result<Effect, execute::engine::Error> {
         if !self.world().images.contains_key(&new.shape.image) {
             return Err(refused(404, &format!("No such image: {}", new.shape.image)));
@@ -355,6 +361,8 @@ impl Simulated {
         if self.has(&new.name) {
             return Err(refused(409, &format!("the name {} is taken", new.name)));
         }
+        // A volume that is not there by then is made along with the container.
+        self.world().volumes.extend(new.shape.volume_names().map(ToOwned::to_owned));
         let names: Vec<&String> = variables.keys().collect();
         let mut labels = new.shape.labels.clone();
         labels.insert(OWNER_LABEL.into(), self.owner.clone());

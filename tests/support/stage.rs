@@ -228,6 +228,7 @@ impl Stage {
     async fn run(&mut self, mode: Mode) {
         let settings = Settings {
             audit_anchor: None,
+            hearing: mooring::source::watch::Hearing::default(),
             database: None,
             desired: self.directory.path().join("desired"),
             state: self.directory.path().join("state"),

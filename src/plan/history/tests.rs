@@ -270,3 +270,21 @@ fn a_memory_survives_its_way_to_the_disk_and_back() {
         assert_eq!(serde_json::from_str::<History>(&text).unwrap(), history);
     }
 }
+
+#[test]
+fn a_clock_that_is_set_takes_the_tries_along_that_were_made_before_and_no_others() {
+    let attempts = |attempts: [i64; 2], by: i64| {
+        let history = History { attempts: attempts.map(seconds_ago).to_vec(), ..History::default() };
+        history.moved(SignedDuration::from_secs(by), now()).attempts
+    };
+    assert_eq!(attempts([-7190, 2], -7200), [seconds_ago(10), seconds_ago(2)], "set back: one was in the future");
+    assert_eq!(attempts([7210, 2], 7200), [seconds_ago(10), seconds_ago(2)], "set forward: one was made since");
+}
+
+#[test]
+fn what_was_tried_in_the_future_was_tried_just_now() {
+    let history = History { attempts: vec![seconds_ago(3), seconds_ago(-7200)], ..full() };
+    let found = history.clone().no_later_than(now());
+    assert_eq!(found.attempts, [seconds_ago(3), now()]);
+    assert_eq!(found.manual_stop, history.manual_stop, "that is compared with the engine's times");
+}

@@ -15,7 +15,7 @@ type Triggers = Pin<Box<dyn Stream<Item = ()> + Send>>;
 
 /// A watch that has told of its beginning.
 async fn watching(directories: Vec<PathBuf>) -> Triggers {
-    let mut triggers: Triggers = Box::pin(watch(directories, SETTLE, CAP));
+    let mut triggers: Triggers = Box::pin(watch(&Hearing::Kernel, directories, SETTLE, CAP));
     assert!(fires(&mut triggers).await, "a watch fires once at the start");
     triggers
 }
@@ -58,7 +58,7 @@ async fn a_new_directory_below_is_watched_too() {
 async fn a_flat_watch_does_not_look_below() {
     let directory = TempDir::new().unwrap();
     fs::create_dir(directory.path().join("below")).unwrap();
-    let mut triggers: Triggers = Box::pin(watch_flat(vec![directory.path().to_owned()], SETTLE, CAP));
+    let mut triggers: Triggers = Box::pin(watch_flat(&Hearing::Kernel, vec![directory.path().to_owned()], SETTLE, CAP));
     assert!(fires(&mut triggers).await);
     fs::write(directory.path().join("below/x"), "a").unwrap();
     assert!(is_quiet(&mut triggers).await);

@@ -103,6 +103,9 @@ impl Simulated {
             EngineAction::CreateContainer(new) => self.create(new, variables),
             other => {
                 let reference = other.container().map(mooring::plan::Target::reference).unwrap_or_default();
+                if other.container().is_some_and(|target| target.id.is_none()) && self.is_somebody_elses(reference) {
+                    return Err(refused(409, &format!("the name {reference} is somebody else's by now")));
+                }
                 match (self.find(reference), other) {
                     (Some(id), _) => self.change(other, &id),
                     (None, EngineAction::RemoveContainer { .. }) => Ok(Effect::AlreadySo),

@@ -12,10 +12,23 @@ use mooring::{
     },
 };
 
-use super::{Simulated, take_time};
+use super::{Container, Listed, Simulated, World, take_time};
 
 /// Events of a burst that come at once.
 const GUST: usize = 50;
+
+/// A container as it really is, whatever the engine says of it.
+#[derive(Clone, Debug)]
+pub struct Thing {
+    /// What a list says.
+    pub listed: Listed,
+    /// Whether it has data.
+    pub is_stateful: bool,
+    /// Its environment.
+    pub variables: BTreeMap<String, String>,
+    /// How often it was started.
+    pub starts: u64,
+}
 
 impl Simulated {
     /// The engine does not answer any more, and nothing happens to its containers: a cut connection, or `--live-restore`.
@@ -73,7 +86,8 @@ impl Simulated {
 
     fn running(&self) -> Vec<(String, Restart)> {
         let world = self.world();
-        let running = world.containers.values().filter(|container| container.listed.state == State::Running);
+        let running =
+            world.containers.values().filter(|container| [State::Running, State::Paused].contains(&container.listed.state));
         running.map(|container| (container.listed.id.clone(), container.limits.restart.unwrap_or(Restart::No))).collect()
     }
 
@@ -120,10 +134,19 @@ impl Simulated {
     /// `docker pause` and `docker unpause`.
     pub fn set_paused(&self, name: &str, paused: bool) {
         let id = self.id(name);
-        if let Some(container) = self.world().containers.get_mut(&id) {
+        let goes_on = {
+            let mut world = self.world();
+            let World { containers, images, .. } = &mut *world;
+            let container = containers.get_mut(&id).expect("it was just found");
             container.listed.state = if paused { State::Paused } else { State::Running };
-        }
+            // What it was about to do, it does later.
+            let behaviour = images.get(&container.listed.image).copied().unwrap_or_default();
+            (!paused && container.listed.health == Health::Starting).then_some((container.life, behaviour))
+        };
         self.emit(&id, EventAction::Changed);
+        if let Some(goes_on) = goes_on {
+            self.live(&id, goes_on);
+        }
     }
 
     /// `docker rm -f`.
@@ -132,6 +155,12 @@ impl Simulated {
         self.emit(&id, EventAction::Signalled { kill: true });
         self.end(&id, 137);
         self.destroy(&id);
+    }
+
+    /// `docker rename`.
+    pub fn rename(&self, name: &str, to: &str) {
+        let id = self.id(name);
+        self.with(&id, |container| to.clone_into(&mut container.listed.name));
     }
 
     /// `docker network disconnect`.
@@ -167,6 +196,33 @@ impl Simulated {
             format!("{} {whose}", network.name)
         };
         self.world().networks.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// All containers as they really are, oldest first.
+    pub fn everything(&self) -> Vec<Thing> {
+        let world = self.world();
+        let mut things: Vec<Thing> = world
+            .containers
+            .values()
+            .map(|Container { listed, shape, variables, life, .. }| Thing {
+                listed: listed.clone(),
+                is_stateful: shape.is_stateful(),
+                variables: variables.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect(),
+                starts: *life,
+            })
+            .collect();
+        things.sort_by(|a, b| a.listed.id.cmp(&b.listed.id));
+        things
+    }
+
+    /// `docker volume rm`.
+    pub fn remove_volume(&self, name: &str) {
+        self.world().volumes.remove(name);
+    }
+
+    /// The names of all volumes.
+    pub fn volume_names(&self) -> std::collections::BTreeSet<String> {
+        self.world().volumes.clone()
     }
 
     /// Its health check changes its mind.

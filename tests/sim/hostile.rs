@@ -1,0 +1,332 @@
+//! The engine between Mooring and the simulated one: it hangs, refuses, breaks
+//! off and tells old news, as the schedule says. Everything that Mooring does
+//! passes through here, and the oracle sees it as it is done.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures::{StreamExt, stream, stream::BoxStream};
+use mooring::{
+    execute::{
+        self,
+        engine::{Effect, Ran},
+    },
+    observe::engine::{Description, Engine, Error, Event, ExecResult, Inspected, Listed, ListedNetwork},
+    plan::EngineAction,
+    secret::Secret,
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
+
+use super::{
+    dice::Dice,
+    oracle::Oracle,
+    schedule::Trouble,
+    support::simulated::{Events, Simulated},
+    trace::Trace,
+};
+
+/// How long Mooring waits for a list, and for an act, before it gives up: as the real client does.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE_TO_ACT: Duration = Duration::from_secs(30);
+/// How old a list of yesterday may be.
+const YESTERDAY: Duration = Duration::from_secs(4);
+
+/// The engine as Mooring meets it. Clones are the same one.
+#[derive(Clone)]
+pub struct Hostile {
+    engine: Simulated,
+    oracle: Oracle,
+    trace: Trace,
+    mood: Arc<Mutex<Mood>>,
+    /// Changes when the stream of events is to end.
+    cuts: Arc<watch::Sender<u64>>,
+}
+
+struct Mood {
+    dice: Dice,
+    /// What is wrong, and until when.
+    troubles: Vec<(Trouble, Instant)>,
+    /// A list that is told again, and when it was made.
+    yesterday: Option<(Instant, Vec<Listed>)>,
+}
+
+/// How a request fares.
+enum Fate {
+    /// As it should.
+    Well,
+    /// It is answered with an error, after this time; if it was an order, it was carried out, or not.
+    Ill { error: Ill, done: bool },
+}
+
+enum Ill {
+    TimedOut,
+    Status(u16),
+    Garbled,
+}
+
+impl Hostile {
+    /// In front of this engine.
+    pub fn new(engine: Simulated, dice: Dice, oracle: Oracle, trace: Trace) -> Self {
+        let mood = Mood { dice, troubles: Vec::new(), yesterday: None };
+        Self { engine, oracle, trace, mood: Arc::new(Mutex::new(mood)), cuts: Arc::new(watch::channel(0).0) }
+    }
+
+    /// Something is wrong from now on, for so long.
+    pub fn suffer(&self, trouble: Trouble, span: Duration) {
+        let listed = self.engine.everything().into_iter().map(|thing| thing.listed).collect();
+        let mut mood = self.mood();
+        mood.troubles.push((trouble, Instant::now() + span));
+        if trouble == Trouble::ListsOfYesterday {
+            mood.yesterday = Some((Instant::now(), listed));
+        }
+        drop(mood);
+        self.deliver_events();
+    }
+
+    /// What was wrong and has ended is not wrong any more.
+    pub fn recover(&self) {
+        let now = Instant::now();
+        self.mood().troubles.retain(|(_, until)| *until > now);
+        self.deliver_events();
+    }
+
+    /// Nothing is wrong any more.
+    pub fn be_well(&self) {
+        self.mood().troubles.clear();
+        self.deliver_events();
+    }
+
+    /// The stream of events ends.
+    pub fn cut(&self) {
+        self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    fn deliver_events(&self) {
+        let delivery = if self.is(Trouble::LosesEvents) {
+            Events::Lost
+        } else if self.is(Trouble::DoublesEvents) {
+            Events::Doubled
+        } else if self.is(Trouble::SwapsEvents) {
+            Events::Reordered
+        } else {
+            Events::Delivered
+        };
+        self.engine.events_are(delivery);
+    }
+
+    fn mood(&self) -> MutexGuard<'_, Mood> {
+        self.mood.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is(&self, trouble: Trouble) -> bool {
+        let now = Instant::now();
+        self.mood().troubles.iter().any(|(known, until)| *known == trouble && *until > now)
+    }
+
+    fn until(&self, trouble: Trouble) -> Option<Instant> {
+        let now = Instant::now();
+        self.mood().troubles.iter().filter(|(known, until)| *known == trouble && *until > now).map(|(_, until)| *until).max()
+    }
+
+    fn roll(&self, from: u64, to: u64) -> Duration {
+        let slow = if self.is(Trouble::Dawdles) { 40 } else { 1 };
+        self.mood().dice.millis(from, to) * slow
+    }
+
+    /// Takes the time that a request takes, and says how it ends.
+    async fn meet(&self, patience: Duration, took: Duration) -> Fate {
+        if let Some(until) = self.until(Trouble::Hangs) {
+            let done = self.mood().dice.percent(50);
+            let answered = Instant::now() + patience;
+            if until >= answered {
+                // The oracle must see what is done when it is done, so it is done before the wait.
+                return Fate::Ill { error: Ill::TimedOut, done };
+            }
+            tokio::time::sleep_until(until).await;
+        }
+        sleep(took).await;
+        let statuses: Vec<u16> = [500, 503, 409, 304].into_iter().filter(|status| self.is(Trouble::Refuses(*status))).collect();
+        let garbles = self.is(Trouble::Garbles);
+        let mut mood = self.mood();
+        for status in statuses {
+            if mood.dice.percent(60) {
+                // Only a server's own errors come after the work was done.
+                return Fate::Ill { error: Ill::Status(status), done: status >= 500 && mood.dice.percent(50) };
+            }
+        }
+        if garbles && mood.dice.percent(50) {
+            return Fate::Ill { error: Ill::Garbled, done: mood.dice.percent(50) };
+        }
+        Fate::Well
+    }
+
+    /// How a question fares.
+    async fn ask(&self, what: &str) -> Result<(), Error> {
+        self.trace.note(format!("asked to {what}"));
+        let took = self.roll(1, 8);
+        match self.meet(PATIENCE, took).await {
+            Fate::Well => Ok(()),
+            Fate::Ill { error: Ill::TimedOut, .. } => {
+                sleep(PATIENCE).await;
+                let source = std::io::Error::from(std::io::ErrorKind::TimedOut);
+                Err(Error::Unreachable { address: "hostile".into(), source: source.into() })
+            }
+            Fate::Ill { error: Ill::Status(status), .. } => {
+                Err(Error::Refused { operation: what.to_owned(), status, message: "not now".to_owned() })
+            }
+            Fate::Ill { error: Ill::Garbled, .. } => {
+                Err(Error::Unreadable { operation: what.to_owned(), source: "it ends in the middle".into() })
+            }
+        }
+    }
+
+    /// Carries an order out, and shows it to the oracle first.
+    async fn carry_out(
+        &self,
+        action: &EngineAction,
+        variables: &BTreeMap<String, Secret>,
+    ) -> Result<Effect, execute::engine::Error> {
+        let before = self.engine.everything();
+        let effect = execute::engine::Engine::perform(&self.engine, action, variables).await;
+        self.trace.note(format!("engine: {action} -> {}", outcome(&effect)));
+        self.oracle.done(action, &before, effect.as_ref().ok().copied());
+        effect
+    }
+}
+
+fn outcome<T: std::fmt::Debug>(effect: &Result<T, execute::engine::Error>) -> String {
+    match effect {
+        Ok(effect) => format!("{effect:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[async_trait]
+impl Engine for Hostile {
+    async fn describe(&self) -> Result<Description, Error> {
+        self.ask("describe").await?;
+        self.engine.describe().await
+    }
+
+    async fn list(&self) -> Result<Vec<Listed>, Error> {
+        self.ask("list").await?;
+        let listed = self.engine.list().await?;
+        let is_old = self.is(Trouble::ListsOfYesterday);
+        let mut mood = self.mood();
+        let now = Instant::now();
+        match &mood.yesterday {
+            Some((made, old)) if is_old && now < *made + YESTERDAY => return Ok(old.clone()),
+            _ => mood.yesterday = Some((now, listed.clone())),
+        }
+        Ok(listed)
+    }
+
+    async fn inspect(&self, id: &str) -> Result<Option<Inspected>, Error> {
+        self.ask("inspect").await?;
+        self.engine.inspect(id).await
+    }
+
+    async fn has_image(&self, reference: &str) -> Result<bool, Error> {
+        self.ask("look for an image").await?;
+        self.engine.has_image(reference).await
+    }
+
+    async fn networks(&self) -> Result<Vec<ListedNetwork>, Error> {
+        self.ask("list networks").await?;
+        Engine::networks(&self.engine).await
+    }
+
+    async fn volumes(&self) -> Result<BTreeSet<String>, Error> {
+        self.ask("list volumes").await?;
+        Engine::volumes(&self.engine).await
+    }
+
+    async fn events(&self) -> Result<BoxStream<'static, Result<Event, Error>>, Error> {
+        self.ask("listen").await?;
+        let events = self.engine.events().await?;
+        let (engine, mut cuts) = (self.clone(), self.cuts.subscribe());
+        let late = events.then(move |event| {
+            let engine = engine.clone();
+            async move {
+                if engine.is(Trouble::DelaysEvents) {
+                    let late = engine.roll(100, 4_000);
+                    sleep(late).await;
+                }
+                event
+            }
+        });
+        let cut = async move {
+            // The sender lives as long as anybody could be cut off.
+            let _ = cuts.changed().await;
+        };
+        let broken = stream::once(async {
+            let source = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+            Err(Error::Unreachable { address: "hostile".into(), source: source.into() })
+        });
+        Ok(late.take_until(cut).chain(broken).boxed())
+    }
+
+    async fn exec(&self, id: &str, command: &[String]) -> Result<ExecResult, Error> {
+        self.ask("run a command").await?;
+        Engine::exec(&self.engine, id, command).await
+    }
+}
+
+#[async_trait]
+impl execute::engine::Engine for Hostile {
+    async fn perform(
+        &self,
+        action: &EngineAction,
+        variables: &BTreeMap<String, Secret>,
+    ) -> Result<Effect, execute::engine::Error> {
+        let (before, after) = (self.roll(1, 60), self.roll(1, 250));
+        let _asked = self.oracle.asked(action);
+        match self.meet(PATIENCE_TO_ACT, before).await {
+            Fate::Well => {
+                let effect = self.carry_out(action, variables).await;
+                sleep(after).await;
+                effect
+            }
+            Fate::Ill { error, done } => {
+                if done {
+                    // What it came to, nobody is told.
+                    let _ = self.carry_out(action, variables).await;
+                } else {
+                    self.trace.note(format!("engine: {action} is not carried out"));
+                }
+                Err(match error {
+                    // To the engine's client that is no error: it says that there was nothing to do.
+                    Ill::Status(304) => return Ok(Effect::AlreadySo),
+                    Ill::TimedOut => {
+                        sleep(PATIENCE_TO_ACT).await;
+                        execute::engine::Error::TimedOut { seconds: PATIENCE_TO_ACT.as_secs() }
+                    }
+                    Ill::Status(status) => execute::engine::Error::Refused { status, message: "not now".to_owned() },
+                    Ill::Garbled => execute::engine::Error::Unreachable {
+                        address: "hostile".to_owned(),
+                        source: "it ends in the middle".into(),
+                    },
+                })
+            }
+        }
+    }
+
+    async fn mark(&self, name: &str, text: &str) -> Result<String, execute::engine::Error> {
+        execute::engine::Engine::mark(&self.engine, name, text).await
+    }
+
+    async fn exec(&self, id: &str, command: &[String], limit: Duration) -> Result<Ran, execute::engine::Error> {
+        execute::engine::Engine::exec(&self.engine, id, command, limit).await
+    }
+
+    async fn unmark(&self, name: &str) -> Result<(), execute::engine::Error> {
+        execute::engine::Engine::unmark(&self.engine, name).await
+    }
+}

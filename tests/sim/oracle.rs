@@ -1,0 +1,375 @@
+//! Who judges a run. It knows what people have declared and what was done to it,
+//! looks at the engine, the files and the journal as they are, and uses
+//! nothing of what decides in Mooring.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use mooring::{
+    execute::Effect,
+    observe::engine::{OBJECT_LABEL, OWNER_LABEL},
+    plan::{
+        EngineAction,
+        action::NewContainer,
+        container::{Health, State},
+    },
+};
+use tokio::time::Instant;
+
+use super::{records::Records, support::simulated::outside::Thing, trace::Trace, world::World};
+
+/// In which time the budgets of the manifests hold.
+const WINDOW: Duration = Duration::from_mins(10);
+const MINUTE: Duration = Duration::from_mins(1);
+/// Who is well for so long is seen to be: there is a look at everything every ten seconds.
+const KNOWN: Duration = Duration::from_secs(15);
+
+/// The judge. Clones are the same one.
+#[derive(Clone)]
+pub struct Oracle(Arc<Mutex<Inner>>);
+
+struct Inner {
+    trace: Trace,
+    world: World,
+    /// What was done that must not be.
+    violations: Vec<String>,
+    records: Option<Records>,
+    /// How often each operation was asked for on each target, and how many of these are not answered yet.
+    asked: BTreeMap<(String, String), usize>,
+    under_way: BTreeMap<(String, String), usize>,
+    /// Everything that Mooring has asked the engine to do.
+    acts: usize,
+    /// When each object was brought back, or was tried to be.
+    corrections: BTreeMap<String, Vec<Instant>>,
+    /// How often it was asked to start, restart or make one for each object, whatever the reason and whatever came of it.
+    tries: BTreeMap<String, usize>,
+    /// From when on each object's tries count: its manifest changed then.
+    fresh: BTreeMap<String, Instant>,
+    /// From when on everybody's do: the clock was set, and with it every window.
+    fresh_for_all: Option<Instant>,
+    /// Containers that Mooring itself has stopped.
+    stopped: BTreeSet<String>,
+    /// Since when each object has been well, and those that were for long enough to be known to be.
+    well_since: BTreeMap<String, Instant>,
+    have_been_well: BTreeSet<String>,
+    /// When Mooring last took away a container of an object.
+    given_up: BTreeMap<String, Instant>,
+    /// The value that each secret was first seen with.
+    secrets: BTreeMap<String, String>,
+}
+
+impl Oracle {
+    /// Nothing has happened yet.
+    pub fn new(world: &World, trace: Trace) -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            trace,
+            world: world.clone(),
+            violations: Vec::new(),
+            records: None,
+            asked: BTreeMap::new(),
+            under_way: BTreeMap::new(),
+            acts: 0,
+            corrections: BTreeMap::new(),
+            tries: BTreeMap::new(),
+            fresh: BTreeMap::new(),
+            fresh_for_all: None,
+            stopped: BTreeSet::new(),
+            well_since: BTreeMap::new(),
+            have_been_well: BTreeSet::new(),
+            given_up: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+        })))
+    }
+
+    /// The journal is there.
+    pub fn reads(&self, state: &Path) {
+        self.state().records = Some(Records::open(state));
+    }
+
+    /// The journal is closed.
+    pub fn closes(&self) {
+        self.state().records = None;
+    }
+
+    /// People want something else of an object.
+    pub fn declared(&self, world: &World, changed: &str) {
+        let mut state = self.state();
+        state.world = world.clone();
+        state.fresh.insert(changed.to_owned(), Instant::now());
+    }
+
+    /// The clock was set: windows that go across that moment are not what they were.
+    pub fn clock_set(&self) {
+        self.state().fresh_for_all = Some(Instant::now());
+    }
+
+    /// Something is wrong.
+    pub fn accuse(&self, violation: String) {
+        self.state().accuse(violation);
+    }
+
+    /// What was done that must not be, oldest first.
+    pub fn violations(&self) -> Vec<String> {
+        self.state().violations.clone()
+    }
+
+    /// How often Mooring has asked the engine to do something.
+    pub fn acts(&self) -> usize {
+        self.state().acts
+    }
+
+    /// How often Mooring has tried to bring this object back, at most.
+    pub fn tries(&self, service: &str) -> usize {
+        self.state().tries.get(service).copied().unwrap_or_default()
+    }
+
+    /// The value that a secret has to have, once it has one.
+    pub fn secret(&self, name: &str) -> Option<String> {
+        self.state().secrets.get(name).cloned()
+    }
+
+    /// Mooring asks for this: it has to be on record by now. Over when the answer is dropped.
+    pub fn asked(&self, action: &EngineAction) -> Asked {
+        let mut state = self.state();
+        state.acts += 1;
+        let what = (action.operation().to_owned(), action.target().to_owned());
+        let open = state.records.as_mut().map_or(0, |records| records.open_intents(&what.0, &what.1));
+        *state.asked.entry(what.clone()).or_default() += 1;
+        let under_way = state.under_way.entry(what.clone()).or_default();
+        *under_way += 1;
+        // Several objects may want the same thing, each with a record of its own.
+        if open < *under_way {
+            state.accuse(format!("an act without a record: {action}"));
+        }
+        state.judge(action);
+        state.tried(action);
+        Asked { oracle: self.clone(), what }
+    }
+
+    /// It was done, to an engine that had these containers.
+    pub fn done(&self, action: &EngineAction, before: &[Thing], effect: Option<Effect>) {
+        let mut state = self.state();
+        // What the engine itself refuses has touched nothing.
+        let Some(effect) = effect else { return };
+        if let EngineAction::CreateContainer(new) = action {
+            state.made(new, before);
+            return;
+        }
+        let Some(target) = action.container() else { return };
+        let reference = target.reference();
+        let found = before.iter().find(|thing| thing.listed.id == reference || thing.listed.name == reference);
+        let Some(thing) = found else { return };
+        state.may_touch(action, thing);
+        let Some(service) = service_of(thing) else { return };
+        match action {
+            EngineAction::StopContainer { .. } => drop(state.stopped.insert(thing.listed.id.clone())),
+            EngineAction::RestartContainer { .. } => state.corrected(&service),
+            EngineAction::StartContainer { .. } if effect == Effect::Done => {
+                // The old one comes back when the new one is given up, which happens as often as new ones are tried.
+                let is_back = state.given_up.get(&service).is_some_and(|at| at.elapsed() < MINUTE);
+                let returns = state.stopped.remove(&thing.listed.id) || is_back;
+                if thing.starts > 0 && !returns {
+                    state.corrected(&service);
+                }
+            }
+            EngineAction::RemoveContainer { .. } => state.removed(thing, &service),
+            _ => {}
+        }
+    }
+
+    /// Looks at the secrets as they stand in their file.
+    pub fn look_at_secrets(&self, text: &str) {
+        for line in text.lines() {
+            let Some((name, value)) = line.split_once('=') else { continue };
+            if !value.is_empty() {
+                self.state().secret_is(name, value, "its file");
+            }
+        }
+    }
+
+    /// Looks at the containers as they stand.
+    pub fn look_at_containers(&self, things: &[Thing]) {
+        let mut state = self.state();
+        // Whoever is well, and not as declared, has still to be made for the first time.
+        let is_wanted = |thing: &Thing| {
+            let service = service_of(thing).and_then(|name| state.world.services.get(&name));
+            service.is_some_and(|service| service.reference() == thing.listed.image)
+        };
+        let is_well = |thing: &&Thing| {
+            is_wanted(thing)
+                && thing.listed.state == State::Running
+                && matches!(thing.listed.health, Health::None | Health::Healthy)
+        };
+        let well: BTreeSet<String> = things.iter().filter(is_well).filter_map(service_of).collect();
+        state.well_since.retain(|service, _| well.contains(service));
+        for service in well {
+            let since = *state.well_since.entry(service.clone()).or_insert_with(Instant::now);
+            if since.elapsed() > KNOWN {
+                state.have_been_well.insert(service);
+            }
+        }
+    }
+
+    /// Checks what can only be judged at the end: that nothing was done more often than it is on record, and that no budget
+    /// was exceeded.
+    pub fn count(&self, records: &mut Records) {
+        let mut state = self.state();
+        for ((operation, target), times) in state.asked.clone() {
+            let on_record = records.intents(&operation, &target);
+            if on_record < times {
+                state.accuse(format!("{operation} of {target} was asked for {times} times, and is on record {on_record} times"));
+            }
+        }
+        let mut all: Vec<Instant> = Vec::new();
+        let corrections = state.corrections.clone();
+        for (service, times) in &corrections {
+            let begins = state.fresh.get(service).copied();
+            let limit = usize::try_from(state.world.services[service].attempts).unwrap();
+            let times: Vec<Instant> = times.iter().copied().filter(|at| state.counts(*at)).collect();
+            let own: Vec<Instant> = times.iter().copied().filter(|at| begins.is_none_or(|begins| *at >= begins)).collect();
+            let most = most_within(&own, WINDOW);
+            if most > limit {
+                state.accuse(format!("{service} was brought back {most} times in ten minutes, and {limit} are permitted"));
+            }
+            all.extend(times);
+        }
+        all.sort();
+        if let Some((attempts, minute)) = state.world.budget {
+            for (limit, span) in [(attempts, WINDOW), (minute, MINUTE)] {
+                let (most, limit) = (most_within(&all, span), usize::try_from(limit).unwrap());
+                if most > limit {
+                    state.accuse(format!("there were {most} corrections on the host in {span:?}, and {limit} are permitted"));
+                }
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Something that Mooring has asked for.
+pub struct Asked {
+    oracle: Oracle,
+    what: (String, String),
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Some(under_way) = self.oracle.state().under_way.get_mut(&self.what) {
+            *under_way -= 1;
+        }
+    }
+}
+
+impl Inner {
+    fn accuse(&mut self, violation: String) {
+        self.trace.note(format!("ORACLE: {violation}"));
+        self.violations.push(violation);
+    }
+
+    fn counts(&self, at: Instant) -> bool {
+        self.fresh_for_all.is_none_or(|begins| at >= begins)
+    }
+
+    /// What must never be asked for, whatever is there.
+    fn judge(&mut self, action: &EngineAction) {
+        if let EngineAction::RemoveNetwork { name, .. } = action
+            && self.world.services.values().any(|service| service.is_theirs)
+        {
+            self.accuse(format!("it removes the network {name}, which somebody else has made"));
+        }
+    }
+
+    /// Only what is Mooring's own may be changed; what it was asked to heal may be brought back.
+    fn may_touch(&mut self, action: &EngineAction, thing: &Thing) {
+        let is_ours = thing.listed.labels.contains_key(OWNER_LABEL);
+        let is_care = matches!(
+            action,
+            EngineAction::StartContainer { .. } | EngineAction::RestartContainer { .. } | EngineAction::ConnectNetwork { .. }
+        );
+        let is_declared = service_of(thing).is_some_and(|service| self.world.services.contains_key(&service));
+        let may = is_ours || (is_care && is_declared);
+        if !may {
+            self.accuse(format!("it touches somebody else's container: {action}"));
+        }
+    }
+
+    fn removed(&mut self, thing: &Thing, service: &str) {
+        let may = self.world.services.get(service).is_some_and(|service| service.may_recreate);
+        if thing.is_stateful && thing.starts > 0 && !may {
+            self.accuse(format!("it removes {}, which has data and may not be made anew", thing.listed.name));
+        }
+        self.given_up.insert(service.to_owned(), Instant::now());
+    }
+
+    fn tried(&mut self, action: &EngineAction) {
+        if let EngineAction::StartContainer { .. } | EngineAction::RestartContainer { .. } | EngineAction::CreateContainer(_) =
+            action
+        {
+            let name = action.target().trim_end_matches(".next").trim_start_matches("shop-").trim_end_matches("-1");
+            *self.tries.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+
+    fn made(&mut self, new: &NewContainer, before: &[Thing]) {
+        let service = new.object.name.clone();
+        let is_there = before.iter().any(|thing| service_of(thing).as_deref() == Some(&service));
+        // Making it for the first time is no correction, nor is making it after Mooring itself has taken it away.
+        let is_given_up = self.given_up.get(&service).is_some_and(|at| at.elapsed() < MINUTE);
+        if !is_there && !is_given_up && self.have_been_well.contains(&service) {
+            self.corrected(&service);
+        }
+    }
+
+    fn corrected(&mut self, service: &str) {
+        self.trace.note(format!("oracle: {service} is brought back"));
+        self.corrections.entry(service.to_owned()).or_default().push(Instant::now());
+    }
+
+    fn secret_is(&mut self, name: &str, value: &str, place: &str) {
+        match self.secrets.get(name) {
+            None => drop(self.secrets.insert(name.to_owned(), value.to_owned())),
+            Some(known) if known == value => {}
+            Some(_) => self.accuse(format!("the secret {name} has another value in {place} than it had")),
+        }
+    }
+}
+
+/// The object that a container belongs to, by its labels.
+pub fn service_of(thing: &Thing) -> Option<String> {
+    let labels = &thing.listed.labels;
+    let own = labels.get(OBJECT_LABEL).and_then(|object| object.strip_prefix("Container/"));
+    own.or_else(|| labels.get("com.docker.compose.service").map(String::as_str)).map(str::to_owned)
+}
+
+/// The most of these times that lie within such a span.
+fn most_within(times: &[Instant], span: Duration) -> usize {
+    (0..times.len()).map(|first| times[first..].iter().take_while(|at| **at - times[first] < span).count()).max().unwrap_or(0)
+}
+
+/// Every file below a directory with its identity, its mode and its content: what differs was written.
+pub fn files_below(directory: &Path) -> BTreeMap<PathBuf, (u64, u32, Vec<u8>)> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let mut found = BTreeMap::new();
+    let mut directories = vec![directory.to_owned()];
+    while let Some(directory) = directories.pop() {
+        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            let metadata = std::fs::symlink_metadata(&path).unwrap();
+            if metadata.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            let content = std::fs::read(&path).unwrap_or_default();
+            found.insert(path, (metadata.ino(), metadata.mode(), content));
+        }
+    }
+    found
+}

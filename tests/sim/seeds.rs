@@ -1,0 +1,86 @@
+//! Runs that once failed, each with its story. They keep their faults written
+//! out: another generator would make another schedule of the same seed.
+
+use std::time::Duration;
+
+use super::schedule::{
+    Fault::{self, Crash, Engine, EngineDies, Exit, Kill, Restart, SetClock, ShutDown, Squat, Stop},
+    Trouble,
+};
+
+/// A run that once failed.
+pub struct Known {
+    /// What is known of it.
+    pub story: &'static str,
+    /// The seed that the stack and the engine's pace follow from.
+    pub seed: u64,
+    /// What goes wrong, by milliseconds from the start.
+    pub faults: fn() -> Vec<(u64, Fault)>,
+}
+
+impl Known {
+    /// What goes wrong.
+    pub fn schedule(&self) -> Vec<(Duration, Fault)> {
+        (self.faults)().into_iter().map(|(at, fault)| (Duration::from_millis(at), fault)).collect()
+    }
+}
+
+fn api() -> String {
+    "api".to_owned()
+}
+
+fn db() -> String {
+    "db".to_owned()
+}
+
+/// Every one, oldest first.
+pub const KNOWN: &[Known] = &[
+    Known {
+        story: "Between the making of a container and its start, a person removed it and ran one of his own under its name. \
+                The start went to the name, and so to the person's container. What is known by name only has to be ours now.",
+        seed: 567,
+        faults: || {
+            vec![(464, Engine(Trouble::Dawdles, Duration::from_millis(982))), (1_353, Squat(db(), Duration::from_millis(3_375)))]
+        },
+    },
+    Known {
+        story: "Three acts a minute were permitted, two had been made, and two objects that waited for the third were looked \
+                at at the same moment: both acted. An act counts from the moment at which it is decided on.",
+        seed: 256,
+        faults: || {
+            vec![
+                (399, Fault::Away(Duration::from_millis(12_878))),
+                (667, ShutDown(Duration::from_millis(2_454))),
+                (7_360, ShutDown(Duration::from_millis(1_374))),
+                (15_834, Kill("redis".to_owned())),
+                (15_900, Kill(api())),
+            ]
+        },
+    },
+    Known {
+        story: "The clock was set back by two hours while Mooring was down. The last try was in the future then, the pause after \
+                it was counted from there, and a database that had died stayed down for two hours, `backing off`.",
+        seed: 1150,
+        faults: || {
+            vec![
+                (2_319, Stop(db())),
+                (3_154, SetClock(-7_200)),
+                (3_181, EngineDies(Duration::from_millis(22_173))),
+                (10_393, Crash(Duration::from_millis(2_319))),
+                (16_356, Exit(db(), 139)),
+            ]
+        },
+    },
+    Known {
+        story: "Kept as a proof of the harness: an engine that refuses, dies, and comes back while Mooring is started anew.",
+        seed: 7,
+        faults: || {
+            vec![
+                (500, Engine(Trouble::Refuses(500), Duration::from_secs(3))),
+                (2_000, Restart(Duration::from_millis(500))),
+                (4_000, EngineDies(Duration::from_secs(2))),
+                (5_000, Crash(Duration::from_millis(300))),
+            ]
+        },
+    },
+];
