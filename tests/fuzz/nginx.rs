@@ -63,6 +63,13 @@ fn any_configuration_is_kept_to_the_byte_and_mended_only_where_it_says() {
     Target { name: "nginx", seeds, words: WORDS, cases: 600, limit: Duration::from_secs(3), check }.run();
 }
 
+/// Two lines were enough to fill the memory, and to have the whole process killed.
+#[test]
+fn a_file_that_includes_itself_is_looked_at_no_more_often_than_anybody_has_files() {
+    assert_eq!(check(b"include a.conf;include a.conf;"), Ok(()));
+    assert_eq!(check("include a.conf;".repeat(40).as_bytes()), Ok(()));
+}
+
 /// Sixty-four kilobytes of one line took half a minute, a megabyte would have taken hours.
 #[test]
 fn more_backends_than_anybody_has_are_told_of_and_not_looked_at() {
