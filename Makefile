@@ -1,6 +1,6 @@
 # `make` alone lists the targets. What is more than a line lives in manifests/dev.
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test browser soak sim check deny bench bench-questions crds build image down clean-demo
+.PHONY: help demo setup test fuzz browser soak sim check deny bench bench-questions crds build image down clean-demo
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
@@ -36,6 +36,9 @@ deny: ## Check the dependency tree alone (part of check)
 
 browser: setup ## Look at the pages in headless Chromium (part of test); pictures go to target/screenshots
 	@manifests/dev/browser.sh
+
+fuzz: ## Try texts at random for MINUTES=10 each on everything that reads texts of others, or on TARGET=dotenv alone
+	MOORING_FUZZ_MINUTES=$(or $(MINUTES),10) MOORING_FUZZ_TARGET=$(TARGET) cargo test --locked --test fuzz -- --nocapture
 
 bench: setup ## Measure times to heal, beside the bare engine doing the same
 	cargo bench --locked --bench faults

@@ -12,6 +12,8 @@ use crate::{
     source::plugin::{FragmentService, Reading},
 };
 
+/// The longest name that an object can have.
+const LONGEST_NAME: usize = 63;
 /// Compose's label for the stack.
 const PROJECT_LABEL: &str = "com.docker.compose.project";
 /// Compose's label for the service.
@@ -112,7 +114,9 @@ impl Expander {
         let written = plugin.reading.fragment.iter().flat_map(|fragment| &fragment.services).collect::<Vec<_>>();
         let answering = written_service(plugin).map(|service| &service.name);
         for service in written.into_iter().filter(|service| Some(&service.name) != answering) {
-            let name = format!("{}-{}", plugin.key.name, service.name.to_ascii_lowercase());
+            let mut name = format!("{}-{}", plugin.key.name, service.name.to_ascii_lowercase());
+            // Compose takes names of any length. Where two of them begin alike, the second is reported.
+            name.truncate(LONGEST_NAME);
             self.container(plugin, &name, healed(plugin, &service.name, false));
         }
         if main.is_none() && plugin.reading.fragment.is_none() {

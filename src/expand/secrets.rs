@@ -48,8 +48,13 @@ pub(super) fn needed(plugin: &Plugin<'_>) -> Vec<String> {
     });
     names.extend(unset.filter(|(name, _)| is_own(name)).map(|(name, _)| name.clone()));
     let mut seen = std::collections::BTreeSet::new();
-    names.retain(|name| seen.insert(name.clone()) && !plugin.spec.variables.contains_key(name));
+    names.retain(|name| is_name(name) && seen.insert(name.clone()) && !plugin.spec.variables.contains_key(name));
     names
+}
+
+/// Whether a variable of this name can be declared. A Compose file may have others; nobody makes a secret for those.
+fn is_name(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
 fn is_own(name: &str) -> bool {

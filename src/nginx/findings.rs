@@ -121,6 +121,9 @@ pub fn find(files: Files<'_>) -> Vec<Finding> {
     examine(files).findings()
 }
 
+/// Nobody has so many. Each is compared with the others of its block, so that ten times as many would take a hundred times as long.
+const MOST: usize = 1000;
+
 /// Directives that name a backend. They share one list of names inside nginx.
 const PASSES: [&str; 6] = ["proxy_pass", "grpc_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "memcached_pass"];
 
@@ -140,6 +143,13 @@ pub(super) fn examine(files: Files<'_>) -> Examined {
     let site = Site::assemble(&configs, files.main);
     let look = Look { files, configs: &configs, site: &site, groups: site.groups() };
     let passes = look.passes();
+    let resolvers = site.find(&["resolver"]);
+    if let Some(place) = passes.iter().chain(&resolvers).nth(MOST) {
+        let message =
+            format!("there are more than {MOST} backends and resolvers from here on, so that none of them is looked at");
+        found.push(Found::at(place.node, Code::Unreadable, message));
+        return Examined { found, fixed: BTreeMap::new() };
+    }
     let fixed = passes.iter().filter_map(|place| {
         // Also names that stay where they are: nginx does not tell them apart.
         let target = place.target().filter(|target| target.is_name() && !look.groups.contains_key(&target.host))?;

@@ -1,6 +1,7 @@
 //! Several files → the one configuration that nginx makes of them.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
@@ -45,6 +46,9 @@ pub(super) struct Place<'s, 'a> {
 /// nginx gives up here as well, for want of descriptors; without a limit, two files that include each other never end.
 const MAX_DEPTH: usize = 32;
 
+/// More words than any host has in its files. The depth alone bounds nothing: of a file that includes itself twice there would be 2³² in it.
+const MAX_INCLUDED: usize = 500_000;
+
 /// The blocks in which requests are answered.
 const HTTP: [&str; 5] = ["http", "server", "location", "if", "limit_except"];
 
@@ -59,7 +63,7 @@ impl<'a> Site<'a> {
         for root in roots {
             let directory = main.unwrap_or(root).parent().unwrap_or(Path::new("/"));
             if let Some((path, config)) = files.get_key_value(root) {
-                top.extend(nodes(path, &config.directives, &Files { files, directory }, 0));
+                top.extend(nodes(path, &config.directives, &Includes { files, directory, left: Cell::new(MAX_INCLUDED) }, 0));
             }
         }
         Self { top }
@@ -168,18 +172,23 @@ fn variable(value: &str) -> Option<(std::ops::Range<usize>, String)> {
 }
 
 /// The files and where relative patterns begin.
-struct Files<'a, 'd> {
+struct Includes<'a, 'd> {
     files: &'a BTreeMap<PathBuf, Config>,
     directory: &'d Path,
+    /// How many more words of files may be included.
+    left: Cell<usize>,
 }
 
-fn nodes<'a>(path: &'a Path, directives: &'a [Directive], files: &Files<'a, '_>, depth: usize) -> Vec<Node<'a>> {
+fn nodes<'a>(path: &'a Path, directives: &'a [Directive], files: &Includes<'a, '_>, depth: usize) -> Vec<Node<'a>> {
     let mut found = Vec::new();
     for directive in directives {
         match directive.argument(0) {
-            Some(pattern) if directive.is("include") && depth < MAX_DEPTH => {
+            Some(pattern) if directive.is("include") && depth < MAX_DEPTH && files.left.get() > 0 => {
                 let pattern = include::absolute(files.directory, pattern);
-                for (path, config) in files.files.iter().filter(|(path, _)| include::matches(&pattern, path)) {
+                for (path, config) in
+                    files.files.iter().filter(|(path, _)| files.left.get() > 0 && include::matches(&pattern, path))
+                {
+                    files.left.set(files.left.get().saturating_sub(config.tokens().len().max(1)));
                     found.extend(nodes(path, &config.directives, files, depth + 1));
                 }
             }

@@ -61,7 +61,8 @@ fn places(said: &str) -> Vec<Range<usize>> {
 fn in_line(line: &str, with_quoted: bool) -> Vec<Range<usize>> {
     let words = words(line);
     let mut found: Vec<Range<usize>> = words.iter().filter_map(|word| shaped(line, word)).collect();
-    let gives = words.iter().position(|word| GIVES.contains(&&*word.low)).unwrap_or(words.len());
+    let first = |list: &[&str]| words.iter().position(|word| list.contains(&&*word.low)).unwrap_or(words.len());
+    let (gives, uses) = (first(GIVES), first(USES));
     let mut looked_at = 0;
     for at in 0..words.len() {
         // What is a value already gives none to anything.
@@ -72,7 +73,7 @@ fn in_line(line: &str, with_quoted: bool) -> Vec<Range<usize>> {
             looked_at = place.end;
             found.push(place);
         }
-        found.extend(before_a_name(&words, at));
+        found.extend(before_a_name(&words, at, uses));
     }
     let logs_in =
         words.windows(2).any(|pair| ["log", "sign"].contains(&&*pair[0].low) && ["in", "into", "on"].contains(&&*pair[1].low));
@@ -129,15 +130,21 @@ const AROUND: &[char] = &['"', '\'', '`', '“', '”', '‘', '’', '(', ')', 
 
 fn words(line: &str) -> Vec<Said<'_>> {
     let mut places: Vec<(Range<usize>, bool)> = Vec::new();
+    // Marks that nothing closes from some place on, and so from no later one: looked for again at each, a line would take as long as
+    // it is long, squared.
+    let mut unclosed: Vec<char> = Vec::new();
     let mut at = 0;
     while let Some(c) = line[at..].chars().next() {
         let rest = &line[at..];
         if c.is_whitespace() || matches!(c, '=' | ':') {
             at += c.len_utf8();
-        } else if let Some(length) = quoted(rest) {
+        } else if let Some(length) = Some(c).filter(|c| !unclosed.contains(c)).and_then(|_| quoted(rest)) {
             places.push((at + c.len_utf8()..at + length - rest[..length].chars().next_back().map_or(1, char::len_utf8), true));
             at += length;
         } else {
+            if ['"', '\'', '`', '“', '„', '‘'].contains(&c) && !unclosed.contains(&c) {
+                unclosed.push(c);
+            }
             // A name ends where its value begins, and a value may be quoted.
             let name = rest.find(|c: char| !is_of_a_name(c)).unwrap_or(rest.len());
             let assigns = name > 0 && rest[name..].starts_with(['=', ':']) && !rest[name..].starts_with("://");
@@ -264,6 +271,8 @@ const GIVES: &[&str] = &[
     "write",
     "enter",
 ];
+/// Words that use a value as something.
+const USES: &[&str] = &["use", "put", "store", "save", "write", "enter", "take"];
 /// Words between a name and its value.
 const BETWEEN: &[&str] = &[
     "to", "is", "be", "as", "with", "equals", "equal", "=", ":", ":=", "=>", "now", "was", "into", "becomes", "become", "should",
@@ -337,7 +346,7 @@ fn after_a_name(line: &str, words: &[Said<'_>], at: usize, gives: bool) -> Optio
 }
 
 /// The value before the name that stands here: `use … as OPENAI_API_KEY`, `… is the password`.
-fn before_a_name(words: &[Said<'_>], at: usize) -> Option<Range<usize>> {
+fn before_a_name(words: &[Said<'_>], at: usize, uses: usize) -> Option<Range<usize>> {
     let naming = naming(words, at).filter(|naming| *naming != Naming::Weak)?;
     let is_between = |word: &Said<'_>| {
         ["as", "is"].contains(&&*word.low) || naming == Naming::Exact && ["into", "for", "in", "to"].contains(&&*word.low)
@@ -346,8 +355,7 @@ fn before_a_name(words: &[Said<'_>], at: usize) -> Option<Range<usize>> {
     let between = from + words[from..at].iter().rposition(is_between)?;
     let value = words.get(between.checked_sub(1)?)?;
     let is_said = NO_VALUE.contains(&&*value.low) || GIVES.contains(&&*value.low);
-    let is_used =
-        words[..between].iter().any(|word| ["use", "put", "store", "save", "write", "enter", "take"].contains(&&*word.low));
+    let is_used = uses < between;
     (value.is_quoted || !is_said && (is_used && words[between].low != "is" || is_odd(value))).then(|| value.place.clone())
 }
 

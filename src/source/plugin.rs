@@ -314,8 +314,8 @@ fn manifest(file: &Path, text: &str) -> Result<PluginManifest, Vec<Problem>> {
 fn fragment(directory: &Path, file: &str, text: &str, names: &dyn Fn(&str) -> Option<String>) -> Result<Fragment, Box<Problem>> {
     let path = directory.join(file);
     let value = parse::value(&path, text)?;
-    fragment::read(file, &value, names)
-        .ok_or_else(|| Box::new(problem(path, (1, 1), Code::WrongValue, "expected a Compose file with `services`".to_owned())))
+    let expected = "expected a Compose file with `services`, whose names are of letters, digits, `_`, `.` and `-`";
+    fragment::read(file, &value, names).ok_or_else(|| Box::new(problem(path, (1, 1), Code::WrongValue, expected.to_owned())))
 }
 
 fn problem(file: PathBuf, (line, column): (usize, usize), code: Code, message: String) -> Problem {

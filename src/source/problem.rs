@@ -86,7 +86,9 @@ impl Place {
 
     /// The place of a byte; `text` is what stands before it.
     pub(super) fn after(text: &str) -> Self {
-        let last = text.rfind('\n').map_or(text, |newline| &text[newline + 1..]);
-        Self { line: text.matches('\n').count() + 1, column: last.chars().count() + 1 }
+        // To YAML a carriage return alone ends a line, too.
+        let lines = text.matches(['\n', '\r']).count() - text.matches("\r\n").count();
+        let last = text.rfind(['\n', '\r']).map_or(text, |newline| &text[newline + 1..]);
+        Self { line: lines + 1, column: last.chars().count() + 1 }
     }
 }

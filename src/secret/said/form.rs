@@ -60,8 +60,9 @@ pub(super) fn token(line: &str, word: &Said<'_>) -> Option<Range<usize>> {
     let begins = |(prefix, more): &(&str, usize)| {
         text.match_indices(prefix).map(|(at, _)| at).find(|at| {
             let is_begin = text[..*at].chars().next_back().is_none_or(|c| !c.is_alphanumeric());
-            let more_than = text[at + prefix.len()..].chars().take_while(|c| !c.is_whitespace()).count();
-            is_begin && more_than >= *more
+            // It is counted no further than needed: a word may be as long as a file, and begin like this all over.
+            let following = || text[at + prefix.len()..].chars().take_while(|c| !c.is_whitespace()).take(*more).count();
+            is_begin && following() >= *more
         })
     };
     TOKENS.iter().filter_map(begins).min().map(|at| place.start + at..end_of_word(line, place.start + at))

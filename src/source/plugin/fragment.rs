@@ -66,8 +66,14 @@ impl FragmentService {
 /// Reads the services of a Compose file. None when it is no such file.
 pub(super) fn read(file: &str, value: &Value, names: &dyn Fn(&str) -> Option<String>) -> Option<Fragment> {
     let services = value.get("services")?.as_object()?;
-    let services = services.iter().map(|(name, value)| service(&interpolate(name, names), &merged(value), names)).collect();
-    Some(Fragment { file: file.to_owned(), services })
+    let services: Vec<_> =
+        services.iter().map(|(name, value)| service(&interpolate(name, names), &merged(value), names)).collect();
+    services.iter().all(|service| is_name(&service.name)).then(|| Fragment { file: file.to_owned(), services })
+}
+
+/// Whether Compose takes this for the name of a service. What is made of it is the name of an object.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
 
 /// A mapping with what it takes over from others by `<<`.

@@ -1,0 +1,1 @@
+DELETE FROM shop.orders USING shop.customers c WHERE c.id = customer_id

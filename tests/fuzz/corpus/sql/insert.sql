@@ -1,0 +1,1 @@
+INSERT INTO shop.categories (id, name) SELECT id + 100, name FROM shop.categories ON CONFLICT DO NOTHING

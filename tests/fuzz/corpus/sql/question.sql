@@ -1,0 +1,1 @@
+SELECT o.id, sum(i.price) FROM shop.orders o JOIN shop.order_items i ON i.order_id = o.id WHERE o.note LIKE 'a%' GROUP BY 1 ORDER BY 2 DESC LIMIT 5

@@ -1,0 +1,1 @@
+UPDATE shop.orders SET note = 'x' WHERE id = 7 AND status <> 'paid'
