@@ -93,6 +93,11 @@ impl Inside {
             match header[156] {
                 b'x' => long = Long::read(content),
                 b'0' | 0 if path != parent => drop(inside.files.insert(path, content.to_vec())),
+                // Another name of a file that was in the archive before: its content comes once.
+                b'1' => {
+                    let target = long.link.take().unwrap_or_else(|| field(&header[157..257]));
+                    inside.links.insert(path, parent.join(target));
+                }
                 b'2' => {
                     let target = long.link.take().unwrap_or_else(|| field(&header[157..257]));
                     let target = path.parent().unwrap_or(parent).join(target);
