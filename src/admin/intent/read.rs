@@ -112,10 +112,12 @@ impl<'a> Asked<'a> {
 
     fn host(&self) -> Option<Understood> {
         let has = |phrases: &[&str]| has_any(&self.plain, phrases);
-        if has(topics::SERVICES) && !has(&["healthy", "ok", "okay", "well", "fine"]) {
+        // A list says which there are; how they are is the status.
+        let fails = has(topics::SERVICES) && has(&["down", "broken", "unhealthy"]);
+        if has(topics::SERVICES) && !fails && !has(&["healthy", "ok", "okay", "well", "fine"]) {
             return Some(Intent::Services.into());
         }
-        let is_status = has(topics::STATUS) || self.plain.len() <= 3 && has(&["health", "healthy"]);
+        let is_status = fails || has(topics::STATUS) || self.plain.len() <= 3 && has(&["health", "healthy"]);
         (is_status && self.foreign() == 0).then(|| Intent::Status.into())
     }
 
