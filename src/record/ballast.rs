@@ -50,13 +50,23 @@ impl Ballast {
         if fs::metadata(&self.path).is_ok_and(|file| file.blocks() * BLOCK >= u64::from(BYTES)) {
             return Ok(false);
         }
-        let disk = statvfs(&self.directory)?;
-        if disk.blocks_available().saturating_mul(disk.fragment_size()) < FREE + u64::from(BYTES) {
+        if self.free()? < FREE + u64::from(BYTES) {
             return Ok(false);
         }
         let file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path)?;
         posix_fallocate(&file, 0, i64::from(BYTES))?;
         Ok(true)
+    }
+
+    /// Whether there is hardly any room left.
+    pub(super) fn is_scarce(&self) -> bool {
+        self.free().is_ok_and(|free| free < u64::from(BYTES))
+    }
+
+    /// Bytes that are left on the disk for anybody.
+    fn free(&self) -> io::Result<u64> {
+        let disk = statvfs(&self.directory)?;
+        Ok(disk.blocks_available().saturating_mul(disk.fragment_size()))
     }
 
     /// Gives the room back. False if there was none.

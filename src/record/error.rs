@@ -95,12 +95,15 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether room on the disk may help. What SQLite wanted to write to the files beside the database is only said to have failed.
-    pub(super) fn may_want_room(&self) -> bool {
+    /// Whether room on the disk would help. What SQLite wanted to write to the files beside the database is only said to have
+    /// failed; that is for want of room where there is none.
+    pub(super) fn wants_room(&self, is_scarce: impl FnOnce() -> bool) -> bool {
         match self {
-            Self::Open { source, .. } | Self::Write { source, .. } => {
-                matches!(primary_code(source), Some(FULL | INPUT_OUTPUT))
-            }
+            Self::Open { source, .. } | Self::Write { source, .. } => match primary_code(source) {
+                Some(FULL) => true,
+                Some(INPUT_OUTPUT) => is_scarce(),
+                _ => false,
+            },
             Self::State { source, .. } => source.kind() == io::ErrorKind::StorageFull,
             _ => false,
         }

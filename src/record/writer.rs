@@ -299,7 +299,7 @@ impl Writer {
 
     /// Gives up the ballast, if that may help; false if it does not, or is gone already.
     fn makes_room(&self, trouble: &Error) -> bool {
-        let is_made = trouble.may_want_room() && self.ballast.give_up();
+        let is_made = trouble.wants_room(|| self.ballast.is_scarce()) && self.ballast.give_up();
         if is_made {
             tracing::warn!("the disk of the state directory is full: the ballast is given up, make room");
             self.shared.pending.add_event(events::ballast_given_up(), clock::now());
