@@ -54,7 +54,11 @@ impl Ballast {
             return Ok(false);
         }
         let file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path)?;
-        posix_fallocate(&file, 0, i64::from(BYTES))?;
+        if let Err(error) = posix_fallocate(&file, 0, i64::from(BYTES)) {
+            // A part of it would only be in the way.
+            self.give_up();
+            return Err(error.into());
+        }
         Ok(true)
     }
 

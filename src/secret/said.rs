@@ -44,6 +44,14 @@ fn places(said: &str) -> Vec<Range<usize>> {
         places.extend(in_line(line, true).into_iter().map(|place| start + place.start..start + place.end));
         start += line.len();
     }
+    let mut at = start;
+    for line in sql.split_inclusive('\n') {
+        // Found by fuzzing: behind a statement, or what looks like one, somebody may go on with something else.
+        if at > start && is_apart(line) {
+            places.extend(in_line(line, true).into_iter().map(|place| at + place.start..at + place.end));
+        }
+        at += line.len();
+    }
     places.extend(statement::places(sql).into_iter().map(|place| start + place.start..start + place.end));
     places.retain(|place| !place.is_empty() && ![MASKED, "(not shown)"].contains(&&said[place.clone()]));
     places.sort_by_key(|place| (place.start, usize::MAX - place.end));
@@ -55,6 +63,18 @@ fn places(said: &str) -> Vec<Range<usize>> {
         }
     }
     apart
+}
+
+/// Whether a line among those of a statement is none of it: it sets a variable, or is an address.
+fn is_apart(line: &str) -> bool {
+    let mut words = line.split_whitespace().peekable();
+    while words.next_if(|word| ["export", "set", "setx"].contains(&&*word.to_lowercase())).is_some() {}
+    let Some(first) = words.next() else { return false };
+    let (name, value) = first.split_once('=').map_or((first, None), |(name, value)| (name, Some(value)));
+    let is_variable = name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    first.contains("://")
+        || is_variable && (value.is_some() || words.next().is_some_and(|word| ["to", "="].contains(&&*word.to_lowercase())))
 }
 
 /// What is found in a line, and in what is quoted there.
@@ -484,6 +504,15 @@ mod tests {
             "",
         ] {
             assert_eq!(concealed(said), said);
+        }
+    }
+
+    #[test]
+    fn behind_a_statement_a_line_that_sets_a_variable_is_looked_at_as_such() {
+        for line in ["export API_TOKEN=\"correct-horse\"", "set POSTGRES_PASSWORD to correct-horse", "DB_PASSWORD=correct-horse"]
+        {
+            let hidden = concealed(&format!("DELETE FROM WHERE\n{line}\nDELETE FROM WHERE"));
+            assert!(!hidden.contains("correct-horse"), "{hidden}");
         }
     }
 

@@ -44,7 +44,8 @@ fn everything(world: &World, directory: &str) -> Shape {
         group_add: words(&["10", "20"]),
         working_dir: Some("/tmp".to_owned()),
         hostname: Some("everything".to_owned()),
-        ports: ["127.0.0.1::80", "127.0.0.1::53/udp", "127.0.0.1:39173:81", "127.0.0.1:39174:81"]
+        // Below those that the kernel gives out by itself, or somebody else may have them.
+        ports: ["127.0.0.1::80", "127.0.0.1::53/udp", "127.0.0.1:19173:81", "127.0.0.1:19174:81"]
             .map(|port| port.parse().unwrap())
             .into(),
         volumes: vec![format!("{}:/data", world.name("data")).parse().unwrap(), format!("{directory}:/host:ro").parse().unwrap()],
@@ -191,7 +192,7 @@ fn assert_host(world: &World, host: &HostConfig, directory: &str) {
     assert_eq!(host.devices, Some(vec![device]));
     let ports = host.port_bindings.clone().unwrap();
     let binding = |port: &str| PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(port.to_owned()) };
-    assert_eq!(ports["81/tcp"], Some(vec![binding("39173"), binding("39174")]));
+    assert_eq!(ports["81/tcp"], Some(vec![binding("19173"), binding("19174")]));
     for random in ["80/tcp", "53/udp"] {
         assert_eq!(ports[random], Some(vec![binding("")]), "{random}");
     }
