@@ -40,6 +40,8 @@ const OURS: Duration = Duration::from_mins(1);
 #[derive(Debug, Default)]
 pub struct Evidence {
     by_container: HashMap<String, Trail>,
+    /// When each container was started, by the engine's clock and by ours, for as long as what was before may still be told.
+    started: HashMap<String, (Timestamp, Instant)>,
     /// The engine's last word about each container that was changed.
     said: HashMap<String, (Timestamp, String)>,
 }
@@ -58,12 +60,20 @@ impl Evidence {
     pub fn note(&mut self, event: &Event, now: Instant) {
         let Some(id) = &event.container else { return };
         match event.said.as_str() {
-            "destroy" => drop(self.said.remove(id)),
+            "destroy" => {
+                self.said.remove(id);
+                self.started.remove(id);
+            }
             "" => {}
             said => drop(self.said.insert(id.clone(), (event.at, said.to_owned()))),
         }
         match event.action {
-            EventAction::Started => self.forget(id),
+            EventAction::Started => {
+                self.forget(id);
+                self.started.insert(id.clone(), (event.at, now));
+            }
+            // Told late, of what was before that start: it explains nothing that comes after.
+            _ if self.started.get(id).is_some_and(|(at, seen)| event.at < *at && now.duration_since(*seen) <= OURS) => {}
             EventAction::Signalled { kill: false } => self.trail(id).signalled = Some(now),
             EventAction::Died => self.trail(id).died = Some(now),
             EventAction::Stopped => {
@@ -109,6 +119,7 @@ impl Evidence {
 
     /// The containers whose stops have been confirmed, and when they were stopped. Remember them, then [`Self::forget`] them here.
     pub fn confirmed(&mut self, now: Instant) -> Vec<(String, Instant)> {
+        self.started.retain(|_, (_, seen)| now.duration_since(*seen) <= OURS);
         self.by_container.retain(|_, trail| {
             trail.stopped.is_some() || trail.latest().is_some_and(|at| now.duration_since(at) <= SIGNAL_EXPLAINS)
         });
@@ -156,13 +167,18 @@ mod tests {
             self.start + Duration::from_millis(millis)
         }
 
-        fn sees(mut self, millis: u64, action: EventAction) -> Self {
+        fn sees(self, millis: u64, action: EventAction) -> Self {
+            self.hears(i64::try_from(millis).unwrap(), millis, action)
+        }
+
+        /// Of something that was at the first time, at the second.
+        fn hears(mut self, was: i64, millis: u64, action: EventAction) -> Self {
             let event = Event {
                 container: Some("c1".into()),
                 object: None,
                 owner: None,
                 action,
-                at: Timestamp::UNIX_EPOCH,
+                at: Timestamp::from_millisecond(was).unwrap(),
                 said: String::new(),
             };
             let now = self.at(millis);
@@ -234,6 +250,21 @@ mod tests {
         let mut watch = watch.sees(10, TERM).sees(40, EventAction::Died).sees(60, EventAction::Stopped);
         assert!(!watch.suspects(70));
         assert!(!watch.confirms(60_000));
+    }
+
+    /// Found by simulation, seed 609: the `stop` of our own restart came after its `start`, and then the container failed.
+    #[test]
+    fn a_stop_that_is_told_after_the_next_start_is_no_stop_of_what_was_started() {
+        let mut watch = Watch::new();
+        let now = watch.at(0);
+        watch.evidence.ours("c1", now);
+        let watch = watch.sees(10, TERM).sees(40, EventAction::Died).sees(90, EventAction::Started);
+        let mut watch = watch.hears(60, 91, EventAction::Stopped).sees(1_000, EventAction::Died);
+        assert!(!watch.suspects(1_001));
+        assert!(!watch.confirms(60_000));
+        let mut watch = watch.sees(2_000, EventAction::Started).sees(3_000, TERM).sees(3_040, EventAction::Died);
+        watch = watch.sees(3_060, EventAction::Stopped);
+        assert!(watch.confirms(30_000), "a person's stop after it still counts");
     }
 
     #[test]

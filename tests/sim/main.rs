@@ -135,7 +135,7 @@ fn as_many_seeds_as_there_is_time_for() {
     let jobs = (asked.from..).map(|seed| Job { without: asked.without.clone(), ..Job::new(seed) });
     let jobs = jobs.take_while(|job| match asked.seeds {
         Some(seeds) => job.seed < asked.from + seeds,
-        None => began.elapsed() < TIME,
+        None => job.seed < MOST && began.elapsed() < TIME,
     });
     let (mut done, mut failed) = (0, None);
     fleet::run_all(jobs, asked.shows_all, |report| {
@@ -157,6 +157,8 @@ fn as_many_seeds_as_there_is_time_for() {
     }
 }
 
+/// A test of a change shall not fail for what was so before it: more seeds than these are looked at on demand.
+const MOST: u64 = 900;
 /// How long the simulation runs when nobody says how many seeds.
 const TIME: Duration = Duration::from_mins(2);
 

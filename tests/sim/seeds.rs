@@ -72,6 +72,18 @@ pub const KNOWN: &[Known] = &[
         },
     },
     Known {
+        story: "A container was restarted for being sick, and the engine's word of its stop came after that of its start. When it \
+                failed a second later, it passed for stopped by hand. What is told late explains nothing that comes after.",
+        seed: 609,
+        faults: || {
+            vec![
+                (26_723, Engine(Trouble::SwapsEvents, Duration::from_millis(3_065))),
+                (27_479, Fault::Unhealthy(db())),
+                (28_626, Exit(db(), 1)),
+            ]
+        },
+    },
+    Known {
         story: "Kept as a proof of the harness: an engine that refuses, dies, and comes back while Mooring is started anew.",
         seed: 7,
         faults: || {

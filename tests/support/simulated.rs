@@ -93,7 +93,7 @@ struct World {
     lists: usize,
     delivery: Events,
     /// Events that were sent, or were to be.
-    announced: usize,
+    announced: u64,
     away: bool,
     /// Containers that the engine starts when it is back, by their ids.
     returning: Vec<String>,
@@ -217,8 +217,9 @@ impl Simulated {
             (labels.unwrap_or_default(), world.delivery, world.announced)
         };
         let (object, owner) = (labels.get(OBJECT_LABEL).cloned(), labels.get(OWNER_LABEL).cloned());
-        let event =
-            Event { container: Some(id.to_owned()), object, owner, action, at: Timestamp::UNIX_EPOCH, said: String::new() };
+        // No two at the same moment, as with a real one, whose events say nanoseconds.
+        let at = self.clock.now() + Duration::from_nanos(number);
+        let event = Event { container: Some(id.to_owned()), object, owner, action, at, said: String::new() };
         let times = match delivery {
             Events::Lost => 0,
             Events::Reordered if number % 2 == 1 => return self.send_late(event),
