@@ -73,10 +73,7 @@ impl Target {
                 let tried = self.with_seed(given.unwrap_or_else(fresh), &corpus, Some(until));
                 eprintln!("{}: {tried} texts in {minutes} min, nothing found", self.name);
             }
-            (None, None) => {
-                self.with_seed(SEED, &corpus, None);
-                self.with_seed(fresh(), &corpus, None);
-            }
+            (None, None) => drop(self.with_seed(SEED, &corpus, None)),
         }
     }
 
