@@ -21,18 +21,12 @@ part() {
 
 # shellcheck disable=SC2317 # What is named to `part` is called there.
 suite() { cargo test --locked --all-features "$@"; }
-# Most of the time these wait for the engine, for a probe, or for something that shall not happen.
-# shellcheck disable=SC2317
-waiting() { RUST_TEST_THREADS=$((2 * $(nproc))) suite "$@"; }
 
 part build suite --no-run
 part library suite --lib --bins
 part documentation suite --doc
 for target in $(cargo metadata --locked --no-deps --format-version 1 | jq -r '.packages[0].targets[] | select(.kind == ["test"]) | .name'); do
-  case $target in
-    engine) part "$target" waiting --test "$target" ;;
-    *) part "$target" suite --test "$target" ;;
-  esac
+  part "$target" suite --test "$target"
 done
 part 'another engine' "$here/generations.sh"
 part schemathesis "$here/schemathesis.sh"
