@@ -537,7 +537,6 @@ fn known_at(at: Timestamp, histories: BTreeMap<Key, History>) -> BTreeMap<Key, H
     histories.into_iter().map(|(key, history)| (key, history.no_later_than(at))).collect()
 }
 
-/// The state directory holds secrets: nobody else may enter it.
 /// Tells what came of sweeping up there.
 fn told(place: &impl fmt::Display, swept: io::Result<usize>) {
     match swept {
@@ -547,6 +546,7 @@ fn told(place: &impl fmt::Display, swept: io::Result<usize>) {
     }
 }
 
+/// The state directory holds secrets: nobody else may enter it.
 fn make_state_directory(directory: &Path) -> Result<(), OpenError> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 

@@ -136,14 +136,14 @@ pub(super) fn acts_on_container(step: &Step) -> bool {
     )
 }
 
-/// Whether a step counts against budgets: it corrects something, or takes something down. Making things for the first
-/// time does not, however many they are.
 /// Whether a plan counts against budgets. `history` is the object's.
 #[must_use]
 pub fn is_act(plan: &Plan, history: &History) -> bool {
     plan.steps.iter().any(|step| is_charged(step, history.seen_ready))
 }
 
+/// Whether a step counts against budgets: it corrects something, or takes something down. Making things for the first
+/// time does not, however many they are.
 pub(super) fn is_charged(step: &Step, seen_ready: bool) -> bool {
     match &step.action {
         Action::Engine(action) => is_corrective(action, &step.why, seen_ready) || is_disruptive(step),

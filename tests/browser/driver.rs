@@ -3,7 +3,7 @@
 use std::{
     fmt::Write as _,
     io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -36,15 +36,10 @@ pub struct Browser {
     secrets: Vec<String>,
 }
 
-/// A port that nobody listened on just now.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 impl Browser {
     /// Opens one for the pages at `base`, on none of which a secret may be.
     pub fn open(base: &str, prefix: &str, secrets: Vec<String>) -> Self {
-        let port = free_port();
+        let port = crate::host::free_port();
         let driver = Command::new("chromedriver")
             .args([format!("--port={port}"), "--log-level=OFF".to_owned()])
             .stdout(Stdio::null())

@@ -10,8 +10,8 @@ use std::{
 };
 
 use crate::{
-    driver::{Browser, PATIENCE, free_port},
-    host::{Host, container, environment, manifest, proxy},
+    driver::{Browser, PATIENCE},
+    host::{Host, container, environment, free_port, manifest, proxy},
 };
 
 /// Of the backend manager.

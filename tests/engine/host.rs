@@ -56,6 +56,11 @@ pub fn socket() -> PathBuf {
     engine.strip_prefix("unix://").unwrap_or(&engine).into()
 }
 
+/// A port that nobody listened on just now.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 /// A Mooring and what it is to keep.
 pub struct Host {
     /// Owner and prefix.

@@ -63,6 +63,15 @@ fn row() -> Command<'static> {
     }
 }
 
+/// Two containers, as declared, with the state directory on that disk.
+fn on(disk: &Disk) -> Host {
+    let mut host = Host::new(&[container("web", "image: web:1"), container("other", "image: web:1")]);
+    std::os::unix::fs::symlink(disk.path(), host.path("../state")).unwrap();
+    host.run();
+    host.converges();
+    host
+}
+
 fn is_missed(host: &Host) -> bool {
     host.context().health().not_ready.iter().any(|trouble| trouble.contains("the journal cannot be written"))
 }
@@ -74,10 +83,7 @@ fn while_the_disk_is_full_nothing_is_done_and_it_is_reported_and_then_all_is_mad
         eprintln!("only root can mount a disk to fill");
         return;
     };
-    let mut host = Host::new(&[container("web", "image: web:1"), container("other", "image: web:1")]);
-    std::os::unix::fs::symlink(disk.path(), host.path("../state")).unwrap();
-    host.run();
-    host.converges();
+    let mut host = on(&disk);
     disk.fill();
     host.docker("kill @web");
     host.docker("rm --force @other");
@@ -105,10 +111,7 @@ fn room_that_is_kept_lets_healing_go_on_while_the_disk_is_full_and_is_kept_again
         eprintln!("only root can mount a disk to fill");
         return;
     };
-    let mut host = Host::new(&[container("web", "image: web:1"), container("other", "image: web:1")]);
-    std::os::unix::fs::symlink(disk.path(), host.path("../state")).unwrap();
-    host.run();
-    host.converges();
+    let mut host = on(&disk);
     let ballast = disk.path().join("ballast");
     host.eventually("room is kept", |_| fs::metadata(&ballast).is_ok_and(|file| file.len() >= 8 << 20));
     disk.fill();

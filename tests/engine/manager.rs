@@ -6,7 +6,7 @@ use std::{
     cell::RefCell,
     fs::File,
     io::Write as _,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     process::{Child, Command},
     thread,
     time::{Duration, Instant},
@@ -15,7 +15,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    host::{Host, container, environment},
+    host::{Host, container, environment, free_port},
     proxy::request,
 };
 
@@ -194,11 +194,6 @@ impl Drop for Manager {
     fn drop(&mut self) {
         self.ends();
     }
-}
-
-/// Free until somebody else takes it, which nobody does within a test.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Confirms this again and again, and has the program die at the `hit`-th passage of the point, until it does not any more. After each

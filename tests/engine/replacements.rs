@@ -1,13 +1,6 @@
 //! New versions: beside the old one where that is possible, in its place where it is not, and back when it fails.
 
-use std::net::TcpListener;
-
-use crate::host::{Host, container};
-
-/// A port of this host that nobody uses.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
+use crate::host::{Host, container, free_port};
 
 /// A version that never becomes healthy, and does not take long to say so.
 const SICK: &str = "image: web:2\nhealthcheck: {test: 'false', interval: 300ms, retries: 1}\n\

@@ -11,7 +11,7 @@
 //! `make sim SEEDS=1000` runs so many, `make sim FROM=17 SEEDS=1 SHOW=1` shows one.
 
 #![expect(clippy::unwrap_used, reason = "a run that cannot be made is a failed test")]
-#![allow(unreachable_pub, reason = "the modules of a test target are seen by nobody else")]
+#![expect(unreachable_pub, reason = "the modules of a test target are seen by nobody else")]
 
 mod deeds;
 mod dice;

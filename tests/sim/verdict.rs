@@ -181,12 +181,6 @@ impl Case<'_> {
 /// What Mooring says of an object, in one line.
 pub fn told(status: Option<&Status>) -> String {
     let Some(status) = status else { return "nothing".to_owned() };
-    let told = status.conditions.iter().filter(|condition| condition.status != ConditionStatus::False);
-    let told: Vec<String> = told
-        .map(|condition| {
-            let unknown = if condition.status == ConditionStatus::Unknown { "?" } else { "" };
-            format!("{}{unknown}: {} ({})", condition.kind, condition.reason, condition.message)
-        })
-        .collect();
+    let told = super::support::stage::told(status);
     if told.is_empty() { "that nothing holds".to_owned() } else { told.join("; ") }
 }

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use mooring::{
     clock::Clock,
     controller::{self, Context, Engines, Open},
-    manifest::{Key, status::ConditionStatus},
+    manifest::{
+        Key,
+        status::{ConditionStatus, Status},
+    },
     plan::container::Health,
     record::{events::EventFilter, journal::AuditFilter},
     settings::{Mode, Settings},
@@ -41,6 +44,17 @@ const WATCHER: Duration = Duration::from_millis(25);
 
 /// How long nobody may have done anything, in real time, until all is quiet.
 const QUIET: Duration = Duration::from_micros(200);
+
+/// The conditions that hold, or of which nobody knows, a line each.
+pub fn told(status: &Status) -> Vec<String> {
+    let told = status.conditions.iter().filter(|condition| condition.status != ConditionStatus::False);
+    told.map(|condition| {
+        // What nobody knows must not be read as what is true.
+        let unknown = if condition.status == ConditionStatus::Unknown { "?" } else { "" };
+        format!("{}{unknown}: {} ({})", condition.kind, condition.reason, condition.message)
+    })
+    .collect()
+}
 
 /// A Mooring on a simulated engine.
 pub struct Stage {
@@ -291,14 +305,7 @@ impl Stage {
         let Some(status) = self.context().record.status.get(key) else {
             return "(unknown)".to_owned();
         };
-        let told = status.conditions.iter().filter(|condition| condition.status != ConditionStatus::False);
-        let told: Vec<String> = told
-            .map(|condition| {
-                // What nobody knows must not be read as what is true.
-                let unknown = if condition.status == ConditionStatus::Unknown { "?" } else { "" };
-                format!("{}{unknown}: {} ({})", condition.kind, condition.reason, condition.message)
-            })
-            .collect();
+        let told = told(&status);
         if told.is_empty() { "(nothing holds)".to_owned() } else { told.join("\n") }
     }
 

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{
-        access::{Gate, PASSWORD_VARIABLE},
+        access::{Gate, Password},
         chat::Chat,
         claw::{model::Kept, runner, shelf::Shelf, talk::Claw},
         desk::Desk,
@@ -55,11 +55,12 @@ async fn measure(operator: Arc<dyn Operator>, over: CancellationToken) {
 }
 
 /// Which password is in force, and where; told to the command line whenever that changes.
-async fn tell(store: &Store, operator: &dyn Operator, place: &Place, told: &mut Option<Serves>) {
-    let by = match (&place.password, operator.variable(PASSWORD_VARIABLE)) {
+async fn tell(store: &Store, password: Option<&Password>, place: &Place, told: &mut Option<Serves>) {
+    let by = match (&place.password, password) {
         (Some(_), _) => Source::Process,
-        (None, Some(_)) => Source::Files,
-        (None, None) => Source::Stored,
+        // What is not kept as a hash can only come from there.
+        (None, Some(Password::Plain(_))) => Source::Files,
+        (None, _) => Source::Stored,
     };
     let serves = Serves { address: place.address, by };
     if *told == Some(serves) {
@@ -109,9 +110,9 @@ pub(super) async fn keep(settings: Settings, operator: Arc<dyn Operator>, place:
             _ = looks.tick() => {}
             () = shutdown.cancelled() => break,
         }
-        tell(&store, &*operator, &place, &mut serves).await;
-        let is_on = admin(shutdown.clone()).password().await.is_some();
-        match (is_on, serving.take()) {
+        let password = admin(shutdown.clone()).password().await;
+        tell(&store, password.as_ref(), &place, &mut serves).await;
+        match (password.is_some(), serving.take()) {
             (true, None) => match TcpListener::bind(place.address).await {
                 Ok(listener) => {
                     tracing::info!(address = %place.address, "the backend manager is on");
