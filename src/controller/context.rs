@@ -199,7 +199,7 @@ impl Context {
         let world = World {
             names: Some(Names::new(Arc::clone(&on_change), settings.resync)),
             probes: Some(Probes::new(Arc::clone(&engines.observe), on_change)),
-            histories: Mutex::new(known_at(clock.now(), record.history.load_all())),
+            histories: Mutex::new(known_at(clock.now(), &record).await),
             found: Mutex::new(found::load(&settings.state)),
             ..World::new(settings, clock, reader, Arc::clone(&engines.observe), fingerprints)
         };
@@ -442,16 +442,26 @@ impl Context {
         lock(&self.world.histories).insert(key.clone(), history);
     }
 
-    /// Nothing is left of an object whose manifest is gone.
+    /// Nothing is left of an object whose manifest is gone, but that things were done to it: the host's budgets would be
+    /// endless, were a manifest that is away for a moment enough to forget that.
     pub(super) async fn forget(&self, key: &Key) {
         self.desired.forget(key).await;
-        lock(&self.world.histories).remove(key);
+        let left = {
+            let mut histories = lock(&self.world.histories);
+            let left = histories.remove(key).and_then(|history| history.left_behind(self.world.clock.now()));
+            histories.extend(left.clone().map(|left| (key.clone(), left)));
+            left
+        };
         lock(&self.world.resolved).remove(key);
         self.noted.forget(key);
         self.note_budget(key, None);
         lock(&self.readiness).remove(key);
         self.record.status.forget(key);
-        if let Err(error) = self.record.history.forget(key).await {
+        let kept = match left {
+            Some(left) => self.record.history.save(key, &left).await,
+            None => self.record.history.forget(key).await,
+        };
+        if let Err(error) = kept {
             tracing::error!(object = %key, error = crate::error_chain(&error), "what is remembered could not be dropped");
         }
     }
@@ -532,9 +542,20 @@ impl Context {
     }
 }
 
-/// What is remembered, for somebody who finds it at this time: the clock may have been set back since.
-fn known_at(at: Timestamp, histories: BTreeMap<Key, History>) -> BTreeMap<Key, History> {
-    histories.into_iter().map(|(key, history)| (key, history.no_later_than(at))).collect()
+/// What is remembered, for somebody who finds it at this time: the clock may have been set back since. What is left of objects
+/// that are long gone is dropped.
+async fn known_at(at: Timestamp, record: &Record) -> BTreeMap<Key, History> {
+    let mut known = BTreeMap::new();
+    for (key, history) in record.history.load_all() {
+        let history = history.no_later_than(at);
+        let history = if history.is_left_behind() { history.left_behind(at) } else { Some(history) };
+        if let Some(history) = history {
+            known.insert(key, history);
+        } else if let Err(error) = record.history.forget(&key).await {
+            tracing::warn!(object = %key, error = crate::error_chain(&error), "what is left of it could not be dropped");
+        }
+    }
+    known
 }
 
 /// Tells what came of sweeping up there.

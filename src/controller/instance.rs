@@ -9,6 +9,8 @@ use std::{
 
 use nix::fcntl::{Flock, FlockArg};
 
+use crate::crash;
+
 /// A lock on the state directory, held as long as this value lives. The kernel releases it when we die.
 #[derive(Debug)]
 pub struct Instance(#[expect(dead_code, reason = "holding it is its purpose")] Flock<File>);
@@ -44,6 +46,7 @@ pub fn take(state: &Path) -> Result<Instance, Error> {
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(mut lock) => {
             lock.set_len(0).and_then(|()| lock.rewind()).map_err(failed)?;
+            crash::point("lock-before-name");
             let host = nix::unistd::gethostname().unwrap_or_default();
             writeln!(lock, "pid {} on {}", std::process::id(), host.to_string_lossy()).map_err(failed)?;
             Ok(Instance(lock))

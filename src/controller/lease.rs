@@ -14,7 +14,7 @@ use std::{fmt, fs};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    execute,
+    crash, execute,
     observe::engine,
     plan::container::State,
     settings::{Mode, Settings},
@@ -132,10 +132,14 @@ pub async fn take(settings: &Settings, actor: &dyn execute::engine::Engine, obse
     let mut found = String::new();
     for _ in 0..TRIES {
         found = actor.mark(&marker, &text).await.map_err(failed)?;
+        crash::point("lease-after-mark");
         let holder: Option<Holder> = serde_json::from_str(&found).ok();
         match holder {
             Some(holder) if holder == me => return Ok(()),
-            Some(holder) if holder.is_gone(observer).await => actor.unmark(&marker).await.map_err(failed)?,
+            Some(holder) if holder.is_gone(observer).await => {
+                actor.unmark(&marker).await.map_err(failed)?;
+                crash::point("lease-after-unmark");
+            }
             Some(_) | None => break,
         }
     }
@@ -152,6 +156,7 @@ pub async fn give_back(settings: &Settings, actor: &dyn execute::engine::Engine)
         // It will be found stale.
         tracing::debug!(error = crate::error_chain(&error), "the lease could not be given back");
     }
+    crash::point("lease-after-return");
 }
 
 fn marker(owner: &str) -> String {

@@ -18,6 +18,7 @@ use super::{
     world::{Asked, lock},
 };
 use crate::{
+    crash,
     manifest::{Key, Kind, hold::Target},
     operator::{HoldEnd, Operator as _, Proposed, Wish, insight::Insight as _},
     plan::{
@@ -227,8 +228,11 @@ impl Context {
         act: impl Future<Output = Result<(), String>> + Send,
     ) -> Result<(), String> {
         let intent = self.announce(by, operation, (object, words), words).await?;
+        crash::point("wish-after-intent");
         let done = act.await;
+        crash::point("wish-after-act");
         self.conclude(intent, done.as_ref().err().map(String::as_str)).await;
+        crash::point("wish-after-outcome");
         done
     }
 

@@ -385,6 +385,7 @@ fn set_mode(place: &Place, mode: u32) -> Result<Effect, Error> {
     }
     let failed = |source| Error::Io { doing: "set the mode of", path: place.path(), source };
     handle.file.set_permissions(Permissions::from_mode(mode)).map_err(failed)?;
+    crash::point("mode-after-change");
     handle.file.sync_all().map_err(failed)?;
     Ok(Effect::Done)
 }

@@ -109,7 +109,10 @@ pub async fn perform(
             let mark = unloaded_mark(directory, proxy);
             match fs::remove_file(&mark) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", &mark)(error)),
-                Ok(()) | Err(_) => Ok(Effect::Done),
+                Ok(()) | Err(_) => {
+                    crash::point("reload-after-mark");
+                    Ok(Effect::Done)
+                }
             }
         }
         ProxyAction::ProveRoutes { proof, .. } => {
@@ -168,7 +171,9 @@ fn complaint(line: &str) -> Option<&str> {
 fn mark_unloaded(directory: &Path, proxy: &str) -> Result<(), Error> {
     let mark = unloaded_mark(directory, proxy);
     let marked = fs::create_dir_all(directory.join(HIDDEN)).and_then(|()| fs::File::create(&mark)?.sync_all());
-    marked.map_err(failed("write", &mark))
+    marked.map_err(failed("write", &mark))?;
+    crash::point("site-after-mark");
+    Ok(())
 }
 
 /// Puts the files in force. What is not ours stays, whatever was decided: it may have come since.
@@ -195,6 +200,7 @@ fn swap(change: &Change) -> Result<Effect, Error> {
             Some(FileState::Ours { seal, .. }) if seal.proxy == change.proxy => {
                 let path = directory.path().join(name);
                 fs::remove_file(&path).map_err(failed("remove", &path))?;
+                crash::point("site-after-remove");
                 effect = Effect::Done;
             }
             Some(_) | None => {}
@@ -228,6 +234,7 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
         temporary.write_all(text.as_bytes())?;
         temporary.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
         temporary.as_file().sync_all()?;
+        crash::point("site-after-temp");
         temporary.persist(path).map_err(|error| error.error)?;
         Ok(())
     };

@@ -172,7 +172,9 @@ pub async fn swap(recorded: Recorded<'_>, nginx: &dyn Nginx, aside: Option<&Asid
             }
         }
     }
+    crash::point("repair-after-intent");
     let result = put_in_place(nginx, swaps).await;
+    crash::point("repair-before-outcome");
     let outcome = result.as_ref().map_or_else(failed, |()| Outcome::Done);
     conclude(recorded.journal, intents, &outcome).await;
     result
@@ -218,6 +220,7 @@ async fn test_aside(nginx: &dyn Nginx, aside: &Aside) -> Result<(), Error> {
     let failed = |source| Error::Io { doing: "write", path: aside.path.clone(), source };
     // A left-over of an earlier death is ours, and nobody else's.
     fs::write(&aside.path, &aside.text).map_err(failed)?;
+    crash::point("repair-after-aside");
     let tested = nginx.test(Some(&aside.seen_as)).await;
     let removed = fs::remove_file(&aside.path);
     tested.map_err(|message| Error::Refused { message })?;
@@ -246,6 +249,7 @@ async fn put_in_place(nginx: &dyn Nginx, swaps: &[Swap]) -> Result<(), Error> {
         }
         return Err(Error::Restored { what, message });
     }
+    crash::point("repair-before-tidy");
     for swap in swaps {
         // A copy that stays is in nobody's way.
         let _ = fs::remove_file(copy(&swap.path));
@@ -311,6 +315,7 @@ fn write(temporary: &mut NamedTempFile, text: &str, like: &fs::Metadata) -> io::
 
 /// Brings the old files back.
 fn restore(swaps: &[Swap], what: &'static str, message: &str) -> Result<(), Error> {
+    crash::point("repair-before-restore");
     for swap in swaps {
         let copy = copy(&swap.path);
         // Without a copy it was not touched.
@@ -319,6 +324,7 @@ fn restore(swaps: &[Swap], what: &'static str, message: &str) -> Result<(), Erro
         {
             return Err(Error::Lost { what, message: message.to_owned(), path: swap.path.clone(), copy, source });
         }
+        crash::point("repair-after-restore");
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::{
     engine::{ALLOW_REMOVE_LABEL, Error, Inspected, Listed, ListedNetwork, OWNER_LABEL, SHAPE_LABEL, VARIABLES_LABEL},
+    host,
     snapshot::{Snapshot, Snapshots},
 };
 use crate::{
@@ -186,6 +187,7 @@ impl Lens<'_> {
                 listed => listed,
             },
             broken_check: inspected.broken_check.clone().filter(|_| listed.health == Health::Unhealthy),
+            starved: (listed.health == Health::Unhealthy && inspected.check_is_late).then(host::overload).flatten(),
             probe: (self.probes)(listed),
             started_at: inspected.started_at,
             restarts: inspected.restarts,

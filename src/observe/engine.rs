@@ -203,6 +203,9 @@ pub struct Inspected {
     pub health: Health,
     /// Why the health check cannot be run, so that it says nothing.
     pub broken_check: Option<String>,
+    /// Whether all that is wrong is that no health check has come to a verdict in time, and not for ever so many times: a host that
+    /// has no processor time to give looks like that as well.
+    pub check_is_late: bool,
     /// When its main process was last started.
     pub started_at: Option<Timestamp>,
     /// How often the engine has restarted it by its own policy since somebody last started it.

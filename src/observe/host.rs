@@ -15,6 +15,28 @@ use crate::plan::guard::Sign;
 /// A host with less than this share of its memory, in percent, has none left.
 const MEMORY_PERCENT: u64 = 2;
 
+/// So many processes for each processor, and whoever has to answer in time cannot.
+const CROWD: f64 = 4.0;
+
+/// So many times as many failures as usual have to be late answers, until they count on a host without time to give.
+pub const LATE: u32 = 10;
+
+/// How the host is short of processor time, if it is.
+#[must_use]
+pub fn overload() -> Option<String> {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    overloaded(&read("/proc/loadavg"), &read("/proc/stat"))
+}
+
+/// What `/proc/loadavg` and `/proc/stat` say: both are of the whole host, whatever a container may use of it.
+fn overloaded(load: &str, stat: &str) -> Option<String> {
+    let load: f64 = load.split(' ').next()?.parse().ok()?;
+    let is_processor = |line: &&str| line.starts_with("cpu") && !line.starts_with("cpu ");
+    let processors = u32::try_from(stat.lines().filter(is_processor).count()).ok().filter(|processors| *processors > 0)?;
+    (load >= CROWD * f64::from(processors))
+        .then(|| format!("the host is overloaded: {load:.0} processes want to run on {processors} processors"))
+}
+
 /// What was seen.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Seen {
@@ -71,6 +93,16 @@ mod tests {
         assert_eq!(out_of_memory(&text(400_000)), None);
         assert_eq!(out_of_memory(&text(300_000)), Some(Sign::OutOfMemory { available: 307_200_000 }));
         assert_eq!(out_of_memory("nothing of the kind"), None);
+    }
+
+    #[test]
+    fn a_host_is_overloaded_when_four_processes_wait_for_each_processor() {
+        let stat = "cpu  9 9 9\ncpu0 1 2 3\ncpu1 1 2 3\nintr 1\n";
+        assert_eq!(overloaded("7.99 1.00 1.00 1/200 3", stat), None);
+        let told = "the host is overloaded: 38 processes want to run on 2 processors";
+        assert_eq!(overloaded("38.20 9.00 3.00 40/200 3", stat).as_deref(), Some(told));
+        assert_eq!(overloaded("38.20 9.00 3.00 40/200 3", ""), None);
+        assert_eq!(overloaded("", stat), None);
     }
 
     #[test]

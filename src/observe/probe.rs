@@ -20,6 +20,7 @@ use tokio::{net::TcpStream, task::JoinHandle, time::Instant};
 use super::{
     docker::wants_password,
     engine::{Engine, Listed},
+    host::{LATE, overload},
 };
 use crate::{
     manifest::{Key, container::Probe},
@@ -93,14 +94,17 @@ async fn watch(checker: Checker, state: Arc<Mutex<ProbeState>>, changed: impl Fn
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let result = checker.check().await;
+        let (result, is_late) = checker.check().await;
         failures = if result.is_ok() { 0 } else { failures + 1 };
         // Who has answered once has started, as the engine sees it with its own checks.
         has_started |= result.is_ok();
         let in_grace = !has_started && started.elapsed() < checker.probe.start_period.0;
+        // Where the host has no time to give, an answer that is late says little.
+        let times = if is_late && overload().is_some() { LATE } else { 1 };
+        let needed = checker.probe.retries.saturating_mul(times);
         let verdict = match result {
             Ok(()) => ProbeState::Passing,
-            Err(error) if failures >= checker.probe.retries && !in_grace => ProbeState::Failing { error },
+            Err(error) if failures >= needed && !in_grace => ProbeState::Failing { error },
             Err(_) => continue,
         };
         let flipped = {
@@ -124,7 +128,8 @@ struct Checker {
 }
 
 impl Checker {
-    async fn check(&self) -> Result<(), String> {
+    /// What came of it, and whether nothing did in time.
+    async fn check(&self) -> (Result<(), String>, bool) {
         let limit = self.probe.timeout.0;
         let check = async {
             if let Some(http) = &self.probe.http {
@@ -137,7 +142,10 @@ impl Checker {
                 Ok(())
             }
         };
-        tokio::time::timeout(limit, check).await.unwrap_or_else(|_| Err(format!("no answer within {}", self.probe.timeout)))
+        match tokio::time::timeout(limit, check).await {
+            Ok(result) => (result, false),
+            Err(_) => (Err(format!("no answer within {}", self.probe.timeout)), true),
+        }
     }
 
     async fn connect(&self, port: u16) -> Result<TcpStream, String> {

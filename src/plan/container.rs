@@ -171,6 +171,9 @@ pub struct Container {
     pub health: Health,
     /// Why the health check cannot be run, if it cannot. What it says is not to be believed then, and is not in `health`.
     pub broken_check: Option<String>,
+    /// What is wrong with the host, if it has no processor time to give, and all that is known against the container is that its
+    /// health check took too long.
+    pub starved: Option<String>,
     /// What our own probe says; none when there is no probe.
     pub probe: Option<ProbeState>,
     /// When its main process was last started. Known of everything that runs.

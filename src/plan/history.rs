@@ -173,6 +173,20 @@ impl History {
         Self { generation, manual_stop, choice, seen_ready, good_image, proxy, acts, ..Self::default() }
     }
 
+    /// What is left of the memory when the manifest is gone: what was done on the host was done, and counts against its budgets.
+    /// None when nothing counts any more.
+    #[must_use]
+    pub fn left_behind(mut self, at: Timestamp) -> Option<Self> {
+        self.acts.retain(|act| at.duration_since(*act) <= ACTS_KEPT);
+        (!self.acts.is_empty()).then(|| Self { acts: self.acts, ..Self::default() })
+    }
+
+    /// Whether it is all that is left of an object: those that exist have a generation.
+    #[must_use]
+    pub fn is_left_behind(&self) -> bool {
+        self.generation == 0
+    }
+
     /// The memory after the clock was set by so much, some time before `at`: what was a minute ago still is.
     ///
     /// Without this a clock that is set back would put off every next try by as much, and one that is set forward would end
@@ -200,7 +214,8 @@ impl History {
         let acts = self.attempts.iter_mut().chain(&mut self.acts).chain(self.corrections.values_mut().flatten());
         let replacements = self.failed_replacement.iter_mut().map(|failed| &mut failed.at);
         let pulls = self.failed_pull.iter_mut().map(|failed| &mut failed.at);
-        acts.chain(replacements).chain(pulls).chain(self.failed_model.iter_mut().map(|failed| &mut failed.at))
+        let proxy = self.proxy.iter_mut().flat_map(|memory| memory.times());
+        acts.chain(replacements).chain(pulls).chain(self.failed_model.iter_mut().map(|failed| &mut failed.at)).chain(proxy)
     }
 
     /// The memory after a person said: try again.

@@ -19,6 +19,7 @@ use super::{
     database::{Database, Readers},
     statements,
 };
+use crate::crash;
 
 /// The operation of the row that says where the rows before it are.
 pub const CLEAR: &str = "ClearAuditLog";
@@ -267,9 +268,26 @@ impl Look {
     }
 }
 
-/// The anchors in a file, one JSON object a line.
-pub fn read_anchors(path: &Path) -> Result<Vec<Anchor>, ReadError> {
-    read_lines(path, "anchor")?.collect()
+/// What is in an anchor file.
+#[derive(Debug, Default)]
+pub struct Noted {
+    /// The anchors.
+    pub anchors: Vec<Anchor>,
+    /// The lines that are none: a full disk or a power failure has broken one off, or somebody was at it.
+    pub broken: Vec<ReadError>,
+}
+
+/// The anchors in a file, one JSON object a line. A line that is none takes no other one away.
+pub fn read_anchors(path: &Path) -> Result<Noted, ReadError> {
+    let mut noted = Noted::default();
+    for line in read_lines(path, "anchor")? {
+        match line {
+            Ok(anchor) => noted.anchors.push(anchor),
+            Err(broken @ ReadError::Line { .. }) => noted.broken.push(broken),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(noted)
 }
 
 fn read_lines<T: serde::de::DeserializeOwned>(
@@ -278,11 +296,13 @@ fn read_lines<T: serde::de::DeserializeOwned>(
 ) -> Result<impl Iterator<Item = Result<T, ReadError>>, ReadError> {
     let failed = |source| ReadError::File { doing: "read", path: path.to_owned(), source };
     let file = fs::File::open(path).map_err(failed)?;
-    let lines = io::BufReader::new(file).lines().enumerate();
-    Ok(lines.map(move |(number, line)| {
+    // Bytes, because what was broken off may end within a letter.
+    let lines = io::BufReader::new(file).split(b'\n').enumerate();
+    let is_empty = |line: &io::Result<Vec<u8>>| line.as_ref().is_ok_and(Vec::is_empty);
+    Ok(lines.filter(move |(_, line)| !is_empty(line)).map(move |(number, line)| {
         let line = line.map_err(|source| ReadError::File { doing: "read", path: path.to_owned(), source })?;
         let failed = |source| ReadError::Line { path: path.to_owned(), line: number + 1, wanted, source };
-        serde_json::from_str(&line).map_err(failed)
+        serde_json::from_slice(&line).map_err(failed)
     }))
 }
 
@@ -310,6 +330,7 @@ pub(super) async fn archive(log: &AuditLog, path: &Path, last: i64) -> Result<Op
     file.sync_all().map_err(failed("write"))?;
     let directory = path.parent().unwrap_or(Path::new("/"));
     fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed("write"))?;
+    crash::point("archive-after-file");
     Ok(Some(cleared))
 }
 

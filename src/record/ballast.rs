@@ -16,6 +16,8 @@ use std::{
 
 use nix::{fcntl::posix_fallocate, sys::statvfs::statvfs};
 
+use crate::crash;
+
 /// Its name in the state directory.
 const FILE: &str = "ballast";
 
@@ -54,6 +56,7 @@ impl Ballast {
             return Ok(false);
         }
         let file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path)?;
+        crash::point("ballast-after-make");
         if let Err(error) = posix_fallocate(&file, 0, i64::from(BYTES)) {
             // A part of it would only be in the way.
             self.give_up();

@@ -11,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use sqlx::{
-    ConnectOptions as _, SqlSafeStr as _, SqliteConnection, SqlitePool,
+    ConnectOptions as _, Connection as _, SqlSafeStr as _, SqliteConnection, SqlitePool,
     migrate::{Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -20,9 +20,13 @@ use super::{
     Error, clock,
     statements::{self, Loaded},
 };
+use crate::crash;
 
 /// The database's name in the state directory.
 pub const FILE: &str = "mooring.db";
+
+/// What is added to its name for the one of its write-ahead log.
+const LOG: &str = "-wal";
 
 /// How long to wait for another process that is writing, `mooring apply` for
 /// example. Its transactions take milliseconds; who holds the lock longer is in
@@ -108,19 +112,31 @@ impl Database {
 
     async fn open_unlimited(&self) -> Result<Opening, Error> {
         prepare_directory(&self.state)?;
+        let moved_aside = self.finish_moving_aside()?;
         let size = self.create()?;
         let mut connection = self.options().connect().await.map_err(|source| self.cannot_open(source))?;
+        match self.prepare(&mut connection, size).await {
+            Ok(loaded) => Ok(Opening { connection, loaded, moved_aside }),
+            Err(error) => {
+                // It would be closed some time later otherwise, and take the log of the file that has its name by then.
+                let _ = connection.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Checks what was opened, brings it up to date and reads it.
+    async fn prepare(&self, connection: &mut SqliteConnection, size: u64) -> Result<Loaded, Error> {
         if size <= CHECKED_BYTES {
-            self.check(&mut connection).await?;
+            self.check(connection).await?;
         }
         // `migrate!` would bring a procedural macro for three files. `run` cannot be
         // called from a spawned task ("`Send` is not general enough"); this is SQLx's own way around it.
         Migrator::with_migrations(migrations())
-            .run_direct(None, &mut connection, false)
+            .run_direct(None, connection, false)
             .await
             .map_err(|source| Error::Schema { path: self.path.clone(), source: Arc::new(source) })?;
-        let loaded = statements::load(&mut connection).await.map_err(|source| self.cannot_open(source))?;
-        Ok(Opening { connection, loaded, moved_aside: None })
+        statements::load(connection).await.map_err(|source| self.cannot_open(source))
     }
 
     /// Reads what there is to read. Nothing is made, mended or brought up to date.
@@ -174,17 +190,59 @@ impl Database {
         if finding == "ok" { Ok(()) } else { Err(Error::Damaged { path: self.path.clone(), finding }) }
     }
 
-    /// Renames the database and the files that belong to it, so that whoever
-    /// wants to rescue rows has all there is.
+    /// Gives the database and its log other names, so that whoever wants to rescue rows has all there is.
+    ///
+    /// The log has both names until the database has the new one: without its log it would be an older database, perhaps a sound
+    /// one, and its last rows would be gone without a word.
     fn move_aside(&self, at: Timestamp) -> Result<PathBuf, Error> {
-        let aside = suffixed(&self.path, &format!(".corrupt-{}", at.strftime("%Y%m%dT%H%M%S%3fZ")));
-        for suffix in ["-wal", "-shm", ""] {
-            match fs::rename(suffixed(&self.path, suffix), suffixed(&aside, suffix)) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                other => other.map_err(|source| Error::State { path: self.path.clone(), source: Arc::new(source) })?,
-            }
-        }
+        let aside = match self.log_is_kept_for() {
+            Some(aside) => aside,
+            None => suffixed(&self.path, &format!(".corrupt-{}", at.strftime("%Y%m%dT%H%M%S%3fZ"))),
+        };
+        let moved = || -> io::Result<()> {
+            keep(&suffixed(&self.path, LOG), &suffixed(&aside, LOG))?;
+            fs::File::open(&self.state)?.sync_all()?;
+            crash::point("journal-aside-before-rename");
+            or_gone(fs::rename(&self.path, &aside))?;
+            crash::point("journal-aside-after-rename");
+            self.forget_log()
+        };
+        moved().map_err(|source| Error::State { path: self.path.clone(), source: Arc::new(source) })?;
         Ok(aside)
+    }
+
+    /// What somebody who died while moving the database aside has not come to. Where it is then.
+    fn finish_moving_aside(&self) -> Result<Option<PathBuf>, Error> {
+        if self.path.exists() {
+            return Ok(None);
+        }
+        let Some(aside) = self.log_is_kept_for() else { return Ok(None) };
+        self.forget_log().map_err(|source| Error::State { path: self.path.clone(), source: Arc::new(source) })?;
+        tracing::error!(kept = %aside.display(), "the journal was damaged: it is kept aside, and a new one is begun");
+        Ok(Some(aside))
+    }
+
+    /// The name under which a database is kept, or will be, whose log is ours by another name.
+    fn log_is_kept_for(&self) -> Option<PathBuf> {
+        let ours = fs::metadata(suffixed(&self.path, LOG)).ok()?;
+        let is_ours = |file: &fs::Metadata| (file.dev(), file.ino()) == (ours.dev(), ours.ino());
+        let mut entries = fs::read_dir(&self.state).ok()?.flatten();
+        let kept = entries.find(|entry| {
+            let name = entry.file_name();
+            name.as_encoded_bytes().starts_with(format!("{FILE}.corrupt-").as_bytes())
+                && entry.metadata().is_ok_and(|file| is_ours(&file))
+        })?;
+        let name = kept.file_name();
+        Some(self.state.join(name.to_str()?.strip_suffix(LOG)?))
+    }
+
+    /// Takes away the log, and the index that SQLite makes of it, of a database that is kept elsewhere with all that belongs to it.
+    fn forget_log(&self) -> io::Result<()> {
+        // The log last: by it one sees that this was not finished.
+        or_gone(fs::remove_file(suffixed(&self.path, "-shm")))?;
+        crash::point("journal-aside-between-logs");
+        or_gone(fs::remove_file(suffixed(&self.path, LOG)))?;
+        fs::File::open(&self.state)?.sync_all()
     }
 
     /// Which file stands at the path now; none when there is none.
@@ -212,7 +270,7 @@ impl Database {
             Manner::Shared => options.filename(&self.path),
             // Whoever closed it in order has left one file with everything in it. SQLite would make others beside it, even
             // to read.
-            Manner::Traceless if !suffixed(&self.path, "-wal").exists() => options.filename(&self.path).immutable(true),
+            Manner::Traceless if !suffixed(&self.path, LOG).exists() => options.filename(&self.path).immutable(true),
             // Whoever was killed has left its log. That is read as well, but the index of it is not brought up to date.
             Manner::Traceless => options.filename(format!("file:{}?readonly_shm=1", in_uri(&self.path))),
         }
@@ -244,6 +302,20 @@ fn migrations() -> Vec<Migration> {
 /// A path as SQLite reads it in a URI.
 fn in_uri(path: &Path) -> String {
     path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
+}
+
+/// Gives a file another name beside the one that it has; a copy where a file can only have one.
+fn keep(file: &Path, kept: &Path) -> io::Result<()> {
+    match fs::hard_link(file, kept) {
+        Ok(()) => Ok(()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => Ok(()),
+        Err(_) => fs::copy(file, kept).and_then(|_| fs::File::open(kept)?.sync_all()),
+    }
+}
+
+/// What is gone already need not be moved.
+fn or_gone(done: io::Result<()>) -> io::Result<()> {
+    done.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 fn suffixed(path: &Path, suffix: &str) -> PathBuf {

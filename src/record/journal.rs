@@ -23,7 +23,7 @@ use super::{
     statements::ARCHIVABLE,
     writer::{Row, Submit, Write},
 };
-use crate::{manifest::Key, plan::Step};
+use crate::{crash, manifest::Key, plan::Step};
 
 /// Who acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -358,7 +358,10 @@ impl Journal {
             outcome: &Outcome::Done,
         };
         self.note(&command).await?;
-        while self.submit.write(Write::Discard(last)).await? > 0 {}
+        crash::point("archive-after-row");
+        while self.submit.write(Write::Discard(last)).await? > 0 {
+            crash::point("archive-after-discard");
+        }
         Ok(Some(cleared))
     }
 

@@ -12,7 +12,7 @@ use rand::{TryRng as _, rngs::SysRng};
 use zeroize::Zeroizing;
 
 use super::{Error, database::prepare_directory};
-use crate::secret::FingerprintKey;
+use crate::{crash, paths::TEMPORARY_PREFIX, secret::FingerprintKey};
 
 /// The key's name in the state directory.
 const FILE: &str = "fingerprint.key";
@@ -51,14 +51,17 @@ fn read(path: &Path) -> Result<FingerprintKey, Error> {
 fn create(state: &Path, path: &Path) -> io::Result<()> {
     let mut key = Zeroizing::new([0; FingerprintKey::LENGTH]);
     SysRng.try_fill_bytes(&mut *key).map_err(io::Error::other)?;
-    let mut file = tempfile::Builder::new().prefix(FILE).tempfile_in(state)?;
+    let mut file = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(state)?;
     file.write_all(&*key)?;
     file.as_file().sync_all()?;
+    crash::point("key-after-temp");
     match file.persist_noclobber(path) {
         Ok(_) => {}
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
+        // One that came first may also have swept up what lay beside it.
+        Err(_) if path.try_exists()? => {}
         Err(error) => return Err(error.error),
     }
+    crash::point("key-after-name");
     fs::File::open(state)?.sync_all()
 }
 

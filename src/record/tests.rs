@@ -510,3 +510,31 @@ async fn a_paused_clock_does_not_run_ahead_of_the_disk() {
     assert_eq!(log(&record).await.len(), 20);
     assert!(began.elapsed() < Duration::from_secs(1), "{:?} went by", began.elapsed());
 }
+
+/// Whoever died while it was moved aside leaves its log behind as well: the next one must not take that for its own, and a person finds
+/// both together.
+#[tokio::test]
+async fn what_was_kept_aside_half_is_kept_aside_whole_by_the_next_one_and_told() {
+    let (state, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (record, _) = open(&state).await;
+    intend(&record.journal).await.unwrap();
+    // As after a kill: with what was not moved over yet.
+    let aside = "mooring.db.corrupt-20261122T040000000Z";
+    fs::copy(state.path().join(database::FILE), killed.path().join(aside)).unwrap();
+    fs::copy(state.path().join("mooring.db-wal"), killed.path().join("mooring.db-wal")).unwrap();
+    let log = fs::read(killed.path().join("mooring.db-wal")).unwrap();
+    assert!(!log.is_empty());
+    fs::hard_link(killed.path().join("mooring.db-wal"), killed.path().join(format!("{aside}-wal"))).unwrap();
+
+    let (next, opened) = open(&killed).await;
+    assert_eq!(opened.moved_aside, Some(killed.path().join(aside)));
+    assert_eq!(acts(&next).await.len(), 0);
+    assert_eq!(fs::read(killed.path().join(format!("{aside}-wal"))).unwrap(), log);
+    next.events.flush().await.unwrap();
+    assert_eq!(next.events.list(&EventFilter::default()).await.unwrap()[0].key.reason, "JournalDamaged");
+    next.shutdown().await;
+
+    let mut rescued = SqliteConnectOptions::new().filename(killed.path().join(aside)).connect().await.unwrap();
+    let rows = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM audit").fetch_one(&mut rescued).await.unwrap();
+    assert_eq!(rows, 1);
+}

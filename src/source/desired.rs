@@ -160,7 +160,10 @@ impl DesiredDirectory {
         let path = self.path(file);
         refuse_link(&path)?;
         let parent = path.parent().unwrap_or(Path::new("."));
-        let removed = fs::remove_file(&path).and_then(|()| File::open(parent)?.sync_all());
+        let removed = fs::remove_file(&path).and_then(|()| {
+            crash::point("manifest-after-remove");
+            File::open(parent)?.sync_all()
+        });
         removed.map_err(|source| Error::Io { doing: "remove", path, source })
     }
 }

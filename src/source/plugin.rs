@@ -299,7 +299,7 @@ fn manifest(file: &Path, text: &str) -> Result<PluginManifest, Vec<Problem>> {
     let value: Value = serde_json::from_str(text).map_err(|error| {
         let what = error.to_string();
         let what = what.split(" at line ").next().unwrap_or_default();
-        vec![problem(file.to_owned(), (error.line(), error.column()), Code::Syntax, format!("the JSON cannot be used: {what}"))]
+        vec![problem(file.to_owned(), place(text, &error), Code::Syntax, format!("the JSON cannot be used: {what}"))]
     })?;
     read_manifest(&value).map_err(|flaws| {
         let places = parse::places(text);
@@ -309,6 +309,13 @@ fn manifest(file: &Path, text: &str) -> Result<PluginManifest, Vec<Problem>> {
         };
         flaws.into_iter().map(problem).collect()
     })
+}
+
+/// Line and column of an error, as people count them: the parser counts bytes, and one is often no letter.
+fn place(text: &str, error: &serde_json::Error) -> (usize, usize) {
+    let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let letters = line.char_indices().take_while(|(at, _)| *at < error.column()).count();
+    (error.line(), letters)
 }
 
 fn fragment(directory: &Path, file: &str, text: &str, names: &dyn Fn(&str) -> Option<String>) -> Result<Fragment, Box<Problem>> {

@@ -160,6 +160,36 @@ async fn an_answer_that_makes_no_sense_is_unreadable() {
     assert!(!failure.contains("secret"), "{failure}");
 }
 
+/// As the engine makes it: a header, what is in the file, and two blocks of zeros for the end.
+fn archive(name: &str, content: &str) -> (String, String) {
+    let mut header = format!("{name:\0<100}{:\0<24}{:011o}\0{:\0<20}0{:\0<355}", "", content.len(), "", "");
+    header.truncate(512);
+    (format!("{header}{content:\0<512}"), "\0".repeat(1024))
+}
+
+/// An engine that fails in the middle ends its answer in good order, and a site that is not in it is not one that was lost.
+#[tokio::test]
+async fn an_archive_without_its_end_is_no_directory() {
+    let fake = Fake::new();
+    let (file, end) = archive("sites/a.conf", "server {}");
+    let directory = Path::new("/sites");
+    for (text, is_whole) in
+        [(format!("{file}{end}"), true), (file.clone(), false), (file[..300].to_owned(), false), (String::new(), false)]
+    {
+        let _engine = fake.serve(Answer::Whole(200, text.leak()));
+        match fake.eyes().inside("web", directory).await {
+            Ok(inside) => assert!(is_whole && format!("{inside:?}").contains("/sites/a.conf"), "{inside:?}"),
+            Err(error) => {
+                let told = mooring::error_chain(&error);
+                assert!(
+                    !is_whole && told == "the engine's answer to archive container cannot be read: it is not whole",
+                    "{told}"
+                );
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_new_engine_behind_the_same_path_is_found_and_asked_its_version() {
     let fake = Fake::new();

@@ -240,6 +240,10 @@ async fn without_a_model_it_is_said_why_and_everything_else_goes_on() {
             "{said}"
         );
         assert!(said.ends_with("`help` says what I understand without one."), "{said}");
+        // Nothing is done, nothing waits for a yes, and all that is on record is that it was asked.
+        assert_eq!(room.say("yes").await, "Nothing waits for a yes.");
+        let noted = room.noted();
+        assert!(room.restarted() == 0 && noted.iter().all(|(words, _)| words.starts_with("ask ollama/some-model ")), "{noted:?}");
         assert!(room.say("is web running?").await.contains("Container/web"));
     }
     let none = room_with(Fake::default()).say(odd).await;

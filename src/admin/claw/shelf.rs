@@ -130,7 +130,7 @@ impl Shelf {
         let options = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(CONNECT)
-            .after_connect(|connection, _| Box::pin(async move { sqlx::raw_sql(BEGIN).execute(connection).await.map(drop) }));
+            .after_connect(|connection, _| Box::pin(begin(connection)));
         let pool = options.connect_lazy_with(target.options().clone());
         Self(Place::Postgres(Arc::new(Remote { pool, target: target.clone(), standing: Mutex::new(Standing::Unknown) })))
     }
@@ -200,15 +200,14 @@ impl Remote {
     }
 
     async fn migrate(&self) -> Result<(), store::Error> {
-        // A pool without a connection does not say why it has none.
-        PgConnection::connect_with(self.target.options()).await?.close().await?;
-        // It may have been made for us, by somebody who may make one.
-        let is_there: bool =
-            sqlx::query_scalar("SELECT to_regnamespace($1) IS NOT NULL").bind(SCHEMA).fetch_one(&self.pool).await?;
-        if !is_there {
-            sqlx::query("CREATE SCHEMA IF NOT EXISTS np_claw").execute(&self.pool).await?;
-        }
-        Ok(Migrator::with_migrations(migrations()).run(&self.pool).await?)
+        // Not one of the pool, which does not say why it has none. And who gives up on migrations keeps their lock until the
+        // connection ends: back in the pool, it would have the next look wait for it in vain.
+        let mut connection = PgConnection::connect_with(self.target.options()).await?;
+        begin(&mut connection).await?;
+        let migrated = migrate(&mut connection).await;
+        let closed = connection.close().await;
+        migrated?;
+        Ok(closed?)
     }
 
     /// Takes down how it stands now, and says it where that is new.
@@ -225,6 +224,23 @@ impl Remote {
         }
         *known = standing;
     }
+}
+
+/// What every connection begins with.
+async fn begin(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(BEGIN).execute(connection).await.map(drop)
+}
+
+/// Makes the schema and its tables what they should be.
+async fn migrate(connection: &mut PgConnection) -> Result<(), store::Error> {
+    // It may have been made for us, by somebody who may make one.
+    let is_there: bool =
+        sqlx::query_scalar("SELECT to_regnamespace($1) IS NOT NULL").bind(SCHEMA).fetch_one(&mut *connection).await?;
+    if !is_there {
+        sqlx::query("CREATE SCHEMA IF NOT EXISTS np_claw").execute(&mut *connection).await?;
+    }
+    // As in `record::database`: `run` cannot be called from a spawned task.
+    Ok(Migrator::with_migrations(migrations()).run_direct(None, connection, false).await?)
 }
 
 /// Every change of the schema, oldest first. Append only.

@@ -49,9 +49,12 @@ pub(super) async fn run(settings: &Settings, args: VerifyArgs) -> Result<Exit, E
         return shipped(target, args.output).await;
     }
     let log = log_in(settings)?;
-    let anchors = args.anchor.as_deref().map(read_anchors).transpose()?.unwrap_or_default();
+    let noted = args.anchor.as_deref().map(read_anchors).transpose()?.unwrap_or_default();
+    for broken in &noted.broken {
+        output::note(&format!("{broken}; it may have been broken off, and is passed over"));
+    }
     let bar = output::spinner("verifying");
-    let verified = log.verify(&args.archive, &anchors, |row| bar.set_message(format!("verifying, at row {row}"))).await;
+    let verified = log.verify(&args.archive, &noted.anchors, |row| bar.set_message(format!("verifying, at row {row}"))).await;
     bar.finish_and_clear();
     let verified = verified?;
     let is_good = verified.fault.is_none();
@@ -62,6 +65,7 @@ pub(super) async fn run(settings: &Settings, args: VerifyArgs) -> Result<Exit, E
             "unsealed": verified.unsealed,
             "head": verified.head,
             "anchors": verified.anchors,
+            "brokenAnchors": noted.broken.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "archive": verified.archive,
             "fault": verified.fault.as_ref().map(ToString::to_string),
             "row": verified.fault.as_ref().map(Fault::row),

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 
 use super::{Effect, Engine, Error, Nginx, failed, mark_unloaded, open, refused, run, words};
 use crate::{
+    crash,
     execute::repair::{self, Aside, Swap, answers::Answers},
     nginx::flatten::Dump,
     observe::proxy::{HIDDEN, unloaded_mark},
@@ -35,6 +36,7 @@ pub(super) async fn mend(nginx: &Nginx, mending: &Mending, engine: &dyn Engine) 
         Ok(()) => true,
         Err(error) => error.is_without_trace() && !was_marked,
     };
+    crash::point("repair-before-unmark");
     if is_told {
         fs::remove_file(&mark).map_err(failed("remove", &mark))?;
     }

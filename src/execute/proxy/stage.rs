@@ -11,6 +11,7 @@ use std::{
 
 use super::{Effect, Engine, Error, Nginx, failed, open, refused, run, words};
 use crate::{
+    crash,
     nginx::flatten::Dump,
     observe::proxy::{HIDDEN, files},
     plan::proxy::{FileState, action::Change},
@@ -32,9 +33,11 @@ pub(super) async fn test(change: &Change, nginx: &Nginx, engine: &dyn Engine) ->
         staged.unwrap_or_else(|lost| Err(Error::Io { doing: "change", path, source: io::Error::other(lost) }))?
     };
     program.extend(words(&["-t", "-q", "-c", &format!("{}/{MAIN}", staged.inside)]));
+    crash::point("stage-before-test");
     let tested = run(nginx, engine, &program).await;
     // Left where it is if this fails: the next test writes over it.
     let _ = fs::remove_dir_all(&staged.outside);
+    crash::point("stage-after-tidy");
     let tested = tested?;
     if tested.exit_code == 0 {
         return Ok(Effect::Done);
@@ -61,6 +64,7 @@ fn stage(change: &Change, dumped: &super::Ran) -> Result<Staged, Error> {
     fs::create_dir_all(&outside).map_err(failed("make", &outside))?;
     for (name, site) in &change.sites {
         write(&outside.join(name), &site.text)?;
+        crash::point("stage-after-file");
     }
     let mut includes: Vec<String> = change.sites.keys().map(|name| format!("{inside}/{name}")).collect();
     includes.extend(others(directory.path(), &change.sites, change)?.into_iter().map(|name| format!("{}/{name}", change.inside)));

@@ -51,6 +51,11 @@ impl Failure {
         }
     }
 
+    /// An answer that ends in good order, and before its end.
+    pub(super) fn not_whole(call: &str) -> Self {
+        Self::Unreadable { operation: call.replace('-', " "), source: Nonsense("it is not whole".to_owned()) }
+    }
+
     /// A name that cannot be sent.
     fn not_a_name(operation: &str, name: &str) -> Self {
         let message = format!("`{name}` cannot be the name of anything on the engine");

@@ -10,7 +10,7 @@ use futures::TryStreamExt;
 
 use super::{
     Docker,
-    failure::{found, in_path},
+    failure::{Failure, found, in_path},
 };
 use crate::observe::{
     engine::Error,
@@ -72,21 +72,27 @@ impl Docker {
             }
             Ok(archive)
         };
-        let archive = found(self.connection.ask(CALL, question).await)?;
+        let Some(archive) = found(self.connection.ask(CALL, question).await)? else { return Ok(None) };
         // The names in the archive begin with the directory's own.
         let parent = directory.parent().unwrap_or(Path::new("/"));
-        Ok(archive.map(|archive| Inside::unpack(&archive, parent)))
+        // The engine ends its answer in good order also where it has failed in the middle of it.
+        Ok(Some(Inside::unpack(&archive, parent).ok_or_else(|| Failure::not_whole(CALL))?))
     }
 }
 
 impl Inside {
-    /// Reads an archive as the engine makes it: `ustar`, with long names in `PAX` records.
-    fn unpack(archive: &[u8], parent: &Path) -> Self {
+    /// Reads an archive as the engine makes it: `ustar`, with long names in `PAX` records. Nothing if it has no end: what would come
+    /// behind that is not gone. One that is too long is taken for what there is of it.
+    fn unpack(archive: &[u8], parent: &Path) -> Option<Self> {
         let mut inside = Self::default();
+        let mut has_ended = archive.len() > MAX_ARCHIVE;
         let mut rest = archive;
         let mut long = Long::default();
         while let Some((header, behind)) = rest.split_at_checked(BLOCK) {
-            let Some(size) = octal(&header[124..136]) else { break };
+            let Some(size) = octal(&header[124..136]) else {
+                has_ended |= header.iter().all(|byte| *byte == 0);
+                break;
+            };
             let Some(content) = behind.get(..size) else { break };
             rest = behind.get(size.next_multiple_of(BLOCK)..).unwrap_or_default();
             let path = parent.join(long.path.take().unwrap_or_else(|| name(header)));
@@ -106,7 +112,7 @@ impl Inside {
                 _ => {}
             }
         }
-        inside
+        has_ended.then_some(inside)
     }
 
     /// Adds the files of another directory.

@@ -10,7 +10,10 @@ use bollard::models::{
 use jiff::Timestamp;
 
 use crate::{
-    observe::engine::{Event, EventAction, Inspected, Listed, ListedNetwork, OBJECT_LABEL, OWNER_LABEL, Usage},
+    observe::{
+        engine::{Event, EventAction, Inspected, Listed, ListedNetwork, OBJECT_LABEL, OWNER_LABEL, Usage},
+        host::LATE,
+    },
     plan::{
         container::{Health, State},
         shape::{Limits, Restart},
@@ -113,9 +116,11 @@ fn health_in_text(status: &str) -> Health {
 pub(super) fn inspected(response: ContainerInspectResponse) -> Inspected {
     let state = response.state.unwrap_or_default();
     let config = response.config.unwrap_or_default();
+    let retries = retries(config.healthcheck.as_ref().and_then(|check| check.retries));
     Inspected {
         broken_check: broken_check(&state),
-        health: health(&state, config.healthcheck.as_ref().and_then(|check| check.retries)),
+        check_is_late: check_is_late(&state, retries),
+        health: health(&state, retries),
         restarts: response.restart_count.and_then(|count| u32::try_from(count).ok()).unwrap_or_default(),
         started_at: instant(state.started_at.as_deref()),
         finished_at: instant(state.finished_at.as_deref()),
@@ -157,10 +162,14 @@ fn inspected_state(state: &ContainerState) -> State {
 /// The engine's own number of failures in a row that make a container unhealthy.
 const RETRIES: i64 = 3;
 
+/// How many failures in a row make a container unhealthy, whose check says this or nothing about it.
+fn retries(said: Option<i64>) -> i64 {
+    said.filter(|retries| *retries > 0).unwrap_or(RETRIES)
+}
+
 /// While a container is paused, and after that until its next check, the engine calls it unhealthy without any
 /// check having failed. That is no verdict.
-fn health(state: &ContainerState, retries: Option<i64>) -> Health {
-    let retries = retries.filter(|retries| *retries > 0).unwrap_or(RETRIES);
+fn health(state: &ContainerState, retries: i64) -> Health {
     let streak = state.health.as_ref().and_then(|health| health.failing_streak);
     match state.health.as_ref().and_then(|health| health.status) {
         Some(HealthStatusEnum::UNHEALTHY) if streak.is_some_and(|streak| streak < retries) => Health::Starting,
@@ -174,22 +183,36 @@ fn health(state: &ContainerState, retries: Option<i64>) -> Health {
 /// What is shown of a check's complaint.
 const COMPLAINT: usize = 160;
 
+/// The results of the failures in a row that there were last, the youngest first; the engine keeps no more than five.
+fn failures(state: &ContainerState) -> impl Iterator<Item = &HealthcheckResult> {
+    let health = state.health.as_ref();
+    let streak = health.and_then(|health| usize::try_from(health.failing_streak?).ok()).unwrap_or_default();
+    health.into_iter().flat_map(|health| health.log.iter().flatten().rev()).take(streak)
+}
+
 /// Why a health check cannot be run. Then every failure in the streak is of this sort: the engine did not find the
 /// program (its code is -1, which it also has for a check that takes too long), or a shell did not (126 and 127). A check
 /// that is refused for want of a password cannot be run either: whoever refuses it is alive.
 fn broken_check(state: &ContainerState) -> Option<String> {
-    let health = state.health.as_ref()?;
-    let streak = usize::try_from(health.failing_streak?).ok().filter(|streak| *streak > 0)?;
-    let failures = || health.log.iter().flatten().rev().take(streak);
     let output = |result: &HealthcheckResult| result.output.clone().unwrap_or_default();
     let is_broken = |result: &HealthcheckResult| match result.exit_code {
         Some(126 | 127) => true,
         Some(-1) => output(result).contains("exec failed") || output(result).contains("executable file not found"),
         _ => wants_password(&output(result)),
     };
-    let complaint = failures().next().map(output)?;
+    let complaint = failures(state).next().map(output)?;
     let line = complaint.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it does not say why").trim();
-    failures().all(is_broken).then(|| line.chars().take(COMPLAINT).collect())
+    failures(state).all(is_broken).then(|| line.chars().take(COMPLAINT).collect())
+}
+
+/// Whether no check in the streak of failures has come to a verdict, and there are not too many of them: they took too long, or could
+/// not be begun, and the engine's code is -1 for both.
+fn check_is_late(state: &ContainerState, retries: i64) -> bool {
+    let streak = state.health.as_ref().and_then(|health| health.failing_streak).unwrap_or_default();
+    let mut failures = failures(state).peekable();
+    streak < retries.saturating_mul(i64::from(LATE))
+        && failures.peek().is_some()
+        && failures.all(|result| result.exit_code == Some(-1))
 }
 
 /// Whether a Redis, or what speaks its language, has answered that it is not for everybody: <https://redis.io/docs/latest/commands/auth/>.
@@ -321,6 +344,16 @@ mod tests {
             "AUTH failed: WRONGPASS invalid username-password pair or user is disabled.\nNOAUTH Authentication required.\n";
         assert_eq!(broken_check(&state(&[(1, refused), (1, refused)])).as_deref(), Some("NOAUTH Authentication required."));
         assert_eq!(broken_check(&state(&[(126, "")])).as_deref(), Some("it does not say why"));
+    }
+
+    #[test]
+    fn a_check_is_late_when_it_took_too_long_each_time_and_not_for_ever() {
+        let late = |times| vec![(-1, "Health check exceeded timeout (2s)"); times];
+        assert!(check_is_late(&state(&late(2)), 2) && check_is_late(&state(&late(19)), 2));
+        assert!(!check_is_late(&state(&late(20)), 2));
+        assert!(!check_is_late(&state(&[(-1, "Health check exceeded timeout (2s)"), (1, "refused")]), 2));
+        assert!(check_is_late(&state(&[(-1, "Health check exceeded timeout (2s)"), (-1, "OCI runtime exec failed")]), 2));
+        assert!(!check_is_late(&state(&[]), 2));
     }
 
     #[test]

@@ -94,6 +94,12 @@ pub(super) fn gently(
     plan
 }
 
+/// Why a health check that takes too long is not believed: to be restarted takes processor time as well, and whoever is restarted
+/// for that does not answer at all.
+pub(super) fn late(host: &str) -> String {
+    format!("it took too long each time, and {host}")
+}
+
 /// What is wrong with a container.
 enum Ailment {
     /// Nothing.
@@ -145,7 +151,10 @@ fn ailment(policy: &Policy, observed: &Observed, container: &Container) -> Ailme
         State::Running => match (&container.probe, container.health) {
             (Some(ProbeState::Failing { error }), _) => Ailment::Needs(Cure::Restart, Why::ProbeFailing { error: error.clone() }),
             (Some(ProbeState::Passing), Health::Unhealthy) => Ailment::Untrusted(CONTRADICTED.to_owned()),
-            (_, Health::Unhealthy) => Ailment::Needs(Cure::Restart, Why::Unhealthy),
+            (_, Health::Unhealthy) => match &container.starved {
+                Some(host) => Ailment::Untrusted(late(host)),
+                None => Ailment::Needs(Cure::Restart, Why::Unhealthy),
+            },
             (Some(ProbeState::Pending), _) | (_, Health::Starting) => Ailment::Wait(Wait::Starting),
             (None | Some(ProbeState::Passing), Health::None | Health::Healthy) => {
                 container.broken_check.clone().map_or(Ailment::None, Ailment::Untrusted)

@@ -287,7 +287,10 @@ fn progress(desired: &Desired, observed: &Observed, (new, old): (&Container, &Co
         State::Dead => Progress::Failed("the engine has half removed it".to_owned()),
         State::Running => match (&new.probe, new.health) {
             (Some(ProbeState::Failing { error }), _) => Progress::Failed(format!("its probe fails: {error}")),
-            (None | Some(ProbeState::Pending), Health::Unhealthy) => Progress::Failed("it became unhealthy".to_owned()),
+            (None | Some(ProbeState::Pending), Health::Unhealthy) => match &new.starved {
+                Some(host) => Progress::Waiting(Wait::HealthUntrusted { reason: recover::late(host) }),
+                None => Progress::Failed("it became unhealthy".to_owned()),
+            },
             (Some(ProbeState::Pending), _) | (_, Health::Starting) => Progress::Waiting(Wait::Starting),
             (None, Health::None | Health::Healthy) | (Some(ProbeState::Passing), _) => match settles_at(new) {
                 Some(until) if observed.at < until => Progress::Waiting(Wait::Settling { until }),

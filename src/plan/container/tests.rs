@@ -167,6 +167,7 @@ fn container(id: &str, name: &str) -> Seen {
         state: State::Running,
         health: Health::None,
         broken_check: None,
+        starved: None,
         probe: None,
         started_at: Some(seconds_ago(3600)),
         restarts: 0,

@@ -4,6 +4,10 @@ use super::*;
 use crate::plan::{
     action::{NewContainer, Target},
     container::{Health, MadeWith},
+    proxy::{
+        Memory,
+        memory::{Rejected, Stage},
+    },
     shape::{Limits, Shape},
 };
 
@@ -76,6 +80,7 @@ fn container(state: State, started: i64) -> Container {
         state,
         health: Health::None,
         broken_check: None,
+        starved: None,
         probe: None,
         started_at: Some(seconds_ago(started)),
         restarts: 0,
@@ -282,9 +287,35 @@ fn a_clock_that_is_set_takes_the_tries_along_that_were_made_before_and_no_others
 }
 
 #[test]
+fn a_clock_that_is_set_takes_along_what_nginx_has_refused() {
+    let refused = |at| Rejected {
+        config: "c0ffee".to_owned(),
+        digest: "beef".to_owned(),
+        stage: Stage::Reload,
+        reason: "nginx says no".to_owned(),
+        count: 1,
+        at,
+        is_no_way_back: false,
+    };
+    let memory = |at| Memory { rejected: Some(refused(at)), reloads: vec![at], ..Memory::default() };
+    let history = History { proxy: Some(Box::new(memory(seconds_ago(-7190)))), ..History::default() };
+    let moved = history.moved(SignedDuration::from_secs(-7200), now());
+    assert_eq!(*moved.proxy.unwrap(), memory(seconds_ago(10)), "set back: it was in the future");
+}
+
+#[test]
 fn what_was_tried_in_the_future_was_tried_just_now() {
     let history = History { attempts: vec![seconds_ago(3), seconds_ago(-7200)], ..full() };
     let found = history.clone().no_later_than(now());
     assert_eq!(found.attempts, [seconds_ago(3), now()]);
     assert_eq!(found.manual_stop, history.manual_stop, "that is compared with the engine's times");
+}
+
+#[test]
+fn of_an_object_that_is_gone_only_what_was_done_is_remembered_for_an_hour() {
+    let left = full().left_behind(now()).unwrap();
+    assert!(left.is_left_behind());
+    assert_eq!(left, History { acts: vec![seconds_ago(3)], ..History::default() });
+    assert_eq!(left.clone().for_generation(1), History { generation: 1, ..left.clone() });
+    assert_eq!(left.left_behind(now() + SignedDuration::from_hours(2)), None);
 }

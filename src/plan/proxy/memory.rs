@@ -100,6 +100,13 @@ impl Memory {
         Self { rejected: None, repair: None, ..self }
     }
 
+    /// Every time that pauses are counted from.
+    pub(in crate::plan) fn times(&mut self) -> impl Iterator<Item = &mut Timestamp> {
+        let rejected = self.rejected.iter_mut().map(|rejected| &mut rejected.at);
+        let repair = self.repair.iter_mut().map(|refused| &mut refused.at);
+        rejected.chain(repair).chain(&mut self.reloads)
+    }
+
     /// The memory after a step.
     #[must_use]
     pub fn after(mut self, action: &ProxyAction, failure: Option<&str>, at: Timestamp) -> Self {

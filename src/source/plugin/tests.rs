@@ -389,3 +389,10 @@ proptest::proptest! {
         let _ = read_manifest(&serde_json::json!({"name": text, "envVars": {"required": [more]}, "port": text, "webhooks": [more]}));
     }
 }
+
+/// Its parser counts bytes.
+#[test]
+fn the_place_of_an_error_is_counted_in_letters() {
+    let problems = manifest(Path::new("plugin.json"), "{\"n\u{e4}me\": \"\u{1f433}\",\n \"gr\u{f6}\u{df}e\" 1}").unwrap_err();
+    assert_eq!(problems[0].to_string(), "plugin.json:2:10: the JSON cannot be used: expected `:`");
+}

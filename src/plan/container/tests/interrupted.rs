@@ -155,6 +155,15 @@ fn beside_the_new_one_fails_and_the_old_one_has_never_been_away() {
         wait: it is starting
     "#]],
     );
+    let mut late = new("web.next").health(Health::Unhealthy);
+    late.0.starved = Some("the host is overloaded".to_owned());
+    check(
+        &web2(),
+        &both(old("web"), late),
+        expect![[r#"
+        wait: its health check is not to be believed, and it is not restarted for that: it took too long each time, and the host is overloaded
+    "#]],
+    );
     check(
         &web2(),
         &both(old("web"), new("web.next").restarting(1)),

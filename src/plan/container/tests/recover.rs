@@ -158,6 +158,28 @@ fn a_check_that_cannot_be_run_says_nothing_about_its_container() {
     );
 }
 
+/// A restart takes processor time, too, and whoever is restarted does not answer at all.
+#[test]
+fn a_check_that_is_late_on_a_host_without_time_to_give_is_no_reason_to_restart() {
+    let mut late = container("c1", "web").made_from(&desired("web")).health(Health::Unhealthy);
+    late.0.starved = Some("the host is overloaded".to_owned());
+    check(
+        &desired("web"),
+        &world().with(late.clone()),
+        expect![[r#"
+        wait: its health check is not to be believed, and it is not restarted for that: it took too long each time, and the host is overloaded
+    "#]],
+    );
+    check(
+        &desired("web"),
+        &world().with(late.probe(ProbeState::Failing { error: "connection refused".into() })),
+        expect![[r#"
+        restart web, because its probe fails: connection refused
+        wait: it is starting
+    "#]],
+    );
+}
+
 #[test]
 fn a_container_whose_probe_fails_is_restarted() {
     let failing = ProbeState::Failing { error: "connection refused".into() };
