@@ -2,13 +2,17 @@
 
 use std::{fs, time::Duration};
 
-use mooring::plan::container::{Health, State};
+use mooring::{
+    plan::container::{Health, State},
+    source::parse::parse_file,
+};
 
 use super::{
     run::Stage,
     schedule::Fault,
     support::simulated::{Behaviour, outside::Thing},
     world::{NETWORK, SECRETS, behaviour},
+    writes,
 };
 
 impl Stage {
@@ -50,13 +54,47 @@ impl Stage {
             | Fault::Pause(..)
             | Fault::Unhealthy(_)
             | Fault::Squat(..) => self.by_hand(fault),
-            _ => self.in_files(fault),
+            Fault::Edge(fault) => {
+                self.by_people(|stage| stage.begin_at_edge(fault));
+            }
+            Fault::Disk(trouble, _) => {
+                if let Some(disks) = &mut self.disks {
+                    disks.begin(*trouble);
+                }
+            }
+            _ => {
+                self.by_people(|stage| stage.in_files(fault));
+            }
+        }
+    }
+
+    /// People do it, and see to it that they can write.
+    fn by_people(&mut self, work: impl FnOnce(&mut Self)) {
+        // What was changed until now was not changed by them.
+        writes::look();
+        if let Some(disks) = &self.disks {
+            disks.lift();
+        }
+        work(self);
+        if let Some(disks) = &self.disks {
+            disks.lay_back();
         }
     }
 
     /// It ends.
     pub async fn end(&mut self, fault: &Fault) {
         match fault {
+            Fault::Edge(fault) => {
+                self.by_people(|stage| stage.end_at_edge(fault));
+            }
+            Fault::Disk(trouble, _) => {
+                if let Some(disks) = &mut self.disks {
+                    disks.end(*trouble);
+                }
+                if self.is_refused {
+                    self.start().await;
+                }
+            }
             Fault::Engine(..) => self.hostile.recover(),
             Fault::Away(_) | Fault::ShutDown(_) => {
                 self.is_away = false;
@@ -80,7 +118,20 @@ impl Stage {
                     self.engine.remove(&name);
                 }
             }
+            _ => {
+                self.by_people(|stage| stage.files_again(fault));
+            }
+        }
+    }
+
+    /// What was done to files is undone.
+    fn files_again(&mut self, fault: &Fault) {
+        match fault {
             Fault::Garble(service, _) | Fault::Vanish(service, _) => {
+                // Who takes a manifest away and brings it back begins anew.
+                if let Fault::Vanish(..) = fault {
+                    self.oracle.declared(&self.world, service);
+                }
                 let file = format!("{service}.yaml");
                 let text = self.world.files()[&file].clone();
                 self.write(&file, &text);
@@ -198,8 +249,14 @@ impl Stage {
                 self.write(".env", &self.world.settings());
             }
             Fault::Garble(service, _) => {
-                let text = self.world.files()[&format!("{service}.yaml")].clone();
-                self.write(&format!("{service}.yaml"), &text[..text.len() * 2 / 3]);
+                let file = format!("{service}.yaml");
+                let text = self.world.files()[&file].clone();
+                let half = &text[..text.len() * 2 / 3];
+                // One with less in it may be whole, and then it is what people want.
+                if parse_file(file.as_ref(), half.as_bytes()).is_ok() {
+                    self.oracle.declared(&self.world, service);
+                }
+                self.write(&file, half);
             }
             Fault::Vanish(service, _) => {
                 let _ = fs::remove_file(self.path(&format!("{service}.yaml")));

@@ -36,6 +36,8 @@ pub struct Job {
     pub without: Vec<usize>,
     /// What is broken on purpose.
     pub sabotage: Option<Sabotage>,
+    /// Whether nginx is left out of its stack.
+    pub is_narrow: bool,
     /// What goes wrong, if not what the seed says.
     pub faults: Option<Vec<(Duration, Fault)>>,
 }
@@ -66,7 +68,7 @@ pub struct Report {
 impl Job {
     /// The run of a seed as it is.
     pub fn new(seed: u64) -> Self {
-        Self { seed, without: Vec::new(), sabotage: None, faults: None }
+        Self { seed, without: Vec::new(), sabotage: None, is_narrow: false, faults: None }
     }
 
     fn perform(&self, shows_all: bool) -> Report {

@@ -16,7 +16,7 @@ use mooring::{
         engine::{Effect, Ran},
     },
     observe::engine::{Description, Engine, Error, Event, ExecResult, Inspected, Listed, ListedNetwork},
-    plan::EngineAction,
+    plan::{EngineAction, container::State},
     secret::Secret,
 };
 use tokio::{
@@ -26,6 +26,8 @@ use tokio::{
 
 use super::{
     dice::Dice,
+    edge::IMAGE,
+    nginx::Nginx,
     oracle::Oracle,
     schedule::Trouble,
     support::simulated::{Events, Simulated},
@@ -44,6 +46,7 @@ pub struct Hostile {
     engine: Simulated,
     oracle: Oracle,
     trace: Trace,
+    nginx: Nginx,
     mood: Arc<Mutex<Mood>>,
     /// Changes when the stream of events is to end.
     cuts: Arc<watch::Sender<u64>>,
@@ -73,9 +76,9 @@ enum Ill {
 
 impl Hostile {
     /// In front of this engine.
-    pub fn new(engine: Simulated, dice: Dice, oracle: Oracle, trace: Trace) -> Self {
+    pub fn new((engine, nginx): (Simulated, Nginx), dice: Dice, oracle: Oracle, trace: Trace) -> Self {
         let mood = Mood { dice, troubles: Vec::new(), yesterday: None };
-        Self { engine, oracle, trace, mood: Arc::new(Mutex::new(mood)), cuts: Arc::new(watch::channel(0).0) }
+        Self { engine, oracle, trace, nginx, mood: Arc::new(Mutex::new(mood)), cuts: Arc::new(watch::channel(0).0) }
     }
 
     /// Something is wrong from now on, for so long.
@@ -201,6 +204,37 @@ impl Hostile {
     }
 }
 
+impl Hostile {
+    /// What is told of an order that went wrong.
+    async fn told(&self, error: Ill, patience: Duration) -> execute::engine::Error {
+        match error {
+            Ill::TimedOut => {
+                sleep(patience).await;
+                execute::engine::Error::TimedOut { seconds: patience.as_secs() }
+            }
+            Ill::Status(status) => execute::engine::Error::Refused { status, message: "not now".to_owned() },
+            Ill::Garbled => {
+                execute::engine::Error::Unreachable { address: "hostile".to_owned(), source: "it ends in the middle".into() }
+            }
+        }
+    }
+
+    /// Runs a command in a container, as far as there is anything in it.
+    async fn run(&self, id: &str, command: &[String]) -> Result<Ran, execute::engine::Error> {
+        let Some(thing) = self.engine.everything().into_iter().find(|thing| thing.listed.id == id) else {
+            let message = format!("No such container: {id}");
+            return Err(execute::engine::Error::Refused { status: 404, message });
+        };
+        if thing.listed.state != State::Running {
+            let message = format!("container {id} is not running");
+            return Err(execute::engine::Error::Refused { status: 409, message });
+        }
+        // Whether anybody is there at all.
+        let ran = execute::engine::Engine::exec(&self.engine, id, command, PATIENCE_TO_ACT).await?;
+        Ok(if thing.listed.image.starts_with(IMAGE) { self.nginx.exec(id, command) } else { ran })
+    }
+}
+
 fn outcome<T: std::fmt::Debug>(effect: &Result<T, execute::engine::Error>) -> String {
     match effect {
         Ok(effect) => format!("{effect:?}"),
@@ -287,6 +321,7 @@ impl execute::engine::Engine for Hostile {
         variables: &BTreeMap<String, Secret>,
     ) -> Result<Effect, execute::engine::Error> {
         let (before, after) = (self.roll(1, 60), self.roll(1, 250));
+        self.trace.note(format!("asked to {action}"));
         let _asked = self.oracle.asked(action);
         match self.meet(PATIENCE_TO_ACT, before).await {
             Fate::Well => {
@@ -301,19 +336,11 @@ impl execute::engine::Engine for Hostile {
                 } else {
                     self.trace.note(format!("engine: {action} is not carried out"));
                 }
-                Err(match error {
+                match error {
                     // To the engine's client that is no error: it says that there was nothing to do.
-                    Ill::Status(304) => return Ok(Effect::AlreadySo),
-                    Ill::TimedOut => {
-                        sleep(PATIENCE_TO_ACT).await;
-                        execute::engine::Error::TimedOut { seconds: PATIENCE_TO_ACT.as_secs() }
-                    }
-                    Ill::Status(status) => execute::engine::Error::Refused { status, message: "not now".to_owned() },
-                    Ill::Garbled => execute::engine::Error::Unreachable {
-                        address: "hostile".to_owned(),
-                        source: "it ends in the middle".into(),
-                    },
-                })
+                    Ill::Status(304) => Ok(Effect::AlreadySo),
+                    error => Err(self.told(error, PATIENCE_TO_ACT).await),
+                }
             }
         }
     }
@@ -323,7 +350,23 @@ impl execute::engine::Engine for Hostile {
     }
 
     async fn exec(&self, id: &str, command: &[String], limit: Duration) -> Result<Ran, execute::engine::Error> {
-        execute::engine::Engine::exec(&self.engine, id, command, limit).await
+        let (before, after) = (self.roll(1, 40), self.roll(1, 80));
+        let name = self.engine.everything().into_iter().find(|thing| thing.listed.id == id).map(|thing| thing.listed.name);
+        let is_act = command.last().is_some_and(|word| word == "reload");
+        let _asked = is_act.then(|| self.oracle.asked_for("ReloadProxy", &name.unwrap_or_default()));
+        match self.meet(limit, before).await {
+            Fate::Well => {
+                let ran = self.run(id, command).await;
+                sleep(after).await;
+                ran
+            }
+            Fate::Ill { error, done } => {
+                if done {
+                    let _ = self.run(id, command).await;
+                }
+                Err(self.told(error, limit).await)
+            }
+        }
     }
 
     async fn unmark(&self, name: &str) -> Result<(), execute::engine::Error> {

@@ -41,6 +41,9 @@ struct Inner {
     /// How often each operation was asked for on each target, and how many of these are not answered yet.
     asked: BTreeMap<(String, String), usize>,
     under_way: BTreeMap<(String, String), usize>,
+    /// How often Mooring has changed each file, and how far the log had come when it was last seen to.
+    written: BTreeMap<PathBuf, usize>,
+    head: i64,
     /// Everything that Mooring has asked the engine to do.
     acts: usize,
     /// When each object was brought back, or was tried to be.
@@ -72,6 +75,8 @@ impl Oracle {
             records: None,
             asked: BTreeMap::new(),
             under_way: BTreeMap::new(),
+            written: BTreeMap::new(),
+            head: 0,
             acts: 0,
             corrections: BTreeMap::new(),
             tries: BTreeMap::new(),
@@ -134,20 +139,51 @@ impl Oracle {
 
     /// Mooring asks for this: it has to be on record by now. Over when the answer is dropped.
     pub fn asked(&self, action: &EngineAction) -> Asked {
+        let asked = self.asked_for(action.operation(), action.target());
+        let mut state = self.state();
+        state.judge(action);
+        state.tried(action);
+        drop(state);
+        asked
+    }
+
+    /// See there: for this operation on this target.
+    pub fn asked_for(&self, operation: &str, target: &str) -> Asked {
         let mut state = self.state();
         state.acts += 1;
-        let what = (action.operation().to_owned(), action.target().to_owned());
+        let what = (operation.to_owned(), target.to_owned());
         let open = state.records.as_mut().map_or(0, |records| records.open_intents(&what.0, &what.1));
         *state.asked.entry(what.clone()).or_default() += 1;
         let under_way = state.under_way.entry(what.clone()).or_default();
         *under_way += 1;
         // Several objects may want the same thing, each with a record of its own.
         if open < *under_way {
-            state.accuse(format!("an act without a record: {action}"));
+            state.accuse(format!("an act without a record: {operation} {target}"));
         }
-        state.judge(action);
-        state.tried(action);
         Asked { oracle: self.clone(), what }
+    }
+
+    /// Mooring has changed these files: each change has to be on record by now, with an intent of its own.
+    pub fn wrote(&self, paths: &BTreeSet<PathBuf>) {
+        let mut state = self.state();
+        let head = state.head;
+        for path in paths {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let Some((operations, target)) = on_record(path) else {
+                state.accuse(format!("{name} was written, and is none of Mooring's"));
+                continue;
+            };
+            let times = state.written.entry(path.clone()).or_default();
+            *times += 1;
+            let times = *times;
+            // Where the journal is not open, nothing can be on record.
+            let since = state.records.as_mut().map(|records| records.intents_since(operations, &target, head));
+            let (all, open, now) = since.unwrap_or_default();
+            if all < times || open == 0 {
+                state.accuse(format!("{name} was changed without a record: {times} times, {all} of them with one"));
+            }
+            state.head = state.head.max(now);
+        }
     }
 
     /// It was done, to an engine that had these containers.
@@ -341,6 +377,23 @@ impl Inner {
     }
 }
 
+/// Which operations may change this file, and what they call their target; none if none may.
+fn on_record(path: &Path) -> Option<(&'static [&'static str], String)> {
+    let (name, directory) = (path.file_name()?.to_str()?, path.parent()?);
+    match name {
+        _ if directory.ends_with("environments/shop") => {
+            let desired = directory.ancestors().nth(3)?.join("desired");
+            Some((&["KeepLastGood"], desired.join(name).display().to_string()))
+        }
+        "own.conf" => None,
+        _ if directory.ends_with("sites") => Some((&["SwapSites"], directory.display().to_string())),
+        ".env" => Some((&["RestoreFile", "SetMode"], path.display().to_string())),
+        ".env.secrets" => Some((&["WriteSecrets", "RestoreFile", "SetMode"], path.display().to_string())),
+        ".env.computed" => Some((&["WriteComputed", "SetMode"], path.display().to_string())),
+        _ => None,
+    }
+}
+
 /// The object that a container belongs to, by its labels.
 pub fn service_of(thing: &Thing) -> Option<String> {
     let labels = &thing.listed.labels;
@@ -353,8 +406,11 @@ fn most_within(times: &[Instant], span: Duration) -> usize {
     (0..times.len()).map(|first| times[first..].iter().take_while(|at| **at - times[first] < span).count()).max().unwrap_or(0)
 }
 
-/// Every file below a directory with its identity, its mode and its content: what differs was written.
-pub fn files_below(directory: &Path) -> BTreeMap<PathBuf, (u64, u32, Vec<u8>)> {
+/// The content of larger files is not compared, which are room that is kept free: they are only ever made and removed.
+const COMPARED: u64 = 4 << 20;
+
+/// Every file below a directory with its identity, its mode, its length and its content: what differs was written.
+pub fn files_below(directory: &Path) -> BTreeMap<PathBuf, (u64, u32, u64, Vec<u8>)> {
     use std::os::unix::fs::MetadataExt as _;
 
     let mut found = BTreeMap::new();
@@ -367,8 +423,9 @@ pub fn files_below(directory: &Path) -> BTreeMap<PathBuf, (u64, u32, Vec<u8>)> {
                 directories.push(path);
                 continue;
             }
-            let content = std::fs::read(&path).unwrap_or_default();
-            found.insert(path, (metadata.ino(), metadata.mode(), content));
+            let is_small = metadata.len() <= COMPARED;
+            let content = if is_small { std::fs::read(&path).unwrap_or_default() } else { Vec::new() };
+            found.insert(path, (metadata.ino(), metadata.mode(), metadata.len(), content));
         }
     }
     found

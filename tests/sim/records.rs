@@ -28,6 +28,25 @@ impl Records {
         self.count(OPEN, operation, target)
     }
 
+    /// How many intents there ever were for one of these operations on this target, and how many of them were open when the
+    /// log ended with this row, or later. Then the number of the last row.
+    pub fn intents_since(&mut self, operations: &[&str], target: &str, head: i64) -> (usize, usize, i64) {
+        const SINCE: &str = "SELECT count(*), count(CASE WHEN outcome.id IS NULL OR outcome.id > $3 THEN 1 END) \
+                             FROM audit LEFT JOIN audit AS outcome ON outcome.intent = audit.id \
+                             WHERE audit.phase = 'intent' AND instr($1, audit.operation) AND audit.target = $2";
+        let operations = operations.join(" ");
+        // How often this is asked is left to chance, and on the thread of the run each question would move what follows from
+        // the seed: the order in hash maps.
+        thread::scope(|scope| {
+            let asked = scope.spawn(|| {
+                let row = at_once(sqlx::query(SINCE).bind(operations).bind(target).bind(head).fetch_one(&mut self.0)).unwrap();
+                let number = |place: usize| usize::try_from(row.get::<i64, _>(place)).unwrap();
+                (number(0), number(1), self.rows())
+            });
+            asked.join().unwrap()
+        })
+    }
+
     /// How many intents there ever were for such a step.
     pub fn intents(&mut self, operation: &str, target: &str) -> usize {
         const ALL: &str = "SELECT count(*) FROM audit WHERE phase = 'intent' AND operation = $1 AND target = $2";

@@ -21,6 +21,10 @@ use mooring::{
     settings::{Mode, Settings},
     source::watch::Hearing,
 };
+use nix::{
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
+    unistd::Pid,
+};
 use tokio::{
     sync::watch,
     task::JoinHandle,
@@ -29,8 +33,11 @@ use tokio::{
 
 use super::{
     dice::Dice,
+    disk::{self, Disks},
+    edge::IMAGE,
     fleet::Job,
     hostile::Hostile,
+    nginx::Nginx,
     oracle::{Oracle, files_below},
     records::Records,
     sabotage::Sabotage,
@@ -39,6 +46,7 @@ use super::{
     trace::Trace,
     verdict::{Case, Deeds, Verdict, told},
     world::World,
+    writes,
 };
 
 /// When every run begins.
@@ -52,6 +60,9 @@ const STEADY: Duration = Duration::from_mins(2);
 
 /// How long Mooring remembers that it tried.
 const FORGOTTEN: Duration = Duration::from_mins(10);
+
+/// How much room is kept for a full disk, two minutes after there was some.
+const BALLAST: u64 = 8 << 20;
 
 /// What came of a run.
 pub struct Outcome {
@@ -84,18 +95,39 @@ fn collect_panics() {
 /// Makes what is made once for the whole program.
 pub fn warm_up() {
     collect_panics();
+    disk::are_possible();
     let world = World::full();
     on_a_thread(0, Schedule::of_everything(&world), world, None);
 }
 
 /// Runs a seed as it is to be run.
-pub fn run(Job { seed, without, sabotage, faults }: &Job) -> Outcome {
-    let world = World::new(*seed);
+pub fn run(Job { seed, without, sabotage, is_narrow, faults }: &Job) -> Outcome {
+    let world = match sabotage {
+        Some(sabotage) if sabotage.is_at_edge() => World::full(),
+        _ if *is_narrow => World::narrow(*seed),
+        _ => World::new(*seed),
+    };
     let schedule = match faults {
         Some(faults) => Schedule { faults: faults.clone() },
         None => Schedule::new(*seed, &world),
     };
-    on_a_thread(*seed, schedule.without(without), world, *sabotage)
+    let schedule = schedule.without(without);
+    stay_on_one_processor(*seed);
+    if schedule.has_disks() {
+        // While this process has one thread.
+        disk::own_mounts();
+    }
+    on_a_thread(*seed, schedule, world, *sabotage)
+}
+
+/// What is done on other threads is done while that of the run has nothing to do, and not beside it: what comes first then
+/// does not depend on who is faster.
+fn stay_on_one_processor(seed: u64) {
+    let ours = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    let ours: Vec<usize> = (0..CpuSet::count()).filter(|place| ours.is_set(*place).unwrap_or(false)).collect();
+    let mut one = CpuSet::new();
+    one.set(ours[usize::try_from(seed).unwrap() % ours.len()]).unwrap();
+    sched_setaffinity(Pid::from_raw(0), &one).unwrap();
 }
 
 fn on_a_thread(seed: u64, schedule: Schedule, world: World, sabotage: Option<Sabotage>) -> Outcome {
@@ -110,7 +142,11 @@ fn on_a_thread(seed: u64, schedule: Schedule, world: World, sabotage: Option<Sab
             .max_blocking_threads(1)
             .global_queue_interval(u32::MAX)
             .event_interval(u32::MAX)
-            .on_thread_start(move || chance::sow(seed ^ 1))
+            .on_thread_start(move || {
+                chance::sow(seed ^ 1);
+                chance::be_patient();
+            })
+            .on_thread_park(writes::look)
             .build()
             .unwrap();
         runtime.block_on(async move {
@@ -122,7 +158,7 @@ fn on_a_thread(seed: u64, schedule: Schedule, world: World, sabotage: Option<Sab
 }
 
 async fn play(seed: u64, world: World, schedule: Schedule, sabotage: Option<Sabotage>) -> Outcome {
-    let mut stage = Stage::new(seed, world);
+    let mut stage = Stage::new(seed, world, schedule.has_disks());
     stage.start().await;
     stage.act_out(&schedule, sabotage).await;
     stage.mend().await;
@@ -133,12 +169,15 @@ async fn play(seed: u64, world: World, schedule: Schedule, sabotage: Option<Sabo
     for panic in PANICS.with_borrow_mut(std::mem::take) {
         stage.oracle.accuse(format!("a panic: {panic}"));
     }
+    writes::end();
     let violations = stage.oracle.violations();
     Outcome { schedule, violations, trace: stage.trace, healed_in, explained }
 }
 
 /// Everything that takes part in a run.
 pub struct Stage {
+    /// The disks that they are on, where those are to fail.
+    pub disks: Option<Disks>,
     /// Where its files are.
     pub directory: tempfile::TempDir,
     /// What is declared now.
@@ -147,6 +186,8 @@ pub struct Stage {
     pub engine: Simulated,
     /// The engine as Mooring meets it.
     pub hostile: Hostile,
+    /// The nginx in front.
+    pub nginx: Nginx,
     /// Who judges.
     pub oracle: Oracle,
     /// What happens.
@@ -157,6 +198,8 @@ pub struct Stage {
     pub ahead: &'static AtomicI64,
     /// Whether the engine can be reached.
     pub is_away: bool,
+    /// Whether Mooring is down for nothing but that it could not start.
+    pub is_refused: bool,
     clock: Clock,
     teller: Arc<watch::Sender<()>>,
     running: Option<(Arc<Context>, JoinHandle<()>)>,
@@ -164,8 +207,9 @@ pub struct Stage {
 }
 
 impl Stage {
-    fn new(seed: u64, world: World) -> Self {
+    fn new(seed: u64, world: World, has_disks: bool) -> Self {
         let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let disks = has_disks.then(|| Disks::mounted(directory.path()));
         // The clock is copied everywhere, so what sets it has to outlive the run: eight bytes a seed.
         let ahead: &'static AtomicI64 = Box::leak(Box::default());
         let clock = Clock::anchored(OPENING.parse::<Timestamp>().unwrap()).set_by(ahead);
@@ -173,18 +217,24 @@ impl Stage {
         let engine = Simulated::new("mooring", clock);
         world.furnish(&engine);
         let oracle = Oracle::new(&world, trace.clone());
-        let hostile = Hostile::new(engine.clone(), Dice::new(seed, "engine"), oracle.clone(), trace.clone());
-        fs::create_dir(directory.path().join("desired")).unwrap();
+        let nginx = Nginx::new(directory.path(), oracle.clone(), trace.clone());
+        let started = nginx.clone();
+        engine.at_each_start(Arc::new(move |image, id| if image.starts_with(IMAGE) { started.start(id) } else { None }));
+        let hostile = Hostile::new((engine.clone(), nginx.clone()), Dice::new(seed, "engine"), oracle.clone(), trace.clone());
+        fs::create_dir_all(directory.path().join("desired/sites")).unwrap();
         let stage = Self {
+            disks,
             directory,
             world,
             engine,
             hostile,
+            nginx,
             oracle,
             trace,
             deeds: Deeds::default(),
             ahead,
             is_away: false,
+            is_refused: false,
             clock,
             teller: Arc::new(watch::channel(()).0),
             running: None,
@@ -192,6 +242,10 @@ impl Stage {
         };
         for (name, text) in stage.world.files() {
             stage.write(&name, &text);
+        }
+        writes::begin(&stage.oracle);
+        for place in ["", "sites"] {
+            writes::add(&stage.path(place));
         }
         stage
     }
@@ -211,6 +265,7 @@ impl Stage {
 
     /// Files have changed, and Mooring hears of it.
     pub fn tell(&self) {
+        writes::forget();
         self.teller.send_replace(());
     }
 
@@ -242,13 +297,19 @@ impl Stage {
             match Context::open(settings.clone(), engines, self.clock).await {
                 Ok(Open { ctx, queue }) => {
                     self.trace.note("mooring runs");
+                    self.is_refused = false;
                     self.oracle.reads(&settings.state);
                     self.running = Some((Arc::clone(&ctx), tokio::spawn(controller::run(ctx, queue))));
                     return;
                 }
                 // What was killed lets go of its directory a moment later; what the engine does not say now it says then.
                 Err(error) => {
-                    self.trace.note(format!("mooring does not start: {}", mooring::error_chain(&error)));
+                    let why = mooring::error_chain(&error).replace(&self.directory.path().display().to_string(), "");
+                    self.trace.note(format!("mooring does not start: {why}"));
+                    if self.disks.as_ref().is_some_and(Disks::may_refuse) {
+                        self.is_refused = true;
+                        return;
+                    }
                     sleep(Duration::from_millis(100)).await;
                 }
             }
@@ -274,6 +335,7 @@ impl Stage {
     pub async fn crash(&mut self) {
         if let Some((ctx, task)) = self.running.take() {
             self.trace.note("mooring is killed");
+            self.nginx.forget_reloads();
             task.abort();
             let _ = task.await;
             ctx.record.shutdown().await;
@@ -301,6 +363,10 @@ impl Stage {
 
     /// Looks at the secrets and at what Mooring says.
     fn look(&mut self) {
+        writes::add(&self.directory.path().join("state/environments/shop"));
+        if let Some(disks) = &mut self.disks {
+            disks.go_on();
+        }
         if let Ok(text) = fs::read_to_string(self.path(".env.secrets")) {
             self.oracle.look_at_secrets(&text);
         }
@@ -308,6 +374,7 @@ impl Stage {
         let Some((ctx, _)) = &self.running else { return };
         for (key, status) in ctx.record.status.all() {
             let now = told(Some(&status)).replace(&self.directory.path().display().to_string(), "");
+            let now = writes::without_chance(&now);
             if self.told.get(&key.to_string()) != Some(&now) {
                 self.trace.note(format!("status: {key}: {now}"));
                 self.told.insert(key.to_string(), now);
@@ -344,12 +411,18 @@ impl Stage {
     /// Nothing goes wrong any more, and everything is as people have declared it.
     async fn mend(&mut self) {
         self.trace.note("no more faults");
+        // What was changed until now was not changed by people.
+        writes::look();
         self.hostile.be_well();
+        if let Some(disks) = &mut self.disks {
+            disks.be_well();
+        }
         for thing in self.engine.everything() {
             if thing.listed.state == State::Paused {
                 self.engine.set_paused(&thing.listed.name, false);
             }
         }
+        self.mend_at_edge();
         // What could not be ended because it was out of sight.
         let _ = fs::remove_dir(self.path(".env.secrets"));
         for (name, text) in self.world.files() {
@@ -398,6 +471,7 @@ impl Stage {
             deeds: &self.deeds,
             oracle: &self.oracle,
             files: &files.into(),
+            nginx: (&self.nginx, &self.path("")),
         };
         case.verdicts()
     }
@@ -421,7 +495,8 @@ impl Stage {
             if files.get(path) != Some(content) {
                 let name = path.strip_prefix(self.directory.path()).unwrap().display().to_string();
                 // Whoever reads is noted there, and the oracle does.
-                if name.ends_with("-shm") {
+                // Room that was given up is kept again within a minute.
+                if name.ends_with("-shm") || (name == "state/ballast" && self.disks.is_some()) {
                     continue;
                 }
                 // What is remembered of tries is dropped when they are long past, and so is a stop that lies in the future
@@ -441,6 +516,16 @@ impl Stage {
     /// What can be judged when all is over.
     async fn judge(&mut self) {
         let state = self.directory.path().join("state");
+        writes::look();
+        for path in files_below(self.directory.path()).into_keys() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with(writes::UNFINISHED) {
+                self.oracle.accuse(format!("{name} was left behind"));
+            }
+        }
+        if !fs::metadata(state.join("ballast")).is_ok_and(|room| room.is_file() && room.len() >= BALLAST) {
+            self.oracle.accuse("no room is kept for a full disk".to_owned());
+        }
         let mut records = Records::open(&state);
         self.oracle.count(&mut records);
         if let Some(fault) = records.fault() {
@@ -464,6 +549,7 @@ impl Stage {
 
     /// The clock is set.
     pub fn set_clock(&self, seconds: i64) {
+        self.nginx.forget_reloads();
         self.ahead.fetch_add(seconds * 1000, Ordering::Relaxed);
     }
 }

@@ -5,19 +5,45 @@ use std::{collections::BTreeMap, fs, time::Duration};
 use mooring::{
     execute::engine::Engine as _,
     manifest::{Key, Kind},
-    plan::{EngineAction, Step, Target, Why},
+    plan::{
+        Action, EngineAction, Step, Target, Why,
+        proxy::{Nginx, ProxyAction},
+    },
     record::journal::{Actor, Intent, Outcome, PassId},
 };
 use sqlx::{ConnectOptions as _, Executor as _, sqlite::SqliteConnectOptions};
 use tokio::time::sleep;
 
-use super::{records::at_once, run::Stage, world::SECRETS};
+use super::{
+    edge::EDGE,
+    records::at_once,
+    run::Stage,
+    world::{NETWORK, SECRETS},
+};
 
 /// What is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {
     /// The executor acts and writes nothing down.
     ActsWithoutRecord,
+    /// It writes a file and says nothing of it.
+    WritesWithoutRecord,
+    /// It writes a file that it has nothing to do with.
+    WritesElsewhere,
+    /// It writes into a site of the user's own.
+    TouchesOwnSite,
+    /// Routes are not led after their backends any more.
+    LosesWay,
+    /// nginx is told to read what it has not tested.
+    ReloadsUntested,
+    /// nginx is told to read its files twice at once.
+    ReloadsTwice,
+    /// nginx is told to read its files, and nobody wrote that down.
+    ReloadsWithoutRecord,
+    /// It keeps no room for a full disk.
+    KeepsNoRoom,
+    /// It leaves a file that it did not finish.
+    LeavesHalf,
     /// It acts, on record, as often as it likes.
     KeepsNoBudget,
     /// It stops what is somebody else's, on record.
@@ -37,11 +63,38 @@ pub enum Sabotage {
 }
 
 impl Sabotage {
+    /// Whether it needs an nginx.
+    pub fn is_at_edge(self) -> bool {
+        matches!(
+            self,
+            Self::TouchesOwnSite | Self::LosesWay | Self::ReloadsUntested | Self::ReloadsTwice | Self::ReloadsWithoutRecord
+        )
+    }
+
     /// After all that goes wrong by itself.
     pub async fn strike(self, stage: &mut Stage) {
         let api = EngineAction::RestartContainer { container: Target::named("api") };
         match self {
             Self::ActsWithoutRecord => drop(stage.hostile.perform(&api, &BTreeMap::new()).await),
+            Self::WritesWithoutRecord => {
+                let (path, temporary) = (stage.path(".env.secrets"), stage.path(".mooring-tmp-x"));
+                // As Mooring does it: on another thread, in one step.
+                let written = tokio::task::spawn_blocking(move || {
+                    fs::copy(&path, &temporary).unwrap();
+                    fs::rename(temporary, path).unwrap();
+                });
+                written.await.unwrap();
+            }
+            Self::WritesElsewhere => {
+                let path = stage.path("notes");
+                tokio::task::spawn_blocking(|| fs::write(path, "").unwrap()).await.unwrap();
+            }
+            Self::KeepsNoRoom => {
+                let ballast = stage.directory.path().join("state/ballast");
+                fs::remove_file(&ballast).unwrap();
+                fs::create_dir(ballast).unwrap();
+            }
+            Self::LeavesHalf => fs::write(stage.path(".mooring-tmp-half"), "DB_PASS").unwrap(),
             Self::KeepsNoBudget => {
                 for _ in 0..8 {
                     on_record(stage, &api).await;
@@ -68,7 +121,37 @@ impl Sabotage {
                     stage.engine.remove("api");
                 }
             }
-            Self::ActsInCalm | Self::WritesInCalm => {}
+            _ => self.strike_at_edge(stage).await,
+        }
+    }
+
+    async fn strike_at_edge(self, stage: &mut Stage) {
+        match self {
+            Self::TouchesOwnSite => {
+                let path = stage.path("sites/own.conf");
+                tokio::task::spawn_blocking(|| fs::write(path, "# Yours.").unwrap()).await.unwrap();
+            }
+            Self::LosesWay => {
+                stage.sleep_for_ever();
+                let routes = stage.world.edge.as_ref().map(|edge| edge.routes.clone()).unwrap_or_default();
+                for (.., service, _) in routes {
+                    stage.engine.exit(&service, 1);
+                    stage.engine.foreign_on(NETWORK, &format!("newcomer-{service}"));
+                    stage.engine.start(&service);
+                }
+            }
+            Self::ReloadsUntested => {
+                let path = stage.path("sites/shop.test.conf");
+                let text = fs::read_to_string(&path).unwrap();
+                stage.write("sites/shop.test.conf", &text.replace("listen 80;", "listen 80;\n    access_log off;"));
+                reload(stage, true).await;
+            }
+            Self::ReloadsTwice => {
+                reload(stage, true).await;
+                reload(stage, true).await;
+            }
+            Self::ReloadsWithoutRecord => reload(stage, false).await,
+            _ => {}
         }
     }
 
@@ -100,6 +183,29 @@ async fn on_record(stage: &Stage, action: &EngineAction) {
     let done = stage.hostile.perform(action, &BTreeMap::new()).await;
     let outcome = done.map_or_else(|error| Outcome::Failed { error: error.to_string() }, |_| Outcome::Done);
     ctx.record.journal.conclude(intent, outcome).await.unwrap();
+}
+
+/// Has nginx read its files, as the executor does, with nobody having decided on it.
+async fn reload(stage: &Stage, is_on_record: bool) {
+    let Some(ctx) = stage.context() else { return };
+    let id = stage.engine.id(EDGE);
+    let action = ProxyAction::ReloadProxy {
+        nginx: Nginx::Container(Target::seen(&id, EDGE)),
+        proxy: EDGE.to_owned(),
+        directory: stage.path("sites"),
+        digest: String::new(),
+        instance: String::new(),
+        config: String::new(),
+    };
+    let (object, step) = (Key::new(Kind::Proxy, EDGE), Step { action: Action::Proxy(action), why: Why::NotLoaded });
+    let intent =
+        Intent { actor: &Actor::Reconciler, pass: PassId::new(), number: 1, object: &object, generation: 1, step: &step };
+    let intent = if is_on_record { Some(ctx.record.journal.intend(&intent).await.unwrap()) } else { None };
+    let command = ["nginx", "-s", "reload"].map(str::to_owned);
+    drop(stage.hostile.exec(&id, &command, Duration::from_secs(30)).await);
+    if let Some(intent) = intent {
+        ctx.record.journal.conclude(intent, Outcome::Done).await.unwrap();
+    }
 }
 
 /// Does what the journal itself refuses to do.

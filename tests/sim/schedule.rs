@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{dice::Dice, world::World};
+use super::{dice::Dice, disk, edge, world::World};
 
 /// Everything that goes wrong in one run, in its order.
 #[derive(Clone, Debug)]
@@ -95,6 +95,10 @@ pub enum Fault {
     Crash(Duration),
     /// Mooring is asked to end, and started again after a while.
     Restart(Duration),
+    /// Something is wrong with the nginx in front.
+    Edge(edge::Fault),
+    /// A disk is full, or can only be read.
+    Disk(disk::Trouble, Duration),
 }
 
 impl Fault {
@@ -114,7 +118,9 @@ impl Fault {
             | Self::BlockSecrets(span)
             | Self::Unmount(span)
             | Self::Crash(span)
-            | Self::Restart(span) => *span,
+            | Self::Restart(span)
+            | Self::Disk(_, span) => *span,
+            Self::Edge(fault) => fault.lasts(),
             _ => Duration::ZERO,
         }
     }
@@ -147,6 +153,11 @@ impl Schedule {
         // Much at once, or a little now and then.
         let span = *dice.pick(&[3_000, 20_000, 90_000]);
         let mut faults: Vec<_> = (0..count).map(|_| (dice.millis(0, span), fault(&mut dice, world))).collect();
+        // With dice of their own, and behind the others: what was there before them stays as it was.
+        if disk::are_possible() {
+            faults.extend(disks(&mut Dice::new(seed, "disks"), span));
+        }
+        faults.extend(at_edge(&mut Dice::new(seed, "edge's faults"), world, span));
         faults.sort_by_key(|(at, _)| *at);
         Self { faults }
     }
@@ -154,8 +165,15 @@ impl Schedule {
     /// Something of everything, one after the other.
     pub fn of_everything(world: &World) -> Self {
         let mut dice = Dice::new(0, "everything");
-        let faults = (0..300).map(|number| (Duration::from_millis(number * 200), fault(&mut dice, world)));
-        Self { faults: faults.collect() }
+        let mut faults: Vec<_> = (0..300).map(|number| (Duration::from_millis(number * 200), fault(&mut dice, world))).collect();
+        faults.extend((0..10).flat_map(|_| at_edge(&mut dice, world, 60_000)));
+        faults.sort_by_key(|(at, _)| *at);
+        Self { faults }
+    }
+
+    /// Whether it needs disks of its own.
+    pub fn has_disks(&self) -> bool {
+        self.faults.iter().any(|(_, fault)| matches!(fault, Fault::Disk(..)))
     }
 
     /// The same without those of these numbers.
@@ -203,6 +221,26 @@ fn fault(dice: &mut Dice, world: &World) -> Fault {
         90..=96 => Fault::Crash(span / 4),
         _ => Fault::Restart(span / 4),
     }
+}
+
+fn at_edge(dice: &mut Dice, world: &World, span: u64) -> Vec<(Duration, Fault)> {
+    edge::faults(dice, world, span).into_iter().map(|(at, fault)| (at, Fault::Edge(fault))).collect()
+}
+
+/// What goes wrong with disks, in one run of six.
+fn disks(dice: &mut Dice, span: u64) -> Vec<(Duration, Fault)> {
+    let count = if dice.percent(16) { 1 + dice.below(3) } else { 0 };
+    let trouble = |dice: &mut Dice| {
+        *dice.pick(&[
+            disk::Trouble::StateFull,
+            disk::Trouble::StateDrained,
+            disk::Trouble::StateSealed,
+            disk::Trouble::DesiredFull,
+            disk::Trouble::DesiredSealed,
+        ])
+    };
+    let fault = |dice: &mut Dice| (dice.millis(0, span), Fault::Disk(trouble(dice), dice.millis(SHORTEST, 2 * LONGEST)));
+    (0..count).map(|_| fault(dice)).collect()
 }
 
 fn trouble(dice: &mut Dice) -> Trouble {

@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use super::schedule::{
-    Fault::{self, Crash, Engine, EngineDies, Exit, Kill, Restart, SetClock, ShutDown, Squat, Stop},
-    Trouble,
+use super::{
+    edge,
+    schedule::{
+        Fault::{self, Crash, Engine, EngineDies, Exit, Kill, Restart, SetClock, ShutDown, Squat, Stop},
+        Trouble,
+    },
 };
 
 /// A run that once failed.
@@ -14,6 +17,8 @@ pub struct Known {
     pub story: &'static str,
     /// The seed that the stack and the engine's pace follow from.
     pub seed: u64,
+    /// Whether it is from the time when there was no nginx in any stack.
+    pub is_narrow: bool,
     /// What goes wrong, by milliseconds from the start.
     pub faults: fn() -> Vec<(u64, Fault)>,
 }
@@ -39,6 +44,7 @@ pub const KNOWN: &[Known] = &[
         story: "Between the making of a container and its start, a person removed it and ran one of his own under its name. \
                 The start went to the name, and so to the person's container. What is known by name only has to be ours now.",
         seed: 567,
+        is_narrow: true,
         faults: || {
             vec![(464, Engine(Trouble::Dawdles, Duration::from_millis(982))), (1_353, Squat(db(), Duration::from_millis(3_375)))]
         },
@@ -47,6 +53,7 @@ pub const KNOWN: &[Known] = &[
         story: "Three acts a minute were permitted, two had been made, and two objects that waited for the third were looked \
                 at at the same moment: both acted. An act counts from the moment at which it is decided on.",
         seed: 256,
+        is_narrow: true,
         faults: || {
             vec![
                 (399, Fault::Away(Duration::from_millis(12_878))),
@@ -61,6 +68,7 @@ pub const KNOWN: &[Known] = &[
         story: "The clock was set back by two hours while Mooring was down. The last try was in the future then, the pause after \
                 it was counted from there, and a database that had died stayed down for two hours, `backing off`.",
         seed: 1150,
+        is_narrow: true,
         faults: || {
             vec![
                 (2_319, Stop(db())),
@@ -75,6 +83,7 @@ pub const KNOWN: &[Known] = &[
         story: "A container was restarted for being sick, and the engine's word of its stop came after that of its start. When it \
                 failed a second later, it passed for stopped by hand. What is told late explains nothing that comes after.",
         seed: 609,
+        is_narrow: true,
         faults: || {
             vec![
                 (26_723, Engine(Trouble::SwapsEvents, Duration::from_millis(3_065))),
@@ -84,8 +93,39 @@ pub const KNOWN: &[Known] = &[
         },
     },
     Known {
+        story: "A manifest was away for four seconds, and with it went the memory of what had been done to its container. The \
+                budget of the host had room again, and one act more was made than it permits. What was done to an object counts \
+                on the host although the object is gone.",
+        seed: 4774,
+        is_narrow: true,
+        faults: || {
+            vec![
+                (21_321, Stop(api())),
+                (29_903, Kill("redis".to_owned())),
+                (54_553, Fault::Vanish("redis".to_owned(), Duration::from_millis(4_336))),
+                (71_970, Kill("cache".to_owned())),
+                (73_837, Fault::Unhealthy(api())),
+            ]
+        },
+    },
+    Known {
+        story: "nginx refused a change for a mistake in the user's own site, and then the clock was set back by two hours. Of what \
+                is remembered of nginx nothing went with the clock, so the refusal was told, and nothing tried again, for two hours \
+                after the mistake was gone.",
+        seed: 1249,
+        is_narrow: false,
+        faults: || {
+            vec![
+                (10_323, Fault::Edge(edge::Fault::BreakOwn(Duration::from_millis(9_088)))),
+                (10_666, Fault::Remove(db())),
+                (13_000, SetClock(-7_200)),
+            ]
+        },
+    },
+    Known {
         story: "Kept as a proof of the harness: an engine that refuses, dies, and comes back while Mooring is started anew.",
         seed: 7,
+        is_narrow: true,
         faults: || {
             vec![
                 (500, Engine(Trouble::Refuses(500), Duration::from_secs(3))),

@@ -1,7 +1,10 @@
 //! How things stand in the end: whether each service is as people have declared
 //! it, and what Mooring says where it is not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use mooring::{
     manifest::{
@@ -13,6 +16,8 @@ use mooring::{
 };
 
 use super::{
+    edge::{self, EDGE},
+    nginx::Nginx,
     oracle::{Oracle, service_of},
     support::simulated::outside::Thing,
     world::{NETWORK, SECRETS, Service, World, behaviour},
@@ -40,6 +45,8 @@ pub struct Deeds {
     pub named: BTreeSet<String>,
     /// Services that somebody has removed.
     pub removed: BTreeSet<String>,
+    /// How often somebody has undone what Mooring had written for nginx.
+    pub sites_undone: usize,
     /// How often secrets were taken out of their file, or with it.
     pub secrets_lost: usize,
 }
@@ -58,6 +65,8 @@ pub struct Case<'a> {
     pub oracle: &'a Oracle,
     /// The files of the environment, by their names.
     pub files: &'a BTreeMap<String, String>,
+    /// The nginx in front, and where the desired state is.
+    pub nginx: (&'a Nginx, &'a Path),
 }
 
 impl Case<'_> {
@@ -66,6 +75,16 @@ impl Case<'_> {
         let mut verdicts: BTreeMap<_, _> =
             self.world.services.iter().map(|(name, service)| (name.clone(), self.verdict(name, service))).collect();
         verdicts.insert("Environment/shop".to_owned(), self.environment());
+        if let Some(edge) = &self.world.edge {
+            let case = edge::Case {
+                things: self.things,
+                deeds: self.deeds,
+                nginx: self.nginx.0,
+                desired: self.nginx.1,
+                status: self.statuses.get(&Key::new(Kind::Proxy, EDGE)),
+            };
+            verdicts.insert("Proxy/edge".to_owned(), case.verdict(edge, &verdicts));
+        }
         verdicts
     }
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use super::{
     dice::Dice,
+    edge::{EDGE, Edge, IMAGE},
     support::simulated::{Behaviour, Simulated},
 };
 
@@ -24,6 +25,8 @@ pub struct World {
     pub budget: Option<(u32, u32)>,
     /// Containers of somebody else's that no manifest speaks of.
     pub strangers: Vec<String>,
+    /// The nginx in front, if there is one.
+    pub edge: Option<Edge>,
 }
 
 /// One container that is declared.
@@ -58,28 +61,33 @@ pub struct Service {
 impl World {
     /// The stack of a seed.
     pub fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed, "edge");
+        let narrow = Self::narrow(seed);
+        if dice.percent(25) { narrow.with_edge(&mut dice) } else { narrow }
+    }
+
+    /// The stack of a seed without an nginx.
+    pub fn narrow(seed: u64) -> Self {
         Self::made(&mut Dice::new(seed, "world"), false)
+    }
+
+    fn with_edge(mut self, dice: &mut Dice) -> Self {
+        self.edge = Some(Edge::new(dice, &self.own()));
+        self.services.insert(EDGE.to_owned(), Edge::service());
+        self
     }
 
     /// A stack with everything in it that any has.
     pub fn full() -> Self {
-        Self::made(&mut Dice::new(0, "world"), true)
+        Self::made(&mut Dice::new(0, "world"), true).with_edge(&mut Dice::new(0, "edge"))
     }
 
     fn made(dice: &mut Dice, is_full: bool) -> Self {
         let service = |dice: &mut Dice, image| Service {
-            image,
-            version: 1,
-            value: 0,
-            depends_on: Vec::new(),
-            variables: Vec::new(),
-            is_stateful: false,
-            may_recreate: false,
-            port: None,
             heals_stops: dice.percent(30),
             restart: dice.pick::<&str>(&["no", "always", "unless-stopped"]),
             attempts: *dice.pick(&[3, 3, 5]),
-            is_theirs: false,
+            ..Service::of(image)
         };
         let mut services = BTreeMap::new();
         let may_recreate = dice.percent(50);
@@ -105,17 +113,17 @@ impl World {
         }
         let budget = (dice.percent(50) || is_full).then(|| (*dice.pick(&[8, 20]), *dice.pick(&[3, 6])));
         let strangers = (0..=dice.below(2)).map(|number| format!("stranger-{number}")).collect();
-        Self { services, setting: 0, budget, strangers }
+        Self { services, setting: 0, budget, strangers, edge: None }
     }
 
-    /// The names of all services.
+    /// The names of all services, but for the nginx in front.
     pub fn names(&self) -> Vec<String> {
-        self.services.keys().cloned().collect()
+        self.services.keys().filter(|name| *name != EDGE).cloned().collect()
     }
 
-    /// The names of those that are Mooring's own.
+    /// The names of those of them that are Mooring's own.
     pub fn own(&self) -> Vec<String> {
-        self.services.iter().filter(|(_, service)| !service.is_theirs).map(|(name, _)| name.clone()).collect()
+        self.names().into_iter().filter(|name| !self.services[name].is_theirs).collect()
     }
 
     /// The name of a service's container.
@@ -142,6 +150,7 @@ impl World {
             );
             files.insert("host.yaml".to_owned(), host);
         }
+        files.extend(self.edge.iter().flat_map(Edge::files));
         files
     }
 
@@ -156,6 +165,11 @@ impl World {
             for version in 0..4 {
                 engine.image(&format!("{image}:{version}"), behaviour(image, version));
             }
+        }
+        if self.edge.is_some() {
+            engine.image(&format!("{IMAGE}:1"), Behaviour::default());
+            // A proof of its routes would be a connection of the real kernel's, so there is none.
+            engine.gives_addresses_to_all_but(IMAGE);
         }
         engine.image("foreign:1", Behaviour::default());
         for name in &self.strangers {
@@ -183,6 +197,24 @@ pub fn behaviour(image: &str, version: u32) -> Behaviour {
 }
 
 impl Service {
+    /// One of this image that is always healed, and has nothing that makes it special.
+    pub fn of(image: &'static str) -> Self {
+        Self {
+            image,
+            version: 1,
+            value: 0,
+            depends_on: Vec::new(),
+            variables: Vec::new(),
+            is_stateful: false,
+            may_recreate: false,
+            port: None,
+            heals_stops: true,
+            restart: "always",
+            attempts: 5,
+            is_theirs: false,
+        }
+    }
+
     /// The image as it is wanted.
     pub fn reference(&self) -> String {
         format!("{}:{}", self.image, self.version)
@@ -217,6 +249,7 @@ impl Service {
     }
 }
 
-fn head(kind: &str, name: &str) -> String {
+/// What each manifest begins with.
+pub fn head(kind: &str, name: &str) -> String {
     format!("apiVersion: mooring.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\n")
 }

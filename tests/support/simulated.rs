@@ -9,6 +9,7 @@
 
 mod engine;
 pub mod outside;
+pub mod places;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -100,6 +101,9 @@ struct World {
     /// The call that is left hanging.
     hanging: Option<(Moment, String)>,
     made: u64,
+    /// Whose containers have no address, if any has one.
+    without_address: Option<String>,
+    starter: Option<places::Starter>,
 }
 
 #[derive(Clone)]
@@ -288,8 +292,10 @@ impl Simulated {
             container.life += 1;
             (container.life, behaviour)
         };
+        self.settle(id);
         self.emit(id, EventAction::Started);
         self.live(id, life);
+        self.set_off(id);
     }
 
     /// What the container does by itself from here on.
@@ -299,7 +305,7 @@ impl Simulated {
                 let (engine, id) = (self.clone(), id.to_owned());
                 tokio::spawn(async move {
                     tokio::time::sleep(after).await;
-                    take_time().await;
+                    engine.take_time().await;
                     if engine.is_in_life(&id, life) {
                         if let Some(container) = engine.world().containers.get_mut(&id) {
                             container.listed.health = health;
@@ -313,7 +319,7 @@ impl Simulated {
             let (engine, id) = (self.clone(), id.to_owned());
             tokio::spawn(async move {
                 tokio::time::sleep(after).await;
-                take_time().await;
+                engine.take_time().await;
                 if engine.is_in_life(&id, life) {
                     engine.end(&id, exit_code);
                 }
@@ -333,6 +339,7 @@ impl Simulated {
             container.listed.state = State::Exited { exit_code, out_of_memory: false };
             container.listed.health = Health::None;
         }
+        self.settle(id);
         self.emit(id, EventAction::Died);
     }
 
@@ -464,6 +471,7 @@ impl Simulated {
                         container.listed.network_ids.remove(&network.name);
                     }
                 });
+                self.settle(id);
             }
             EngineAction::UpdateContainer { limits, .. } => self.with(id, |container| container.limits = limits.clone()),
             EngineAction::CreateNetwork { .. }

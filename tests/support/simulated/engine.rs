@@ -14,7 +14,7 @@ use mooring::{
     secret::Secret,
 };
 
-use super::{Moment, Simulated, refused, take_time};
+use super::{Moment, Simulated, refused};
 
 #[async_trait]
 impl Engine for Simulated {
@@ -24,7 +24,7 @@ impl Engine for Simulated {
     }
 
     async fn list(&self) -> Result<Vec<Listed>, Error> {
-        take_time().await;
+        self.take_time().await;
         self.reachable()?;
         self.world().lists += 1;
         Ok(self.world().containers.values().map(|container| container.listed.clone()).collect())
@@ -36,6 +36,7 @@ impl Engine for Simulated {
             state: container.listed.state.clone(),
             health: container.listed.health,
             broken_check: None,
+            check_is_late: false,
             started_at: container.started_at,
             restarts: 0,
             finished_at: None,
@@ -124,7 +125,7 @@ impl execute::engine::Engine for Simulated {
         variables: &BTreeMap<String, Secret>,
     ) -> Result<Effect, execute::engine::Error> {
         self.reachable().map_err(unreachable)?;
-        take_time().await;
+        self.take_time().await;
         self.hang_if_wanted(Moment::Before, action).await;
         self.world().calls.push(action.to_string());
         let effect = self.act(action, variables);

@@ -60,7 +60,18 @@ unsafe extern "C" {
     fn waitpid(process: i32, status: *mut i32, options: i32) -> i32;
     fn kill(process: i32, signal: i32) -> i32;
     fn _exit(status: i32) -> !;
+    fn sched_setscheduler(thread: i32, policy: i32, parameters: *const i32) -> i32;
 }
+
+/// From here on, this thread interrupts no other when it has something to do: on the same processor it waits until
+/// that one has nothing to do.
+pub fn be_patient() {
+    const BATCH: i32 = 3;
+    // SAFETY: the parameters are one number, which is read. Where it is refused, all is as before.
+    unsafe { sched_setscheduler(0, BATCH, &raw const PRIORITY) };
+}
+
+static PRIORITY: i32 = 0;
 
 /// A process that is a copy of this one.
 #[derive(Debug)]
