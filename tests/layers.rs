@@ -124,6 +124,92 @@ fn no_source_file_is_longer_than_six_hundred_lines_before_its_tests() {
     assert!(too_long.is_empty(), "{}", too_long.join("\n"));
 }
 
+/// What changes a file or a name. (`OpenOptions` that make one are found by `create`.)
+const WRITES: &[&str] = &[
+    ".persist(",
+    ".persist_noclobber(",
+    "fs::rename(",
+    "renameat2(",
+    "fs::remove_file(",
+    "fs::remove_dir_all(",
+    "fs::hard_link(",
+    "fs::write(",
+    "fs::copy(",
+    "File::create(",
+    ".create(true)",
+    ".create_new(true)",
+    ".set_len(",
+    "set_permissions(",
+    "posix_fallocate(",
+    "tempfile_in(",
+    "temporary.close(",
+];
+
+/// Functions that change files where no test makes Mooring die, and why nothing is to be learned there.
+const NO_POINT: &[(&str, &str, &str)] = &[
+    ("admin/store.rs", "open", "an empty file with its mode, made again by the next one; what is in it is SQLite's"),
+    ("cli/audit/export.rs", "run", "what somebody asked for, not what anybody goes by"),
+    ("cli/crds.rs", "write", "what somebody asked for, not what anybody goes by"),
+    ("controller/anchors.rs", "open", "an empty file: `append` has the point"),
+    ("controller/context.rs", "make_state_directory", "a mode that each start sets"),
+    ("execute/files/replace.rs", "sweep_temporaries", "what is not swept up is swept up by the next one"),
+    ("execute/files/replace.rs", "write_temporary", "each of its three callers has a point behind it"),
+    ("execute/files/replace.rs", "exchange", "its caller has a point before it and one behind it"),
+    ("execute/repair.rs", "write", "a temporary file, whose caller has a point behind it"),
+    ("execute/proxy/stage.rs", "write", "a file for one test; `stage` has a point behind it"),
+    ("http/socket.rs", "bind_for", "a socket, not a file: each start makes it anew"),
+    ("http/socket.rs", "remove_if_there", "a socket of somebody who is gone"),
+    ("http/socket.rs", "drop", "a socket of our own, found stale if it stays"),
+    ("record/ballast.rs", "give_up", "one name less, and nothing that follows"),
+    ("record/database.rs", "create", "an empty file with its mode, made again by the next one; what is in it is SQLite's"),
+    ("record/database.rs", "keep", "its caller has a point behind it"),
+    ("record/database.rs", "prepare_directory", "a mode that each start sets"),
+    ("record/key.rs", "fingerprint_key", "a mode that each start sets"),
+];
+
+/// Whoever writes says where a test can make us die; `crashes` of the tests on the real engine dies there.
+#[test]
+fn every_function_that_changes_files_has_a_point_at_which_mooring_can_be_made_to_die() {
+    let mut writing = Vec::new();
+    for (path, text) in sources() {
+        let relative = path.strip_prefix(root()).expect("the file is below src").display().to_string();
+        for (name, body) in functions(&text) {
+            if WRITES.iter().any(|write| body.contains(write)) {
+                writing.push((relative.clone(), name, body.contains("crash::point(")));
+            }
+        }
+    }
+    let is_listed = |file: &str, name: &str| NO_POINT.iter().any(|(listed, function, _)| (*listed, *function) == (file, name));
+    let missing: Vec<_> = writing.iter().filter(|(file, name, has_point)| !has_point && !is_listed(file, name)).collect();
+    assert!(missing.is_empty(), "no point: {missing:#?}");
+    let is_needed = |file: &str, name: &str| {
+        writing.iter().any(|(path, function, has_point)| (path.as_str(), function.as_str()) == (file, name) && !has_point)
+    };
+    let stale: Vec<_> = NO_POINT.iter().filter(|(file, name, _)| !is_needed(file, name)).collect();
+    assert!(stale.is_empty(), "listed for nothing: {stale:#?}");
+    assert!(writing.len() > NO_POINT.len() + 15, "the sources were not understood: {writing:#?}");
+}
+
+/// The functions before the tests of a source file, by name, each with the text up to the next one.
+fn functions(text: &str) -> Vec<(String, String)> {
+    let mut functions: Vec<(String, String)> = Vec::new();
+    for line in text.lines().take_while(|line| *line != "mod tests {") {
+        let code = line.split("//").next().unwrap_or_default();
+        let words =
+            code.trim_start().trim_start_matches("pub ").trim_start_matches("pub(super) ").trim_start_matches("pub(crate) ");
+        let words = words.trim_start_matches("async ");
+        if let Some(rest) = words.strip_prefix("fn ") {
+            let name = rest.split(['(', '<']).next().unwrap_or_default();
+            functions.push((name.to_owned(), String::new()));
+        }
+        if let Some((_, body)) = functions.last_mut() {
+            body.push_str(code);
+            body.push('\n');
+        }
+    }
+    functions
+}
+
 enum Allowed {
     Only(&'static [&'static str]),
     NotIn(&'static [&'static str]),

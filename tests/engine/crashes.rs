@@ -3,17 +3,20 @@
 //!
 //! The child is this very test binary, told by the environment to be one.
 
+mod places;
+mod routes;
+mod witness;
+
 use std::{
     collections::BTreeMap,
     env,
     os::unix::process::ExitStatusExt,
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
-use crate::{
-    host::{Host, container, environment, manifest},
-    proxy,
-};
+use crate::host::{Host, container, environment, manifest};
+pub use witness::Witness;
+use witness::now;
 
 /// Tells the child on which host it is to converge.
 const CHILD: &str = "MOORING_TEST_CHILD";
@@ -44,10 +47,15 @@ pub fn dies(host: &Host, point: &str, hit: usize) -> bool {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let died = child.status.signal() == Some(nix::sys::signal::Signal::SIGABRT as i32);
+    let died = has_aborted(&child);
     let said = || format!("{}{}", String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
     assert!(died || child.status.success(), "at {point}:{hit}: {}\n{}", child.status, said());
     died
+}
+
+/// Whether a program has died at a point.
+fn has_aborted(output: &Output) -> bool {
+    output.status.signal() == Some(nix::sys::signal::Signal::SIGABRT as i32)
 }
 
 /// How many steps were never concluded, so far.
@@ -55,28 +63,40 @@ fn unknown(host: &Host) -> usize {
     host.audit().iter().filter(|entry| entry.outcome.as_deref() == Some("unknown")).count()
 }
 
-/// Converges after the child's death, and looks at what has to be so after each.
-fn recovers(host: &mut Host, place: &str, names: &[&str]) {
-    host.run();
-    // What the dead one thought of its objects is no proof.
-    let statuses = &host.context().record.status;
-    statuses.all().keys().for_each(|key| statuses.forget(key));
+/// Converges after the child's death, ends, and looks at what has to be so after each.
+fn recovers(host: &mut Host, witness: &Witness, place: &str, names: &[&str]) {
+    recovers_and(host, witness, place, names, |_| {});
+}
+
+/// The same, with something more to see before it ends.
+fn recovers_and(host: &mut Host, witness: &Witness, place: &str, names: &[&str], sees: impl FnOnce(&Host)) {
+    let begun = now();
+    host.run_after(|ctx| {
+        // What the dead one thought of its objects is no proof.
+        let statuses = &ctx.record.status;
+        statuses.all().keys().for_each(|key| statuses.forget(key));
+    });
     host.converges();
+    let converged = now();
     host.eventually(&format!("nothing is left over after {place}"), |host| host.names() == names && host.leftovers().is_empty());
-    let open: Vec<_> = host.audit().into_iter().filter(|entry| entry.outcome.is_none()).collect();
-    assert!(open.is_empty(), "after {place}: {open:?}");
+    sees(host);
+    host.stop();
+    host.record_is_whole();
+    witness.agrees(host, place, (begun, converged));
 }
 
 #[test]
 fn a_first_creation_survives_every_death() {
     for (point, leaves_open) in POINTS {
-        for hit in 1..=MOST {
+        for hit in 1.. {
+            assert!(hit <= MOST, "{point} has no end");
             let web = "image: web:1\nnetworks: ['@one', '@two']\nvolumes: ['@data:/data']\nenvFrom: [{environment: shop}]";
             let shop = environment("shop", "secrets: {generate: [{name: ONE}]}\ncomputed: {values: {URL: 'x://${ONE}'}}");
             let mut host = Host::new(&[shop, container("web", web)]);
+            let witness = Witness::of(&host);
             let died = dies(&host, point, hit);
             let secret = host.value(".env.secrets", "ONE");
-            recovers(&mut host, &format!("{point}:{hit}"), &["@web"]);
+            recovers(&mut host, &witness, &format!("{point}:{hit}"), &["@web"]);
             let now = host.value(".env.secrets", "ONE").unwrap();
             assert!(secret.is_none_or(|secret| secret == now), "{point}:{hit} lost a secret");
             assert_eq!(host.variable("web", "ONE"), Some(now));
@@ -100,12 +120,13 @@ fn a_replacement_survives(more: &str, (point, leaves_open): (&str, bool), steps:
     let version = |number: usize| container("web", &format!("image: web:{number}\n{more}"));
     let mut host = Host::start(&[version(1)]);
     host.stop();
+    let witness = Witness::of(&host);
     let mut unknown_before = 0;
     for hit in 1..=MOST {
         let number = 1 + hit % 2;
         host.put(version(number));
         let died = dies(&host, point, hit);
-        recovers(&mut host, &format!("{point}:{hit}"), &["@web"]);
+        recovers(&mut host, &witness, &format!("{point}:{hit}"), &["@web"]);
         assert_eq!((host.image("web"), host.state("web").as_str()), (format!("web:{number}"), "running healthy"));
         let unknown_now = unknown(&host);
         assert_eq!(unknown_now - unknown_before, usize::from(leaves_open && died), "{point}:{hit}");
@@ -154,6 +175,7 @@ fn a_write_of_secrets_survives_every_death() {
     let host_policy = manifest("Host", "default", "fights: {corrections: 1000}");
     let mut host = Host::start(&[environment("shop", shop), host_policy]);
     host.stop();
+    let witness = Witness::of(&host);
     let mut died = BTreeMap::new();
     for write in ["secrets", "restore", "copy", "computed"] {
         for stage in ["before-write", "after-temp", "after-rename", "after-sync"] {
@@ -168,7 +190,7 @@ fn a_write_of_secrets_survives_every_death() {
             }
             let wanted = (write == "copy").then(|| host.read(".env.secrets"));
             died.insert(point.clone(), dies(&host, &point, 1));
-            recovers(&mut host, &point, &[]);
+            recovers(&mut host, &witness, &point, &[]);
             assert_eq!((host.value(".env.secrets", "ONE"), host.value(".env.secrets", "TWO")), (one.clone(), two), "{point}");
             assert!(host.read(".env.computed").contains(&one.unwrap()), "{point}");
             if write != "secrets" {
@@ -182,35 +204,12 @@ fn a_write_of_secrets_survives_every_death() {
 }
 
 #[test]
-fn a_change_of_routes_survives_every_death() {
-    let leading_to =
-        |backend: &str| proxy::edge("resolver", "", &format!("{{host: one.test, to: {{container: {backend}, port: 8080}}}}"));
-    let mut host = proxy::start(&proxy::stack("resolver", ""));
-    host.stop();
-    let mut backend = "one";
-    for point in ["execute-after-intent", "execute-after-effect", "swap-after-file", "reload-before-mark"] {
-        for hit in 1..=MOST {
-            backend = if backend == "one" { "two" } else { "one" };
-            host.put(leading_to(backend));
-            let died = dies(&host, point, hit);
-            assert_ne!(proxy::who(&host, "one.test"), "nothing", "nginx goes on, whoever dies");
-            recovers(&mut host, &format!("{point}:{hit}"), &["@nginx", "@one", "@two"]);
-            assert_eq!(proxy::who(&host, "one.test"), backend, "{point}:{hit}");
-            host.stop();
-            if !died {
-                assert!(hit > 1, "nobody came by {point}");
-                break;
-            }
-        }
-    }
-}
-
-#[test]
 fn what_is_remembered_in_files_survives_every_death() {
     for point in ["state-after-temp", "state-after-rename"] {
         let mut host = Host::new(&[container("web", "image: web:1")]);
+        let witness = Witness::of(&host);
         assert!(dies(&host, point, 1), "nobody came by {point}");
-        recovers(&mut host, point, &["@web"]);
+        recovers(&mut host, &witness, point, &["@web"]);
         let unfinished = std::fs::read_dir(host.path("../state")).unwrap().map(|entry| entry.unwrap().file_name());
         let unfinished: Vec<_> = unfinished.filter(|name| name.to_string_lossy().starts_with(".mooring-tmp-")).collect();
         assert!(unfinished.is_empty(), "after {point}: {unfinished:?}");
@@ -244,35 +243,11 @@ fn a_command_that_dies_has_written_its_file_or_has_not_and_its_unfinished_one_is
     }
 }
 
-/// Found by this: a file with a second name, as the copy that a death leaves behind is one, comes as a link in the archive that
-/// the engine makes of nginx's files, and was taken for not being there.
-#[test]
-fn a_repair_of_a_site_survives_every_death() {
-    let repair = "resolver: {valid: 2s}\nrepair: {files: ['./sites/*.conf']}\n";
-    for point in ["repair-after-copy", "repair-after-rename", "repair-before-reload"] {
-        let mut host = proxy::start(&proxy::stack("resolver", repair));
-        host.stop();
-        let two = format!("{}-two", host.name);
-        let site = format!(
-            "# Generated by nself build\nserver {{\n    listen 80;\n    server_name tool.test;\n    location / {{\n        \
-             proxy_pass http://{two}:8080;\n    }}\n}}\n"
-        );
-        host.write("sites/tool.conf", &site);
-        assert!(dies(&host, point, 1), "nobody came by {point}");
-        assert_ne!(proxy::who(&host, "one.test"), "nothing", "nginx goes on, whoever dies");
-        recovers(&mut host, point, &["@nginx", "@one", "@two"]);
-        host.eventually("it is repaired", |host| host.read("sites/tool.conf").contains("proxy_pass $mooring_upstream_1;"));
-        host.eventually("it is served", |host| proxy::who(host, "tool.test") == "two");
-        let listed = std::fs::read_dir(host.path("sites")).unwrap().map(|entry| entry.unwrap().file_name());
-        let left: Vec<_> = listed.filter(|name| name.to_string_lossy().starts_with(".mooring-tmp-")).collect();
-        assert!(left.is_empty(), "after {point}: {left:?}");
-    }
-}
-
 /// A point that no test dies at proves nothing.
 #[test]
 fn every_point_at_which_mooring_can_die_is_died_at() {
-    let sources = [include_str!("crashes.rs"), include_str!("manager.rs")].concat();
+    let here = [include_str!("crashes.rs"), include_str!("crashes/places.rs"), include_str!("crashes/routes.rs")].concat();
+    let sources = here + include_str!("manager.rs");
     let stages = ["before-write", "after-temp", "after-rename", "after-sync"];
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut directories, mut points) = (vec![root], Vec::new());

@@ -19,9 +19,9 @@ use nix::{
 };
 
 use crate::{
+    between::{Between, only_looks},
     host::{Host, container, environment},
     proxy::stack,
-    recorder::{Recorder, only_looks},
 };
 
 /// Makes every mount of a namespace of its own read-only, but for one directory if it is named, and runs a command there.
@@ -36,10 +36,10 @@ const READ_ONLY: &str = r#"
     exec "$@"
 "#;
 
-/// A host, and commands on it through a socket that records.
+/// A host, and commands on it through a socket that keeps what it was asked.
 struct Dry {
     host: Host,
-    recorder: Recorder,
+    between: Between,
 }
 
 /// What a file is: where it is, who it is, when it was changed, and what it holds.
@@ -74,7 +74,8 @@ impl Dry {
         host.docker("run --detach --name @app --pull never mooring-demo/web:1");
         // What is on its way would be another thing at the second look.
         host.eventually("it is up", |host| host.state("app") == "running healthy");
-        Self { host, recorder: Recorder::new() }
+        let between = Between::new(&host.engine);
+        Self { host, between }
     }
 
     fn directory(&self) -> PathBuf {
@@ -93,7 +94,7 @@ impl Dry {
     }
 
     fn run(&self, mut command: Command) -> Output {
-        command.env("DOCKER_HOST", self.recorder.address()).stdin(Stdio::null()).output().unwrap()
+        command.env("DOCKER_HOST", self.between.address()).stdin(Stdio::null()).output().unwrap()
     }
 
     /// Runs a command where it could write.
@@ -131,7 +132,7 @@ impl Dry {
         }
         kill(Pid::from_raw(operator.id().cast_signed()), signal).unwrap();
         operator.wait().unwrap();
-        self.recorder.take();
+        self.between.take_asked();
     }
 
     /// Something of everything is not as declared.
@@ -172,7 +173,7 @@ impl Dry {
     /// Nothing was asked of the engine but questions; how many.
     #[track_caller]
     fn asked_only(&self) -> usize {
-        let asked = self.recorder.take();
+        let asked = self.between.take_asked();
         let writes: Vec<&String> = asked.iter().filter(|asked| !only_looks(asked)).collect();
         assert!(writes.is_empty(), "not a question: {writes:?}");
         asked.len()
@@ -265,7 +266,7 @@ fn a_probe_that_is_a_command_is_run_by_an_observer_and_not_by_a_look() {
     dry.only_looks(&["diff"], 0);
     dry.only_looks(&["get", "all"], 0);
     dry.plainly(&["run", "--observe-only", "--once", "--timeout", "3s"]);
-    let asked = dry.recorder.take();
+    let asked = dry.between.take_asked();
     let writes: Vec<&String> = asked.iter().filter(|asked| !only_looks(asked)).collect();
     let of_probe = format!("/containers/{}/exec", dry.host.id("web"));
     let is_probe = |asked: &&&String| asked.ends_with(&of_probe) || asked.contains("/exec/") && asked.ends_with("/start");

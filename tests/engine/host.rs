@@ -71,9 +71,13 @@ pub struct Host {
     pub outside: String,
     /// Where it ships the audit log.
     pub database: Option<Target>,
+    /// How long whoever waits for something waits.
+    pub patience: Duration,
     directory: tempfile::TempDir,
     runtime: Runtime,
     running: Option<(Arc<Context>, JoinHandle<()>)>,
+    /// Whether there is a record of anything.
+    has_ever_run: bool,
 }
 
 /// A file with a `Container` of this name; its spec is YAML in one or more lines.
@@ -112,7 +116,17 @@ impl Host {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let (engine, outside) = (engine(), engine());
-        let host = Self { name, engine, outside, database: None, directory, runtime, running: None };
+        let host = Self {
+            name,
+            engine,
+            outside,
+            database: None,
+            patience: PATIENCE,
+            directory,
+            runtime,
+            running: None,
+            has_ever_run: false,
+        };
         fs::create_dir_all(host.path("")).unwrap();
         for (file, text) in manifests {
             host.write(file, text);
@@ -132,9 +146,26 @@ impl Host {
 
     /// Starts Mooring.
     pub fn run(&mut self) {
-        let Open { ctx, queue } = self.open().unwrap();
+        self.run_after(|_| {});
+    }
+
+    /// Starts it, after something was done with what it has remembered.
+    pub fn run_after(&mut self, prepare: impl FnOnce(&Context)) {
+        self.try_run_after(prepare).unwrap();
+    }
+
+    /// Starts it where it may be refused.
+    pub fn try_run(&mut self) -> Result<(), controller::OpenError> {
+        self.try_run_after(|_| {})
+    }
+
+    fn try_run_after(&mut self, prepare: impl FnOnce(&Context)) -> Result<(), controller::OpenError> {
+        let Open { ctx, queue } = self.open()?;
+        prepare(&ctx);
         let task = self.runtime.spawn(controller::run(Arc::clone(&ctx), queue));
         self.running = Some((ctx, task));
+        self.has_ever_run = true;
+        Ok(())
     }
 
     /// Opens what Mooring would run with.
@@ -182,7 +213,7 @@ impl Host {
     pub fn eventually(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let begun = Instant::now();
         while !is_so(self) {
-            assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}\n{}", self.story());
+            assert!(begun.elapsed() < self.patience, "not within {:?}: {what}\n{}", self.patience, self.story());
             thread::sleep(LOOK);
         }
     }
@@ -193,6 +224,22 @@ impl Host {
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(seconds) {
             assert!(is_so(self), "not any more: {what}\n{}", self.story());
+            thread::sleep(LOOK * 4);
+        }
+    }
+
+    /// Waits until for so many seconds in a row this is so and nothing is done. Not at once: what a busy machine lets time out is a fault, and
+    /// healed like one.
+    #[track_caller]
+    pub fn comes_to_rest(&self, seconds: u64, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let acts = || self.audit().iter().filter(|entry| entry.actor == "reconciler").count();
+        let (begun, mut rest, mut done) = (Instant::now(), Instant::now(), acts());
+        while rest.elapsed() < Duration::from_secs(seconds) {
+            let now = acts();
+            if now != done || !is_so(self) {
+                (rest, done) = (Instant::now(), now);
+            }
+            assert!(begun.elapsed() < self.patience, "no rest within {:?}: {what}\n{}", self.patience, self.story());
             thread::sleep(LOOK * 4);
         }
     }
@@ -219,9 +266,19 @@ impl Host {
         self.steps(key).iter().filter(|step| step.starts_with(beginning)).count()
     }
 
-    /// The whole audit log.
+    /// The whole audit log, whether somebody runs or not.
     pub fn audit(&self) -> Vec<AuditEntry> {
-        self.audit_of(&self.context().record)
+        if let Some((ctx, _)) = &self.running {
+            return self.audit_of(&ctx.record);
+        }
+        let state = self.directory.path().join("state");
+        if self.wait_for(async { AuditLog::of(&state) }).is_none() {
+            return Vec::new();
+        }
+        let record = self.runtime.block_on(Record::join(&state, record::Settings::default())).unwrap();
+        let entries = self.audit_of(&record);
+        self.runtime.block_on(record.shutdown());
+        entries
     }
 
     fn audit_of(&self, record: &Record) -> Vec<AuditEntry> {
@@ -429,7 +486,7 @@ impl Host {
         runtime.block_on(async {
             let Open { ctx, .. } = open(Path::new(directory), name, engine, None).await.unwrap();
             let outcome = controller::once::once(&ctx, PATIENCE).await;
-            ctx.record.shutdown().await;
+            ctx.close().await;
             outcome
         })
     }
@@ -467,8 +524,9 @@ impl Host {
     }
 
     /// Every step has an intent, which the log has by its nature, and an outcome: the one that was under way when
-    /// Mooring was asked to end was finished first. To be asked when nobody runs, for a step may begin at any time.
-    fn nothing_is_left_open(&self) {
+    /// Mooring was asked to end was finished first, and one that a death cut short was closed by the next Mooring; the log verifies, also
+    /// against its anchors. To be asked when nobody runs, for a step may begin at any time.
+    pub fn record_is_whole(&self) {
         let state = self.directory.path().join("state");
         let record = self.runtime.block_on(Record::join(&state, record::Settings::default())).unwrap();
         let entries = self.audit_of(&record);
@@ -476,7 +534,8 @@ impl Host {
         let open: Vec<_> = entries.iter().filter(|entry| entry.outcome.is_none()).collect();
         assert!(open.is_empty(), "steps without an outcome: {open:?}");
         if let Some(log) = self.wait_for(async { AuditLog::of(&state) }) {
-            let anchors = read_anchors(&self.directory.path().join("anchors")).unwrap_or_default();
+            let file = self.directory.path().join("anchors");
+            let anchors = if file.exists() { read_anchors(&file).unwrap().anchors } else { Vec::new() };
             let verified = self.wait_for(log.verify(&[], &anchors, |_| {})).unwrap();
             assert_eq!(verified.fault, None, "the audit log does not verify");
         }
@@ -510,11 +569,11 @@ async fn open(directory: &Path, name: &str, engine: &str, database: Option<Targe
 
 impl Drop for Host {
     fn drop(&mut self) {
-        let has_run = self.running.is_some();
         self.stop();
-        if !thread::panicking() && has_run {
+        // However it ended, and whoever ended it.
+        if !thread::panicking() && self.has_ever_run {
             // What was made goes away also when this fails.
-            let looked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.nothing_is_left_open()));
+            let looked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.record_is_whole()));
             self.remove_everything();
             if let Err(panic) = looked {
                 std::panic::resume_unwind(panic);

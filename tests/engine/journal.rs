@@ -177,7 +177,7 @@ fn a_heal_is_chained_anchored_followed_and_explained_and_so_is_that_somebody_rea
     drop(ctx);
     host.stop();
     let log = host.wait_for(async { AuditLog::of(&host.path("../state")) }).unwrap();
-    let anchors = read_anchors(&host.path("../anchors")).unwrap();
+    let anchors = read_anchors(&host.path("../anchors")).unwrap().anchors;
     let verified = host.wait_for(log.verify(&[], &anchors, |_| {})).unwrap();
     assert_eq!((verified.fault, verified.anchors > 0), (None, true));
     assert_eq!(anchors.last().unwrap().hash, verified.head.unwrap().hash, "the last word is the last row");

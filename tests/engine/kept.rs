@@ -339,6 +339,9 @@ fn what_may_not_be_used_is_away_until_it_may() {
     place.psql(newer).unwrap();
     assert!(!place.wait(shelf.look()), "tables of a newer version are left alone");
     assert!(matches!(place.wait(memories::all(&shelf)), Err(Error::Away)));
+    // It was, on a connection that went back into the pool, and who looked by another one waited for that lock in vain.
+    let locks = place.psql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").unwrap();
+    assert_eq!(locks.trim(), "0", "the lock of the migrations is not kept");
     place.psql("DELETE FROM np_claw._sqlx_migrations WHERE version = 99").unwrap();
     assert!(place.wait(shelf.look()));
     // Each connection that breaks is made anew.

@@ -9,6 +9,7 @@
 #![expect(unreachable_pub, reason = "the modules of a test target are seen by nobody else")]
 
 mod alerts;
+mod between;
 mod changes;
 #[cfg(feature = "crash-points")]
 mod crashes;
@@ -36,7 +37,6 @@ mod questions;
 #[expect(dead_code, reason = "it is made for more than is needed here")]
 #[path = "../support/receiver.rs"]
 mod receiver;
-mod recorder;
 mod repair;
 mod replacements;
 mod restarts;

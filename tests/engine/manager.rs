@@ -3,7 +3,7 @@
 //! Never an act without its record, never one done twice, and no question that waits is left over by the dead.
 
 use std::{
-    cell::RefCell,
+    cell::Cell,
     fs::File,
     io::Write as _,
     net::TcpStream,
@@ -15,6 +15,8 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
+    between::{Between, Trouble},
+    crashes::Witness,
     host::{Host, container, environment, free_port},
     proxy::request,
 };
@@ -54,10 +56,16 @@ impl Manager {
     }
 
     fn of(more: &[(String, String)], variables: &str) -> Self {
+        Self::at(crate::host::engine(), more, variables)
+    }
+
+    /// The same where it finds the engine at this address.
+    fn at(engine: String, more: &[(String, String)], variables: &str) -> Self {
         let shop = environment("shop", "directory: .\nfiles: [.env]");
         let web = "image: web:1\nenvFrom: [{environment: shop, keys: [LEVEL]}]";
         let manifests = [&[shop, container("web", web)], more].concat();
-        let host = Host::new(&manifests);
+        let mut host = Host::new(&manifests);
+        host.engine = engine;
         std::fs::write(host.path(".env"), format!("# What they share.\nLEVEL=0\n{variables}")).unwrap();
         let (port, objects) = (free_port(), manifests.len());
         let mut manager = Self { host, port, token: String::new(), mooring: None, objects };
@@ -81,7 +89,7 @@ impl Manager {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mooring"));
         let path = |name: &str| self.host.path("..").join(name).display().to_string();
         command.args(words).args(["--desired", &path("desired"), "--state", &path("state")]);
-        command.env("DOCKER_HOST", crate::host::engine());
+        command.env("DOCKER_HOST", &self.host.engine);
         command
     }
 
@@ -114,16 +122,17 @@ impl Manager {
         mooring.wait().unwrap();
     }
 
-    /// Whether it has died by itself, within a moment.
-    fn has_died(&mut self) -> bool {
+    /// Whether it has died by itself: within a moment after its answer, or some time where there was none.
+    fn has_died(&mut self, has_answered: bool) -> bool {
         let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(3) {
+        while begun.elapsed() < if has_answered { Duration::from_secs(3) } else { PATIENCE } {
             if self.mooring.as_mut().unwrap().try_wait().unwrap().is_some() {
                 self.mooring = None;
                 return true;
             }
             thread::sleep(Duration::from_millis(20));
         }
+        assert!(has_answered, "it has neither answered nor died");
         false
     }
 
@@ -178,9 +187,10 @@ impl Manager {
         let text = String::from_utf8_lossy(&listed.stdout);
         let listed: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
         let rows = listed["items"].as_array().unwrap_or_else(|| panic!("no items: {text}"));
-        let acts = rows
-            .iter()
-            .filter(|row| row["actor"] == "token:ci" && (row["object"] != "Host" || row["operation"] == "ChangeDatabase"));
+        let acts = rows.iter().filter(|row| {
+            row["actor"] == "token:ci"
+                && (row["object"] != "Host" || ["ChangeDatabase", "Hold"].iter().any(|own| row["operation"] == *own))
+        });
         acts.map(|row| format!("{} {}", row["operation"].as_str().unwrap(), row["outcome"].as_str().unwrap_or("open"))).collect()
     }
 
@@ -212,11 +222,9 @@ fn dies_everywhere(
         let acts = manager.acts().len();
         let shown = manager.say(&wish(hit)).unwrap();
         assert!(shown.contains("Say `yes`"), "{shown}");
-        for answer in answers {
-            // Who dies does not answer.
-            let _ = manager.say(answer);
-        }
-        let has_died = manager.has_died();
+        // Who dies does not answer.
+        let has_answered = answers.iter().map(|answer| manager.say(answer).is_some()).fold(true, |_, answered| answered);
+        let has_died = manager.has_died(has_answered);
         if has_died {
             manager.starts(None);
             manager.converges();
@@ -239,23 +247,61 @@ fn dies_everywhere(
 #[test]
 fn a_confirmed_restart_is_done_once_or_not_at_all_wherever_mooring_dies() {
     for point in ["execute-before-intent", "execute-after-intent", "execute-after-effect", "execute-after-outcome"] {
-        let started = RefCell::new(Vec::<String>::new());
+        let manager = Manager::new();
+        let (witness, known) = (Witness::of(&manager.host), Cell::new(0));
         let deaths = dies_everywhere(
-            Manager::new(),
+            manager,
             point,
             |_| "restart web".to_owned(),
             &["yes"],
             |manager, hit| {
-                let mut started = started.borrow_mut();
-                started.push(manager.host.started("web"));
-                let restarts = manager.acts();
-                // As often as it was started anew, it is on record, and no more often.
-                let mut times = started.clone();
-                times.dedup();
-                assert!(times.len() <= restarts.len() + 1, "{point}:{hit}: {times:?} {restarts:?}");
+                let restarts = witness.times(&manager.host, "restart");
+                let acts = manager.acts();
+                let on_record = acts.len() - known.replace(acts.len());
+                let is_done = on_record == 1 && acts.last().unwrap().ends_with("done");
+                // None without its record, none twice, and none that the record makes up.
+                assert!((usize::from(is_done)..=on_record).contains(&restarts), "{point}:{hit}: {restarts} restarts, {acts:?}");
             },
         );
         assert!(deaths >= 1, "{point} was never passed");
+    }
+}
+
+/// What is no step of a plan has an intent of its own.
+#[test]
+fn a_confirmed_hold_and_its_release_are_done_or_not_and_on_record_wherever_mooring_dies() {
+    let mut manager = Manager::new();
+    let held = |manager: &Manager| manager.host.path("hold-container-web.yaml").exists();
+    for (point, is_held) in [("wish-after-intent", false), ("wish-after-act", true), ("wish-after-outcome", true)] {
+        for (wish, is_so) in [("hold web for 1h because it is moved", is_held), ("release web", !is_held)] {
+            // What it is about has to be as it would be without a death.
+            let is_release = wish.starts_with("release");
+            if is_release && !held(&manager) {
+                manager.say("hold web for 1h because it is moved").unwrap();
+                manager.say("yes").unwrap();
+            }
+            manager.ends();
+            manager.starts(Some(point));
+            manager.until("it is up", |manager| manager.say("status").is_some());
+            let acts = manager.acts().len();
+            let shown = manager.say(wish).unwrap();
+            assert!(shown.contains("Say `yes`"), "{shown}");
+            let has_answered = manager.say("yes").is_some();
+            assert!(manager.has_died(has_answered), "nobody came by {point}: {wish}");
+            manager.starts(None);
+            manager.until("it is up", |manager| manager.say("status").is_some());
+            let now = manager.acts();
+            let outcome = if point == "wish-after-outcome" { "done" } else { "unknown" };
+            let operation = if is_release { "Release" } else { "Hold" };
+            assert_eq!(
+                (now.len(), now.last().unwrap().as_str()),
+                (acts + 1, format!("{operation} {outcome}").as_str()),
+                "{point}"
+            );
+            assert_eq!(held(&manager), is_so, "{point}: {wish}");
+            assert_eq!(manager.host.leftovers(), [""; 0], "{point}: {wish}");
+            manager.verifies();
+        }
     }
 }
 
@@ -362,5 +408,48 @@ fn what_was_confirmed_by_somebody_who_has_left_since_is_finished_and_on_record()
     manager.until("it is done", |manager| manager.acts().last().unwrap() == "RestartContainer done");
     assert_ne!(manager.host.started("web"), before);
     manager.ends();
+    manager.verifies();
+}
+
+/// How often the engine has restarted this container since then, whatever it said of it.
+fn restarts(manager: &Manager, since: jiff::Timestamp) -> usize {
+    let at = |time: jiff::Timestamp| format!("{}.{:09}", time.as_second(), time.subsec_nanosecond());
+    let until = jiff::Timestamp::now();
+    let words = format!("events --since {} --until {} --filter container=@web --filter event=restart", at(since), at(until));
+    manager.host.docker(&words).lines().count()
+}
+
+#[test]
+fn a_confirmed_restart_of_which_the_engine_does_not_say_what_it_did_is_never_done_twice() {
+    let between = Between::new(&crate::host::engine());
+    let manager = Manager::at(between.address(), &[], "");
+    let troubles = [
+        (Trouble::DoneAndRefused(500), 1, "failed"),
+        (Trouble::DoneAndBrokenOff, 1, "failed"),
+        (Trouble::Refused(500), 0, "failed"),
+        (Trouble::Hangs, 0, "failed"),
+        (Trouble::Late, 1, "done"),
+    ];
+    for (number, (trouble, times, outcome)) in troubles.into_iter().enumerate() {
+        manager.converges();
+        let since = jiff::Timestamp::now();
+        between.orders("POST /containers/{}/restart", &[trouble]);
+        let shown = manager.say("restart web").unwrap();
+        assert!(shown.contains("Say `yes`"), "{shown}");
+        let answer = manager.say("yes").unwrap();
+        assert_eq!(answer.contains("Not done"), outcome == "failed", "{trouble:?}: {answer}");
+        // The resync has come by, and whoever says yes once more has confirmed nothing.
+        thread::sleep(Duration::from_secs(4));
+        manager.converges();
+        assert_eq!(manager.say("yes").unwrap(), "Nothing waits for a yes.");
+        let acts = manager.acts();
+        assert_eq!(
+            (acts.len(), acts.last().unwrap().as_str()),
+            (number + 1, format!("RestartContainer {outcome}").as_str()),
+            "{trouble:?}"
+        );
+        assert_eq!(restarts(&manager, since), times, "{trouble:?}: {answer}");
+        assert!(between.deeds().contains(&("POST /containers/{}/restart".to_owned(), format!("{trouble:?}"))));
+    }
     manager.verifies();
 }

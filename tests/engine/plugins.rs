@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// A file with a `Plugin` of this name.
-fn plugin(name: &str, more: &str) -> (String, String) {
+pub fn plugin(name: &str, more: &str) -> (String, String) {
     let text = format!(
         "apiVersion: mooring.dev/v1alpha1\nkind: Plugin\nmetadata: {{name: {name}}}\n\
          spec:\n  directory: plugins/{name}\n  project: '@shop'\n  environment: shop\n{more}"
@@ -21,7 +21,7 @@ fn shop() -> (String, String) {
 }
 
 /// A host with an environment and the directories of plugins, and nothing that runs.
-fn host(manifests: &[(&str, &str)]) -> Host {
+pub fn host(manifests: &[(&str, &str)]) -> Host {
     let host = Host::new(&[shop()]);
     fs::create_dir(host.path("shop")).unwrap();
     fs::write(host.path("shop/.env"), "DATABASE_URL=postgresql://postgres/shop\n").unwrap();
@@ -32,7 +32,8 @@ fn host(manifests: &[(&str, &str)]) -> Host {
     host
 }
 
-const CLAW: &str = r#"{
+/// A plugin with a page that says how it is.
+pub const CLAW: &str = r#"{
   "name": "claw", "version": "1.0.0", "port": 8080, "health_endpoint": "/",
   "envVars": {"required": ["DATABASE_URL"], "optional": ["LOG_LEVEL"]}
 }"#;

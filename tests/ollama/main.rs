@@ -8,12 +8,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "the modules of a test target are seen by nobody else")]
 
+#[expect(dead_code, reason = "it is made for more than is needed here")]
+#[path = "../engine/between.rs"]
+mod between;
 mod chat;
 mod choice;
 mod fake;
 #[expect(dead_code, reason = "it is made for more than is needed here")]
 #[path = "../engine/host.rs"]
 mod host;
+mod hostile;
 mod interrupted;
 mod missing;
 mod program;

@@ -7,17 +7,23 @@ use std::{
 
 use mooring::record::journal::AuditEntry;
 
-use super::between::Between;
 use crate::{
-    host::{Host, container, environment, proxy},
+    between::Between,
+    host::{Host, container, environment, manifest, proxy},
     proxy::{address, who},
 };
 
 /// Faults come faster here than anywhere else, and are all meant.
 pub const PATIENT: &str = "healing: {budget: {attempts: 1000, window: 10m}, backoff: {initial: 200ms, cap: 1s}}";
 
+/// Everything comes so often here that it would be taken for a fight, and use up what a host may be acted upon.
+const POLICY: &str = "budget: {attempts: 1000, window: 1m, perMinute: 1000}\nfights: {corrections: 1000, window: 1m}";
+
 /// Long enough for a try that was under way when the engine hung, and for those after it.
 const PATIENCE: Duration = Duration::from_mins(2);
+
+/// As long as a replacement may take while the engine is hostile.
+const REPLACED: Duration = Duration::from_secs(30);
 
 /// The stack behind its socket.
 pub struct Stack {
@@ -38,7 +44,7 @@ pub struct Stack {
 pub type Fault = (&'static str, fn(&mut Stack));
 
 /// Everything that the earlier chapters of this suite have one by one.
-pub const FAULTS: [Fault; 15] = [
+pub const FAULTS: [Fault; 17] = [
     ("a container is killed", |stack| stack.tries("kill @web")),
     ("a container is removed", |stack| stack.tries("rm --force @api")),
     ("a container is sick", |stack| stack.tries("exec @api touch /tmp/sick")),
@@ -54,6 +60,13 @@ pub const FAULTS: [Fault; 15] = [
     ("the secrets are lost", |stack| {
         // Where they are lost already, there is nothing to lose.
         let _ = fs::remove_file(stack.host.path(".env.secrets"));
+    }),
+    ("what is computed is lost", |stack| {
+        let _ = fs::remove_file(stack.host.path(".env.computed"));
+    }),
+    ("what is computed is edited", |stack| {
+        let text = stack.host.read(".env.computed");
+        fs::write(stack.host.path(".env.computed"), text.replace("x://", "y://")).unwrap();
     }),
     ("another image is wanted", |stack| {
         stack.version = 3 - stack.version;
@@ -97,7 +110,7 @@ impl Stack {
     pub fn beside(more: &[(String, String)], of_nginx: &str) -> Self {
         let mut host = Host::new(&[]);
         let between = Between::new(&host.engine);
-        host.engine = between.address();
+        (host.engine, host.patience) = (between.address(), PATIENCE);
         let mut stack = Self {
             host,
             between: Some(between),
@@ -109,9 +122,9 @@ impl Stack {
             stranger: String::new(),
             kept: String::new(),
         };
-        let own = [stack.web(), api(), steady(), db(), nginx(of_nginx), edge(), shop()];
-        for manifest in own.into_iter().chain(more.iter().cloned()) {
-            stack.host.put(manifest);
+        let own = [stack.web(), api(), steady(), db(), nginx(of_nginx), edge(), shop(), manifest("Host", "default", POLICY)];
+        for file in own.into_iter().chain(more.iter().cloned()) {
+            stack.host.put(file);
         }
         fs::write(stack.host.path(".env"), stack.variables()).unwrap();
         fs::create_dir_all(stack.host.path("sites")).unwrap();
@@ -149,6 +162,18 @@ impl Stack {
         let _ = self.host.try_docker(command);
     }
 
+    /// Wants another image, and waits until that runs, or for a while: who is killed meanwhile has to begin anew.
+    pub fn is_replaced(&mut self) {
+        self.version = 3 - self.version;
+        self.host.put(self.web());
+        let begun = Instant::now();
+        while begun.elapsed() < REPLACED
+            && !(self.host.image("web") == format!("web:{}", self.version) && self.host.names().len() == 5)
+        {
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     /// What is not as it has to be.
     pub fn complaints(&self) -> Vec<String> {
         let host = &self.host;
@@ -169,6 +194,7 @@ impl Stack {
             expect(variable, host.variable(name, variable).unwrap_or_default(), value);
         }
         expect("the secret", host.value(".env.secrets", "TOKEN").unwrap_or_default(), self.token.clone());
+        expect("what is computed", host.value(".env.computed", "URL").unwrap_or_default(), format!("x://{}", self.token));
         if host.state("nginx") == "running" && !address(host, "nginx").is_empty() {
             for (site, greeting) in [("one.test", "one"), ("two.test", "two"), ("steady.test", "steady")] {
                 expect(site, who(host, site), greeting.to_owned());
