@@ -21,6 +21,33 @@ const SEED: u64 = 2026;
 /// No text is longer.
 pub const LONGEST: usize = 64 * 1024;
 
+/// Everything that is tried, by name.
+const TARGETS: [&str; 8] = ["dotenv", "manifest", "plugin", "nginx", "sql", "intent", "mask", "http"];
+
+/// Whether this one is wanted: all are, unless one is asked for by its name.
+pub fn is_wanted(name: &str) -> bool {
+    assert!(TARGETS.contains(&name), "{name} is missing from the list of targets");
+    let wanted = env::var("MOORING_FUZZ_TARGET").unwrap_or_default();
+    assert!(wanted.is_empty() || TARGETS.contains(&&*wanted), "there is no target {wanted}: {}", TARGETS.join(", "));
+    wanted.is_empty() || wanted == name
+}
+
+/// The seed that is asked for; a new one, if it is asked for time; else the one that is tried everywhere and always.
+pub fn seed() -> u64 {
+    let given = env::var("MOORING_FUZZ_SEED").ok().filter(|seed| !seed.is_empty());
+    match given {
+        Some(given) => given.parse().expect("MOORING_FUZZ_SEED is a number"),
+        None if minutes().is_some() => fresh(),
+        None => SEED,
+    }
+}
+
+/// How long it is to be tried, if that is said.
+fn minutes() -> Option<f64> {
+    let given = env::var("MOORING_FUZZ_MINUTES").ok().filter(|minutes| !minutes.is_empty())?;
+    Some(given.parse().expect("MOORING_FUZZ_MINUTES is a number"))
+}
+
 /// What is tried.
 pub struct Target {
     /// The name of its folder in the corpus.
@@ -51,30 +78,26 @@ macro_rules! law {
 }
 
 impl Target {
-    /// Tries it, as long as is wanted.
-    pub fn run(self) {
-        if env::var("MOORING_FUZZ_TARGET").is_ok_and(|wanted| !wanted.is_empty() && wanted != self.name) {
-            return;
+    /// Tries it, as long as is wanted; whether it was.
+    pub fn run(self) -> bool {
+        if !is_wanted(self.name) {
+            return false;
         }
         if let Ok(path) = env::var("MOORING_FUZZ_INPUT") {
-            return self.again(Path::new(&path));
+            self.again(Path::new(&path));
+            return false;
         }
         let corpus = self.corpus();
         for text in &corpus {
             self.try_one(text, "the corpus");
         }
         self.long_ones(&corpus);
-        let minutes: Option<f64> = env::var("MOORING_FUZZ_MINUTES").ok().and_then(|minutes| minutes.parse().ok());
-        let given: Option<u64> = env::var("MOORING_FUZZ_SEED").ok().and_then(|seed| seed.parse().ok());
-        match (given, minutes) {
-            (Some(seed), None) => drop(self.with_seed(seed, &corpus, None)),
-            (given, Some(minutes)) => {
-                let until = Instant::now() + Duration::from_secs_f64(minutes * 60.0);
-                let tried = self.with_seed(given.unwrap_or_else(fresh), &corpus, Some(until));
-                eprintln!("{}: {tried} texts in {minutes} min, nothing found", self.name);
-            }
-            (None, None) => drop(self.with_seed(SEED, &corpus, None)),
+        let until = minutes().map(|minutes| (minutes, Instant::now() + Duration::from_secs_f64(minutes * 60.0)));
+        let tried = self.with_seed(seed(), &corpus, until.map(|(_, until)| until));
+        if let Some((minutes, _)) = until {
+            eprintln!("{}: {tried} texts in {minutes} min, nothing found", self.name);
         }
+        true
     }
 
     /// One text that somebody has kept, and what it costs.
@@ -179,8 +202,12 @@ fn fresh() -> u64 {
     u64::from(now.subsec_nanos()) << 16 ^ now.as_secs()
 }
 
-/// Whether a place, counted from one, is in a text: at its very end, too.
+/// Whether a place, counted from one, is in a text: at its very end, too. To YAML, a carriage return ends a line as well.
 pub fn is_place(text: &str, line: usize, column: usize) -> bool {
+    is_in(text, line, column) || is_in(&text.replace("\r\n", "\n").replace('\r', "\n"), line, column)
+}
+
+fn is_in(text: &str, line: usize, column: usize) -> bool {
     let Some(found) = text.split('\n').nth(line.wrapping_sub(1)) else { return false };
     (1..=found.chars().count() + 1).contains(&column)
 }

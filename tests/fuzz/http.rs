@@ -1,7 +1,8 @@
 //! Requests to the backend manager and the claw API, as bytes: heads, cookies, forms, JSON.
 //!
 //! A text of the corpus is a request with lines that end in `\n`. In it `{cookie}`, `{token}` and `{bearer}` stand for credentials that
-//! are good, and `{length}` for the length of the body: most of what is tried gets past the door.
+//! are good, `{id}` for a question that waits for a yes, and `{length}` for the length of the body: most of what is tried gets past
+//! the door.
 
 mod operator;
 
@@ -45,7 +46,9 @@ const WORDS: &[&str] = &[
     "{length}",
     "token={token}&text=",
     "&thread=new",
-    "&id=0",
+    "&id={id}",
+    "GET /admin/confirm?id={id} HTTP/1.1\n",
+    "POST /admin/confirm HTTP/1.1\n",
     "%0d%0ax-evil: 1",
     "%00",
     "%ff",
@@ -101,7 +104,11 @@ static PANICS: AtomicUsize = AtomicUsize::new(0);
 
 #[test]
 fn any_request_is_answered_or_refused_and_tells_no_secret() {
-    Target { name: "http", seeds: Vec::new(), words: WORDS, cases: 250, limit: Duration::from_secs(10), check }.run();
+    let target = Target { name: "http", seeds: Vec::new(), words: WORDS, cases: 250, limit: Duration::from_secs(10), check };
+    if target.run() {
+        // Else nothing was tried that could have acted.
+        assert!(PLACE.operator.fulfilled.load(Ordering::SeqCst) > 0, "nobody's yes was heard");
+    }
 }
 
 /// A backend manager, and what opens it.
@@ -191,8 +198,25 @@ impl Place {
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 
+    /// A restart that waits for a yes.
+    fn question(&self) -> String {
+        let body = format!("token={}", self.token);
+        let request = format!(
+            "POST /admin/objects/Container/web/restart HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: {}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+            self.cookie,
+            body.len(),
+        );
+        let page = self.ask(request.as_bytes(), PATIENCE).unwrap();
+        let id = page.split("name=\"id\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+        id.unwrap_or_else(|| panic!("no question: {page}")).to_owned()
+    }
+
     fn request(&self, text: &[u8]) -> Vec<u8> {
-        let text = engine::lossy(text);
+        let mut text = engine::lossy(text);
+        if text.contains("{id}") {
+            text = text.replace("{id}", &self.question());
+        }
         let text = text.replace("{cookie}", &self.cookie).replace("{token}", &self.token).replace("{bearer}", &self.bearer);
         let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
         let head = head.replace("{length}", &body.len().to_string());
@@ -211,7 +235,11 @@ fn check(text: &[u8]) -> Result<(), String> {
     law!(PANICS.load(Ordering::SeqCst) == panics, "the server does not panic", "{answer:.300}");
     let acts = place.operator.fulfilled.load(Ordering::SeqCst) > acted;
     law!(!acts || request.starts_with(b"POST ") || request.starts_with(b"\r\nPOST "), "only a POST acts", "{answer:.300}");
-    for secret in SECRETS.iter().copied().chain([place.bearer.as_str()]) {
+    let holds = |credential: &str| request.windows(credential.len()).any(|window| window == credential.as_bytes());
+    law!(!acts || holds(&place.cookie) || holds(&place.bearer), "nobody acts without credentials", "{answer:.300}");
+    // A host of that name is refused by its name.
+    let is_echo = engine::lossy(&request).lines().any(|line| line.contains(&place.bearer) && !line.contains("Bearer "));
+    for secret in SECRETS.iter().copied().chain((!is_echo).then_some(place.bearer.as_str())) {
         law!(!answer.contains(secret), "no secret is told", "{secret} in {answer:.2000}");
     }
     if answer.is_empty() {

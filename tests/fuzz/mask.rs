@@ -80,7 +80,12 @@ fn check(text: &[u8]) -> Result<(), String> {
     // This is how the chat keeps it: what was typed once is not kept anywhere.
     let kept = Mask::new(&found).said(&text);
     for line in found.iter().flat_map(|secret| secret.expose().lines()).map(str::trim).filter(|line| line.len() >= 4) {
-        law!(!kept.contains(line) || "***".contains(line), "what is masked is nowhere", "{line:?} in {kept:?}");
+        // One that has our own mark in it comes out of what is left of another.
+        law!(
+            !kept.contains(line) || line.contains("***") || "***".contains(line),
+            "what is masked is nowhere",
+            "{line:?} in {kept:?}"
+        );
     }
     let also = Mask::new(&[Secret::new(TYPED.to_owned())]).apply(format!("{text}{TYPED}{text}"));
     law!(!also.contains(TYPED), "what is known is taken out", "{also:?}");
