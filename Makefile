@@ -22,7 +22,7 @@ soak: setup ## Break something on the real engine each second, for MINUTES=30; S
 	MINUTES=$(or $(MINUTES),30) SEED=$(SEED) cargo test --locked --test engine -- --ignored --nocapture a_fault_each_second
 
 sim: ## Run Mooring in SEEDS=1000 simulated worlds FROM=0 that go wrong (part of test); SHOW=1 tells all that happens
-	FROM=$(or $(FROM),0) SEEDS=$(or $(SEEDS),1000) cargo test --locked --test sim -- --nocapture as_many_seeds
+	FROM=$(or $(FROM),0) SEEDS=$(or $(SEEDS),1000) cargo test --locked --profile sim --test sim -- --nocapture as_many_seeds
 
 check: ## Check format, lints, documentation, scripts and dependencies
 	cargo fmt --check

@@ -3,6 +3,8 @@
 # network namespace of its own (see engine.sh). Events come in another order there, and say other things.
 #
 #   generations.sh [FILTER...]    default: what depends on events and on how an engine does things
+#
+# Ends with 77 where there is no second engine to be had.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -11,7 +13,7 @@ top=$(cd "$here/../.." && pwd)
 source "$here/lib.sh"
 
 # One of each kind of correction, what the engine may do in the middle of it, and what it may say of itself.
-filters=(deaths:: drift:: networks:: people:: replacements:: outages:: crashes:: hostile::what)
+filters=(deaths:: drift:: networks:: people:: replacements:: outages:: crashes:: hostile::what proxy::a_backend_that_moves)
 [[ $# -eq 0 ]] || filters=("$@")
 
 first=$("$here/engine.sh" host)
@@ -21,7 +23,7 @@ reachable "$second" || trap '"$here/engine.sh" down --second' EXIT
 if ! "$here/engine.sh" up --second >/dev/null; then
   # Its packages are of a later Debian than this machine's, which not every mirror has at every time.
   say 'SKIPPED: there is no second engine to be had here'
-  exit 0
+  exit 77
 fi
 
 # Both engines have the same images: what was made for the first one is handed over.
@@ -37,6 +39,16 @@ if [[ ${#missing[@]} -gt 0 ]]; then
 fi
 
 cd "$top"
-program=$(cargo test --locked --all-features --test engine --no-run --message-format=json | jq -r 'select(.target.name == "engine") | .executable // empty')
+# What a test target was built to.
+program() {
+  cargo test --locked --all-features --test "$1" --no-run --message-format=json | jq -r --arg name "$1" 'select(.target.name == $name) | .executable // empty'
+}
+
+engine=$(program engine) docker=$(program docker)
+for filter in "${filters[@]}"; do
+  [[ $("$engine" --list "$filter") == *': test'* ]] || die "no test is called $filter"
+done
 say "on $(docker -H "$second" version --format 'engine {{.Server.Version}}, API {{.Server.APIVersion}}')"
-DOCKER_HOST=$second nsenter --net=/run/netns/mooring-dev-2 "$program" "${filters[@]}"
+beside() { DOCKER_HOST=$second nsenter --net=/run/netns/mooring-dev-2 "$@"; }
+[[ $# -gt 0 ]] || beside "$docker"
+beside "$engine" "${filters[@]}"
