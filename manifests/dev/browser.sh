@@ -13,6 +13,8 @@ if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; the
   # Fonts are no part of it, and pages without letters look good to nobody.
   apt_install chromium chromium-driver fonts-dejavu-core
 fi
+# The browser of a test gets a network of its own.
+command -v ip >/dev/null || apt_install iproute2
 chromedriver --version >/dev/null || die 'chromedriver does not run, so that the pages cannot be tested'
 
 axe=target/tools/axe/axe.min.js

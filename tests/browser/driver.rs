@@ -2,15 +2,17 @@
 
 use std::{
     fmt::Write as _,
-    io::{BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::TcpStream,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
+
+use crate::network::{apart, lead_out, within};
 
 /// Long enough for a machine that has other things to do; whoever waits this long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(40);
@@ -37,22 +39,23 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Opens one for the pages at `base`, on none of which a secret may be.
-    pub fn open(base: &str, prefix: &str, secrets: Vec<String>) -> Self {
+    /// Opens one for the pages of the manager on this port of loopback, on none of which a secret may be.
+    pub fn open(manager: u16, prefix: &str, secrets: Vec<String>) -> Self {
         let port = crate::host::free_port();
-        let driver = Command::new("chromedriver")
+        let driver = apart("chromedriver")
             .args([format!("--port={port}"), "--log-level=OFF".to_owned()])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| panic!("no chromedriver ({error}): run manifests/dev/browser.sh"));
-        let mut browser =
-            Self { driver, port, session: String::new(), base: base.to_owned(), prefix: prefix.to_owned(), secrets };
+            .unwrap_or_else(|error| panic!("no network of its own ({error})"));
+        let base = format!("http://127.0.0.1:{manager}");
+        let mut browser = Self { driver, port, session: String::new(), base, prefix: prefix.to_owned(), secrets };
         let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < PATIENCE, "chromedriver does not listen");
+        while browser.dial().is_err() {
+            assert!(begun.elapsed() < PATIENCE, "chromedriver does not listen: run manifests/dev/browser.sh setup");
             thread::sleep(LOOK);
         }
+        lead_out(browser.driver.id(), manager).unwrap();
         let options = json!({
             "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
                 "--disable-background-networking", "--disable-component-update", "--window-size=1280,900", "--lang=en"],
@@ -65,9 +68,13 @@ impl Browser {
         browser
     }
 
+    fn dial(&self) -> io::Result<TcpStream> {
+        within(self.driver.id(), || TcpStream::connect(("127.0.0.1", self.port)))
+    }
+
     /// One request of the protocol: its value, or what went wrong.
     fn request(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
-        let mut io = TcpStream::connect(("127.0.0.1", self.port)).map_err(|error| error.to_string())?;
+        let mut io = self.dial().map_err(|error| error.to_string())?;
         io.set_read_timeout(Some(PATIENCE * 2)).unwrap();
         let body = if method == "POST" { body.to_string() } else { String::new() };
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n");

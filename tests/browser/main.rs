@@ -13,5 +13,6 @@ mod driver;
 mod host;
 mod live;
 mod looks;
+mod network;
 mod people;
 mod world;

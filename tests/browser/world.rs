@@ -154,7 +154,7 @@ impl World {
 
     /// A browser at the door.
     pub fn browser(&self) -> Browser {
-        Browser::open(&format!("http://127.0.0.1:{}", self.port), &format!("{}-", self.host.name), self.secrets())
+        Browser::open(self.port, &format!("{}-", self.host.name), self.secrets())
     }
 
     /// A browser of somebody who has the password.
