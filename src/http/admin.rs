@@ -234,8 +234,10 @@ async fn secure_cookies(request: Request, next: Next) -> Response {
 async fn check_host(State(admin): State<Admin>, request: Request, next: Next) -> Response {
     match guard::host(&request) {
         Some(host) if !guard::is_local(&host) && !admin.hosts.iter().any(|known| guard::is_named(&host, known)) => {
-            let name = guard::name_of(&host);
-            let text = format!("this is not `{name}`; if it should be, start Mooring with `--admin-host {name}`\n");
+            let text = match guard::said_back(guard::name_of(&host)) {
+                Some(name) => format!("this is not `{name}`; if it should be, start Mooring with `--admin-host {name}`\n"),
+                None => "this is not what was asked for; if it should be, start Mooring with `--admin-host NAME`\n".to_owned(),
+            };
             if super::claw::is_ours(request.uri().path()) {
                 return super::claw::misdirected(text);
             }

@@ -53,11 +53,11 @@ async fn mark(mut response: Response) -> Response {
 /// rebinding"). The browser still sends the page's name as `Host`, and that gives it away.
 async fn check_host(request: Request, next: Next) -> Response {
     match host(&request) {
-        Some(host) if !is_local(&host) => Refusal::new(
-            StatusCode::MISDIRECTED_REQUEST,
-            format!("this is not `{host}`; ask by address, as localhost, or by a name without a dot"),
-        )
-        .into_response(),
+        Some(host) if !is_local(&host) => {
+            let name = said_back(&host).map_or_else(|| "what was asked for".to_owned(), |host| format!("`{host}`"));
+            let text = format!("this is not {name}; ask by address, as localhost, or by a name without a dot");
+            Refusal::new(StatusCode::MISDIRECTED_REQUEST, text).into_response()
+        }
         // Browsers always send it.
         Some(_) | None => next.run(request).await,
     }
@@ -67,6 +67,12 @@ async fn check_host(request: Request, next: Next) -> Response {
 pub(super) fn host(request: &Request) -> Option<String> {
     let host = request.uri().authority().map(|authority| authority.as_str().to_owned());
     host.or_else(|| request.headers().get(header::HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned()))
+}
+
+/// A host as an answer may repeat it. What no host is called (RFC 1123) may be a credential in the wrong place.
+pub(super) fn said_back(host: &str) -> Option<&str> {
+    let is_name = host.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c));
+    (is_name && !host.is_empty()).then_some(host)
 }
 
 /// The name without the port.
@@ -91,7 +97,18 @@ pub(super) fn is_local(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_local;
+    use super::{is_local, said_back};
+
+    /// Found by trying texts at random: whoever put a token where the host belongs had it in the answer, and in what keeps answers.
+    #[test]
+    fn only_what_a_host_can_be_called_is_repeated() {
+        for host in ["claw.example.test", "claw.example.test:3700", "[2001:db8::1]:80"] {
+            assert_eq!(said_back(host), Some(host));
+        }
+        for host in ["", "mct_7aaefb", "Bearer mct_7aaefb", "a<b>", "`"] {
+            assert_eq!(said_back(host), None, "{host}");
+        }
+    }
 
     #[test]
     fn addresses_localhost_and_bare_names_are_local() {

@@ -237,9 +237,7 @@ fn check(text: &[u8]) -> Result<(), String> {
     law!(!acts || request.starts_with(b"POST ") || request.starts_with(b"\r\nPOST "), "only a POST acts", "{answer:.300}");
     let holds = |credential: &str| request.windows(credential.len()).any(|window| window == credential.as_bytes());
     law!(!acts || holds(&place.cookie) || holds(&place.bearer), "nobody acts without credentials", "{answer:.300}");
-    // A host of that name is refused by its name.
-    let is_echo = engine::lossy(&request).lines().any(|line| line.contains(&place.bearer) && !line.contains("Bearer "));
-    for secret in SECRETS.iter().copied().chain((!is_echo).then_some(place.bearer.as_str())) {
+    for secret in SECRETS.iter().copied().chain([place.bearer.as_str()]) {
         law!(!answer.contains(secret), "no secret is told", "{secret} in {answer:.2000}");
     }
     if answer.is_empty() {
