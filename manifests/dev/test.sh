@@ -33,6 +33,9 @@ part() {
 
 # shellcheck disable=SC2317 # What is named to `part` is called there.
 suite() { cargo test --locked --all-features "$@"; }
+# For the most part these wait: for the engine, for a probe, for something that shall not happen.
+# shellcheck disable=SC2317
+waiting() { RUST_TEST_THREADS=$((2 * $(nproc))) "$@"; }
 # shellcheck disable=SC2317
 simulation() { cargo test --locked --profile sim --test sim "$@"; }
 # shellcheck disable=SC2317
@@ -57,9 +60,10 @@ beside=''
 cat "$results/ollama"
 
 for target in $(cargo metadata --locked --no-deps --format-version 1 | jq -r '.packages[0].targets[] | select(.kind == ["test"]) | .name'); do
-  [[ " ollama sim ${computing[*]} " == *" $target "* ]] || part "$target" suite --test "$target"
+  [[ " ollama sim engine ${computing[*]} " == *" $target "* ]] || part "$target" suite --test "$target"
 done
-part 'another engine' "$here/generations.sh"
+part engine waiting suite --test engine
+part 'another engine' waiting "$here/generations.sh"
 part schemathesis "$here/schemathesis.sh"
 
 printf '\n'

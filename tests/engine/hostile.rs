@@ -35,7 +35,7 @@ use crate::between::{Between, Deed, still_to_do};
 /// Faults in one story.
 const FAULTS_EACH: usize = 7;
 /// How long the engine may take until it has done everything that it can do.
-const LONGEST: Duration = Duration::from_mins(2);
+const LONGEST: Duration = Duration::from_mins(5);
 
 /// Those to run: of the environment, or four.
 fn seeds() -> Vec<u64> {

@@ -43,7 +43,7 @@ pub struct Job {
 }
 
 /// What came of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     /// The seed.
     pub seed: u64,
@@ -53,8 +53,8 @@ pub struct Report {
     pub violations: Vec<String>,
     /// A digest of all that happened.
     pub digest: String,
-    /// How many faults there were.
-    pub faults: usize,
+    /// The faults that there were, each by its kind.
+    pub kinds: Vec<String>,
     /// How long it took until all was well, in simulated time.
     pub healed_in: Duration,
     /// How many objects were explained in the end, and not as declared.
@@ -83,7 +83,7 @@ impl Job {
             seed: self.seed,
             without: self.without.clone(),
             digest: outcome.trace.digest(),
-            faults: outcome.schedule.faults.len(),
+            kinds: outcome.schedule.faults.iter().map(|(_, fault)| fault.kind()).collect(),
             healed_in: outcome.healed_in,
             explained: outcome.explained,
             schedule: outcome.schedule.to_string(),
@@ -95,17 +95,7 @@ impl Job {
 
 impl Report {
     fn lost(job: &Job, what: &str) -> Self {
-        Self {
-            seed: job.seed,
-            without: job.without.clone(),
-            violations: vec![what.to_owned()],
-            digest: String::new(),
-            faults: 0,
-            healed_in: Duration::ZERO,
-            explained: 0,
-            schedule: String::new(),
-            trace: Vec::new(),
-        }
+        Self { seed: job.seed, without: job.without.clone(), violations: vec![what.to_owned()], ..Self::default() }
     }
 }
 

@@ -97,7 +97,8 @@ pub fn warm_up() {
     collect_panics();
     disk::are_possible();
     let world = World::full();
-    on_a_thread(0, Schedule::of_everything(&world), world, None);
+    let outcome = on_a_thread(0, Schedule::of_everything(&world), world, None);
+    assert!(outcome.violations.is_empty(), "everything at once: {}", outcome.violations.join("; "));
 }
 
 /// Runs a seed as it is to be run.
@@ -491,6 +492,9 @@ impl Stage {
             self.oracle.accuse(format!("{} acts although nothing was to be done", now - acts));
         }
         let later = files_below(self.directory.path());
+        for path in files.keys().filter(|path| !later.contains_key(*path)) {
+            self.oracle.accuse(format!("{} was removed although nothing was to be done", path.display()));
+        }
         for (path, content) in &later {
             if files.get(path) != Some(content) {
                 let name = path.strip_prefix(self.directory.path()).unwrap().display().to_string();

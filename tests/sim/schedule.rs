@@ -124,6 +124,20 @@ impl Fault {
             _ => Duration::ZERO,
         }
     }
+
+    /// What it is called, whomever it meets.
+    pub fn kind(&self) -> String {
+        let word = |fault: &dyn fmt::Debug| {
+            let all = format!("{fault:?}");
+            all.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
+        };
+        match self {
+            Self::Engine(trouble, _) => format!("Engine({})", word(trouble)),
+            Self::Edge(fault) => format!("Edge({})", word(fault)),
+            Self::Disk(trouble, _) => format!("Disk({})", word(trouble)),
+            other => word(other),
+        }
+    }
 }
 
 impl fmt::Display for Fault {

@@ -4,7 +4,7 @@ use super::fleet::{Job, Report, run_all};
 
 /// Leaves out of a failing run what it fails without. Says what is left out, and how the rest fails.
 pub fn shrink(failed: Report, job: &Job) -> (Vec<usize>, Report) {
-    let all = failed.faults + job.without.len();
+    let all = failed.kinds.len() + job.without.len();
     let (mut without, mut best) = (job.without.clone(), failed);
     loop {
         let tried = (0..all).rev().filter(|number| !without.contains(number));

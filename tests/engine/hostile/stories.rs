@@ -17,12 +17,9 @@ const PATIENCE: Duration = Duration::from_mins(3);
 /// What the engine refuses counts as a try, as it may have been done; that is not to use up what a manifest permits.
 const PATIENT: &str = "healing: {budget: {attempts: 100, window: 10m}, backoff: {initial: 200ms, cap: 1s}}";
 
-/// These with containers that are tried again for long.
+/// These with what is tried again for long, and soon.
 fn patient(manifests: Vec<(String, String)>) -> Vec<(String, String)> {
-    let is_container = |text: &str| text.contains("kind: Container");
-    let patient =
-        |(file, text): (String, String)| if is_container(&text) { (file, format!("{text}  {PATIENT}\n")) } else { (file, text) };
-    manifests.into_iter().map(patient).collect()
+    manifests.into_iter().map(|(file, text)| (file, format!("{text}  {PATIENT}\n"))).collect()
 }
 
 /// A host whose engine is hostile.
