@@ -127,6 +127,7 @@ pub async fn perform(
             }
         }
         ProxyAction::RepairSites { nginx, mending } => mend::mend(nginx, mending, engine).await,
+        ProxyAction::RestoreSites { mending } => mend::take_back(mending),
     }
 }
 

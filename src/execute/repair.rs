@@ -25,15 +25,12 @@ use tokio::time::{Instant, sleep};
 use crate::{
     crash,
     manifest::Key,
-    paths::TEMPORARY_PREFIX,
+    paths::{TEMPORARY_PREFIX, copy_before},
     record::{
         self,
         journal::{Actor, Command, IntentId, Journal, Outcome},
     },
 };
-
-/// What the name of an old file's copy begins with. No pattern that nginx uses names hidden files.
-pub const COPY_PREFIX: &str = ".mooring-before-";
 
 /// How long nginx may take to answer with its new workers. A reload takes a tenth of a second, on a loaded host one.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -216,6 +213,20 @@ pub async fn swap_on_record(nginx: &dyn Nginx, aside: Option<&Aside>, swaps: &[S
     put_in_place(nginx, swaps).await
 }
 
+/// Brings back what is beside files that were mended by somebody who died before nginx had proven them; who asks for it has
+/// written it down. `old` is here what was mended, `new` what was there before.
+pub fn take_back(swaps: &[Swap]) -> Result<(), Error> {
+    for Swap { path, old, new, .. } in swaps {
+        for (path, text) in [(path, old), (&copy_before(path), new)] {
+            let read = fs::read(path).map_err(|source| Error::Io { doing: "read", path: path.clone(), source })?;
+            if read != text.as_bytes() {
+                return Err(Error::Changed { path: path.clone() });
+            }
+        }
+    }
+    restore(swaps, "a repair is not proven", "whoever made it has ended in the middle")
+}
+
 async fn test_aside(nginx: &dyn Nginx, aside: &Aside) -> Result<(), Error> {
     let failed = |source| Error::Io { doing: "write", path: aside.path.clone(), source };
     // A left-over of an earlier death is ours, and nobody else's.
@@ -252,7 +263,7 @@ async fn put_in_place(nginx: &dyn Nginx, swaps: &[Swap]) -> Result<(), Error> {
     crash::point("repair-before-tidy");
     for swap in swaps {
         // A copy that stays is in nobody's way.
-        let _ = fs::remove_file(copy(&swap.path));
+        let _ = fs::remove_file(copy_before(&swap.path));
     }
     Ok(())
 }
@@ -269,18 +280,12 @@ async fn prove(nginx: &dyn Nginx) -> Result<(), (&'static str, String)> {
     }
 }
 
-/// Where the old file is kept until it is known not to be needed.
-fn copy(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{COPY_PREFIX}{name}"))
-}
-
 fn replace(swap: &Swap) -> Result<(), Error> {
     let Swap { path, old, new, .. } = swap;
     let failed = |doing| move |source| Error::Io { doing, path: path.clone(), source };
     let metadata = fs::metadata(path).map_err(failed("look at"))?;
     let directory = path.parent().unwrap_or(Path::new("/"));
-    let copy = copy(path);
+    let copy = copy_before(path);
     // One of an earlier death is older than what is there now, and must not be brought back.
     if let Err(error) = fs::remove_file(&copy)
         && error.kind() != io::ErrorKind::NotFound
@@ -317,7 +322,7 @@ fn write(temporary: &mut NamedTempFile, text: &str, like: &fs::Metadata) -> io::
 fn restore(swaps: &[Swap], what: &'static str, message: &str) -> Result<(), Error> {
     crash::point("repair-before-restore");
     for swap in swaps {
-        let copy = copy(&swap.path);
+        let copy = copy_before(&swap.path);
         // Without a copy it was not touched.
         if let Err(source) = fs::rename(&copy, &swap.path)
             && source.kind() != io::ErrorKind::NotFound

@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     nginx::{config::Config, include},
+    paths::copy_before,
     plan::proxy::{repair::Around, seen},
     sites::site,
 };
@@ -202,7 +203,12 @@ pub fn around(read: NginxFiles, wanted: &[PathBuf], mounts: &[(PathBuf, String)]
     for path in wanted.iter().flat_map(|pattern| expand(&Disk, pattern)) {
         match place(&mut around, &path, mounts) {
             Ok(None) => {}
-            Ok(Some((seen_as, on_host))) => drop(around.named.insert(seen_as, on_host)),
+            Ok(Some((seen_as, on_host))) => {
+                if let Some(Ok(before)) = Disk.read(&copy_before(&on_host)) {
+                    around.before.insert(seen_as.clone(), before);
+                }
+                around.named.insert(seen_as, on_host);
+            }
             Err(reason) => drop(around.unread.insert(path, reason)),
         }
     }

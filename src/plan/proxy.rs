@@ -156,6 +156,10 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
         Err(wait) => return Plan::waiting(wait),
     };
     let mut plan = Plan { notes: look.notes(), ..Plan::default() };
+    repair::take_back(&look, &mut plan);
+    if !plan.steps.is_empty() {
+        return plan;
+    }
     let memory = look.memory();
     let wanted = look.render(&desired.config);
     let standing = Standing::of(&look, memory, &wanted);

@@ -46,6 +46,7 @@ pub fn rule_of(code: &str) -> Option<&'static str> {
         "CertificateChanged" => "a certificate that has changed is tested and loaded",
         "ChangeFailed" => "what was refused or does not work gives way to what worked last, with the addresses of now",
         "FixedBackends" => "a backend that nginx would look up once is made one that it follows, in files that carry the marker",
+        "RepairUnproven" => "a repair that was broken off before it was proven is taken back, and made anew",
         "NotLoaded" => "files that nginx may not have read are loaded",
         "NginxRestarted" => "after a restart nginx is made to read the files that are in force",
         "NotProven" => "what was loaded is proven by requests before it counts as good",

@@ -141,6 +141,8 @@ pub enum Why {
     },
     /// Sites of another tool name backends that nginx would never look up again.
     FixedBackends,
+    /// Sites of another tool were repaired by a Mooring that ended before nginx had proven them.
+    RepairUnproven,
     /// That nginx has read the files is not known.
     NotLoaded,
     /// It has been restarted, and which files it read then is not known.
@@ -214,6 +216,7 @@ impl Why {
             Self::ModeTooOpen { .. } => "ModeTooOpen",
             Self::RoutesChanged => "RoutesChanged",
             Self::FixedBackends => "FixedBackends",
+            Self::RepairUnproven => "RepairUnproven",
             Self::AddressMoved { .. } => "AddressMoved",
             Self::HandEdited { .. } => "HandEdited",
             Self::CertificateChanged { .. } => "CertificateChanged",
@@ -264,6 +267,7 @@ impl fmt::Display for Why {
             Self::ComputedOutdated => f.write_str("the cascade gives other values"),
             Self::ModeTooOpen { mode } => write!(f, "its mode {mode:04o} lets others in"),
             Self::FixedBackends => f.write_str("nginx would never look up again the backends that it names"),
+            Self::RepairUnproven => f.write_str("whoever repaired it ended before that was proven"),
             Self::RoutesChanged => f.write_str("the files are not what the manifest gives"),
             Self::AddressMoved { moves } => {
                 let moves: Vec<_> = moves.iter().map(ToString::to_string).collect();

@@ -2,7 +2,8 @@
 //!
 //! In one step, because what puts the old files back has to know them. If we
 //! die in the middle, the mark that nginx has not been told is what is left, and
-//! the next look has nginx read and prove what is there.
+//! the copies of the old files: the next look takes back what nobody has
+//! proven, and begins anew.
 
 use std::{fs, path::Path};
 
@@ -14,7 +15,7 @@ use crate::{
     execute::repair::{self, Aside, Swap, answers::Answers},
     nginx::flatten::Dump,
     observe::proxy::{HIDDEN, unloaded_mark},
-    plan::proxy::action::Mending,
+    plan::proxy::action::{Mended, Mending},
 };
 
 pub(super) async fn mend(nginx: &Nginx, mending: &Mending, engine: &dyn Engine) -> Result<Effect, Error> {
@@ -24,14 +25,7 @@ pub(super) async fn mend(nginx: &Nginx, mending: &Mending, engine: &dyn Engine) 
     mark_unloaded(directory.path(), &mending.proxy)?;
     let asked = Asked { nginx, engine, answers: Answers::new(&mending.probes).await };
     let aside = asked.aside(directory.path(), mending).await?;
-    let swap = |file: &crate::plan::proxy::action::Mended| Swap {
-        path: file.path.clone(),
-        old: file.old.clone(),
-        new: file.new.clone(),
-        changes: file.changes.clone(),
-    };
-    let swaps: Vec<Swap> = mending.files.iter().map(swap).collect();
-    let result = repair::swap_on_record(&asked, aside.as_ref(), &swaps).await;
+    let result = repair::swap_on_record(&asked, aside.as_ref(), &swaps(mending)).await;
     let is_told = match &result {
         Ok(()) => true,
         Err(error) => error.is_without_trace() && !was_marked,
@@ -41,6 +35,21 @@ pub(super) async fn mend(nginx: &Nginx, mending: &Mending, engine: &dyn Engine) 
         fs::remove_file(&mark).map_err(failed("remove", &mark))?;
     }
     result.map(|()| Effect::Done).map_err(Error::Repair)
+}
+
+/// Takes a repair back that was never proven. The mark stays, so that nginx is told.
+pub(super) fn take_back(mending: &Mending) -> Result<Effect, Error> {
+    repair::take_back(&swaps(mending)).map(|()| Effect::Done).map_err(Error::Repair)
+}
+
+fn swaps(mending: &Mending) -> Vec<Swap> {
+    let swap = |file: &Mended| Swap {
+        path: file.path.clone(),
+        old: file.old.clone(),
+        new: file.new.clone(),
+        changes: file.changes.clone(),
+    };
+    mending.files.iter().map(swap).collect()
 }
 
 /// nginx, as a `Proxy` reaches it.

@@ -55,6 +55,11 @@ pub enum ProxyAction {
         /// What is mended.
         mending: Mending,
     },
+    /// Takes back a repair that was broken off before nginx had proven it. That nginx has not been told stays marked.
+    RestoreSites {
+        /// What is taken back: `old` is what was mended.
+        mending: Mending,
+    },
 }
 
 /// Files of another tool that change together.
@@ -221,6 +226,7 @@ impl ProxyAction {
             Self::ReloadProxy { .. } => "ReloadProxy",
             Self::ProveRoutes { .. } => "ProveRoutes",
             Self::RepairSites { .. } => "RepairSites",
+            Self::RestoreSites { .. } => "RestoreSites",
         }
     }
 
@@ -230,7 +236,7 @@ impl ProxyAction {
         match self {
             Self::TestSites { change, .. } | Self::SwapSites { change } => change.directory.display().to_string(),
             Self::ReloadProxy { nginx, .. } | Self::ProveRoutes { nginx, .. } => nginx.to_string(),
-            Self::RepairSites { mending, .. } => mending.paths(),
+            Self::RepairSites { mending, .. } | Self::RestoreSites { mending } => mending.paths(),
         }
     }
 
@@ -242,7 +248,7 @@ impl ProxyAction {
             Self::ReloadProxy { config, .. } => config.clone(),
             Self::ProveRoutes { proof, .. } => proof.config.digest(),
             // It is not made from one.
-            Self::RepairSites { .. } => String::new(),
+            Self::RepairSites { .. } | Self::RestoreSites { .. } => String::new(),
         }
     }
 
@@ -253,7 +259,7 @@ impl ProxyAction {
             Self::TestSites { change, .. } | Self::SwapSites { change } => &change.digest,
             Self::ReloadProxy { digest, .. } => digest,
             Self::ProveRoutes { proof, .. } => &proof.digest,
-            Self::RepairSites { mending, .. } => &mending.digest,
+            Self::RepairSites { mending, .. } | Self::RestoreSites { mending } => &mending.digest,
         }
     }
 }
@@ -304,6 +310,7 @@ impl fmt::Display for ProxyAction {
             Self::SwapSites { change } => change.fmt(f),
             Self::ReloadProxy { nginx, .. } => write!(f, "reload {nginx}"),
             Self::RepairSites { mending, .. } => write!(f, "repair {}", mending.paths()),
+            Self::RestoreSites { mending } => write!(f, "take back the repair of {}", mending.paths()),
             Self::ProveRoutes { nginx, proof } if proof.routes.is_empty() => {
                 write!(f, "ask {nginx} whether it has the new files")
             }

@@ -110,9 +110,19 @@ impl Memory {
     /// The memory after a step.
     #[must_use]
     pub fn after(mut self, action: &ProxyAction, failure: Option<&str>, at: Timestamp) -> Self {
-        if let ProxyAction::RepairSites { mending, .. } = action {
-            self.repaired(&mending.digest, failure, at);
-            return self;
+        match action {
+            ProxyAction::RepairSites { mending, .. } => {
+                // It ends with a reload, as far as it comes.
+                self.reloaded(at);
+                self.repair = failure.map(|reason| self.refusal(&mending.digest, reason, at));
+                return self;
+            }
+            ProxyAction::RestoreSites { mending } => {
+                let refusal = failure.map(|reason| self.refusal(&mending.digest, reason, at));
+                self.repair = refusal.or(self.repair);
+                return self;
+            }
+            _ => {}
         }
         if let ProxyAction::ReloadProxy { digest, instance, .. } = action {
             self.reloaded(at);
@@ -138,19 +148,16 @@ impl Memory {
         self.reloads.push(at);
     }
 
-    /// It ends with a reload, as far as it comes.
-    fn repaired(&mut self, digest: &str, failure: Option<&str>, at: Timestamp) {
-        self.reloaded(at);
-        let earlier = self.repair.take().filter(|earlier| earlier.digest == digest).map_or(0, |earlier| earlier.count);
-        self.repair =
-            failure.map(|reason| RepairRefused { digest: digest.to_owned(), reason: reason.to_owned(), count: earlier + 1, at });
+    fn refusal(&self, digest: &str, reason: &str, at: Timestamp) -> RepairRefused {
+        let earlier = self.repair.as_ref().filter(|earlier| earlier.digest == digest).map_or(0, |earlier| earlier.count);
+        RepairRefused { digest: digest.to_owned(), reason: reason.to_owned(), count: earlier + 1, at }
     }
 
     fn reject(&mut self, action: &ProxyAction, reason: &str, at: Timestamp) {
         let stage = match action {
             ProxyAction::TestSites { .. } => Stage::Test,
             ProxyAction::SwapSites { .. } | ProxyAction::ReloadProxy { .. } => Stage::Reload,
-            ProxyAction::ProveRoutes { .. } | ProxyAction::RepairSites { .. } => Stage::Proof,
+            ProxyAction::ProveRoutes { .. } | ProxyAction::RepairSites { .. } | ProxyAction::RestoreSites { .. } => Stage::Proof,
         };
         let config = action.config();
         let is_good = self.good.as_ref().is_some_and(|good| good.digest() == config);

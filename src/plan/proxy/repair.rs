@@ -1,7 +1,9 @@
 //! Sites that another tool has written: what can be mended in them is, and the rest is told.
 //!
 //! Nothing is remembered of a repair that worked: a repaired text has nothing
-//! left to repair. One whose tool writes it anew is repaired anew.
+//! left to repair. One whose tool writes it anew is repaired anew. One that was
+//! broken off by our death, with nginx perhaps serving by what nobody has
+//! proven, is taken back first.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -47,6 +49,8 @@ pub struct Around {
     pub main: Option<PathBuf>,
     /// Where those that are wanted are on this host, by the paths that nginx knows them by.
     pub named: BTreeMap<PathBuf, PathBuf>,
+    /// What those were before a repair that was broken off, by the paths that nginx knows them by.
+    pub before: BTreeMap<PathBuf, String>,
     /// What is wanted and cannot be looked through or changed, and why.
     pub unread: BTreeMap<PathBuf, String>,
 }
@@ -56,14 +60,7 @@ pub(super) fn repair(look: &Look<'_>, plan: &mut Plan) {
     let (desired, observed) = (look.desired, look.observed);
     let (Some(wanted), Some(around)) = (&desired.repair, &observed.around) else { return };
     let only: BTreeSet<PathBuf> = around.named.keys().cloned().collect();
-    let resolver = &desired.config.resolver;
-    let resolver = Resolver {
-        address: resolver.address.clone(),
-        valid: server::time(resolver.valid.0),
-        timeout: server::time(resolver.timeout.0),
-    };
-    let (texts, main) = (&around.texts, around.main.as_deref());
-    let found = repair::plan(Files { texts, main, marker: &wanted.marker, only: Some(&only), resolver: &resolver });
+    let found = mended(look, (wanted, around), &around.texts, &only);
     tell(plan, around, &found);
     let NginxState::Present { nginx, is_running, address, .. } = &observed.nginx else { return };
     let files: Vec<Mended> = found
@@ -71,7 +68,7 @@ pub(super) fn repair(look: &Look<'_>, plan: &mut Plan) {
         .into_iter()
         .filter_map(|file| {
             let changes = file.changes.iter().map(ToString::to_string).collect();
-            let (path, old) = (around.named.get(&file.path)?.clone(), texts.get(&file.path)?.clone());
+            let (path, old) = (around.named.get(&file.path)?.clone(), around.texts.get(&file.path)?.clone());
             Some(Mended { path, seen_as: file.path, changes, old, new: file.text })
         })
         .collect();
@@ -82,27 +79,84 @@ pub(super) fn repair(look: &Look<'_>, plan: &mut Plan) {
         plan.also_wait(desired.not_running());
         return;
     }
-    let (memory, digest) = (look.memory(), digest(&files));
-    let refused = memory.repair.as_ref().filter(|refused| refused.digest == digest);
-    let rejection = refused.map(|refused| {
-        let until = refused.retry_at(&desired.healing.backoff);
-        (Wait::ChangeRefused { reason: refused.reason.clone(), until }, until)
-    });
-    let is_too_early = rejection.as_ref().is_some_and(|(_, until)| observed.at < *until);
+    let digest = digest(&files);
+    let (rejection, is_too_early) = rejection(look, &digest);
     if !is_too_early {
-        if let Some(until) = memory.next_reload(observed.at) {
+        if let Some(until) = look.memory().next_reload(observed.at) {
             plan.also_wait(Wait::ReloadsSpaced { until });
             return;
         }
         let probes = address.as_ref().map(|address| probes(address, &files)).unwrap_or_default();
-        let (proxy, directory, inside) = (desired.config.proxy.clone(), desired.directory.clone(), look.inside.clone());
-        let mending = Mending { proxy, directory, inside, files, probes, digest };
-        plan.step(ProxyAction::RepairSites { nginx: nginx.clone(), mending }, Why::FixedBackends);
+        plan.step(
+            ProxyAction::RepairSites { nginx: nginx.clone(), mending: mending(look, files, probes, digest) },
+            Why::FixedBackends,
+        );
     }
     // Until it has worked it has not.
-    if let Some((wait, _)) = rejection {
+    if let Some(wait) = rejection {
         plan.also_wait(wait);
     }
+}
+
+/// Takes back what was mended by whoever died before it was proven: nginx has not been told, or not proven what it was told.
+/// What somebody has written since is left alone.
+pub(super) fn take_back(look: &Look<'_>, plan: &mut Plan) {
+    let (desired, observed) = (look.desired, look.observed);
+    let (Some(wanted), Some(around)) = (&desired.repair, &observed.around) else { return };
+    if !observed.is_unloaded || around.before.is_empty() {
+        return;
+    }
+    let mut texts = around.texts.clone();
+    texts.extend(around.before.clone());
+    let found = mended(look, (wanted, around), &texts, &around.before.keys().cloned().collect());
+    let is_in_place = |file: &repair::Repaired| around.texts.get(&file.path) == Some(&file.text);
+    let files = found.repaired.into_iter().filter(is_in_place).filter_map(|file| {
+        let (path, before) = (around.named.get(&file.path)?.clone(), around.before.get(&file.path)?.clone());
+        let changes = file.changes.iter().map(ToString::to_string).collect();
+        Some(Mended { path, seen_as: file.path, changes, old: file.text, new: before })
+    });
+    let files: Vec<Mended> = files.collect();
+    if files.is_empty() {
+        return;
+    }
+    let digest = digest(&files);
+    let (rejection, is_too_early) = rejection(look, &digest);
+    if !is_too_early {
+        plan.step(ProxyAction::RestoreSites { mending: mending(look, files, Vec::new(), digest) }, Why::RepairUnproven);
+    }
+    if let Some(wait) = rejection {
+        plan.also_wait(wait);
+    }
+}
+
+/// What can be mended of these among all of nginx's files.
+fn mended(
+    look: &Look<'_>,
+    (wanted, around): (&Wanted, &Around),
+    texts: &BTreeMap<PathBuf, String>,
+    only: &BTreeSet<PathBuf>,
+) -> repair::Repair {
+    let resolver = &look.desired.config.resolver;
+    let resolver = Resolver {
+        address: resolver.address.clone(),
+        valid: server::time(resolver.valid.0),
+        timeout: server::time(resolver.timeout.0),
+    };
+    let main = around.main.as_deref();
+    repair::plan(Files { texts, main, marker: &wanted.marker, only: Some(only), resolver: &resolver })
+}
+
+/// What is said of a change of these files that has failed before, and whether it is too early to try it again.
+fn rejection(look: &Look<'_>, digest: &str) -> (Option<Wait>, bool) {
+    let Some(refused) = look.memory().repair.as_ref().filter(|refused| refused.digest == digest) else { return (None, false) };
+    let until = refused.retry_at(&look.desired.healing.backoff);
+    (Some(Wait::ChangeRefused { reason: refused.reason.clone(), until }), look.observed.at < until)
+}
+
+fn mending(look: &Look<'_>, files: Vec<Mended>, probes: Vec<Probe>, digest: String) -> Mending {
+    let desired = look.desired;
+    let (proxy, directory, inside) = (desired.config.proxy.clone(), desired.directory.clone(), look.inside.clone());
+    Mending { proxy, directory, inside, files, probes, digest }
 }
 
 /// What a person has to change, and what nobody can look at.

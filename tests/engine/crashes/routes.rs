@@ -140,6 +140,33 @@ fn taking_a_repair_back_survives_every_death() {
     }
 }
 
+/// nginx serves worse by it; whoever has found that out dies before it is taken back.
+#[test]
+fn a_repair_that_was_never_proven_is_taken_back_by_the_next_one() {
+    let mut host = proxy::start(&proxy::stack("address", ""));
+    let written = tool(&host, "");
+    host.write("sites/tool.conf", &written);
+    host.docker("exec @nginx nginx -s reload");
+    host.eventually("it is served as it is", |host| proxy::who(host, "tool.test") == "two");
+    host.stop();
+    // Nobody listens there, so nobody answers the new questions for names.
+    let route = "{host: one.test, to: {container: one, port: 8080}}";
+    let silent = REPAIR.replace("{valid: 2s}", "{address: 127.0.0.9, timeout: 1s}");
+    host.put(proxy::edge("address", &silent, route));
+    assert!(dies(&host, "repair-before-restore", 1), "nobody came by");
+    assert!(is_repaired(&host), "it was not in force");
+    host.run();
+    let is_restored = |step: &String| step.starts_with("RestoreSites") && step.ends_with("[done]");
+    host.eventually("it is taken back", |host| host.steps("Proxy/edge").iter().any(is_restored));
+    host.eventually("it is as it was", |host| host.read("sites/tool.conf") == written);
+    host.eventually("it is served as before", |host| proxy::who(host, "tool.test") == "two");
+    host.put(proxy::edge("address", REPAIR, route));
+    host.eventually("with a good resolver it is repaired", is_repaired);
+    host.eventually("and served", |host| proxy::who(host, "tool.test") == "two");
+    host.stop();
+    host.record_is_whole();
+}
+
 /// The command has intents of its own.
 #[test]
 fn a_fix_by_the_doctor_survives_every_death() {

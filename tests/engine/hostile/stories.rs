@@ -10,6 +10,7 @@ use crate::{
     between::{Between, only_looks},
     host::{Host, container, environment, manifest},
     plugins, proxy,
+    receiver::{Http, Manner},
 };
 
 /// An engine that hangs and refuses takes its time, and so does whoever waits longer after each failure.
@@ -74,7 +75,8 @@ impl Story {
         self.host.eventually("all that can be done is done", |host| {
             let keys: Vec<String> = host.context().world.reader.objects().keys().map(ToString::to_string).collect();
             let is_on_its_way = |key: &String| {
-                let holds = host.holds(key);
+                // Who waits for a budget waits for long.
+                let holds = host.holds(key).replace("Progressing: BudgetSpent", "");
                 holds.is_empty()
                     || ["Progressing: ", "EngineUnreachable", "ChangeRefused"].iter().any(|word| holds.contains(word))
             };
@@ -303,6 +305,52 @@ fn a_container_that_died_with_its_network_unseen_is_started_on_another_one() {
     });
 }
 
+/// A try is what the engine was asked for, whatever it said: it starts none of them more often than all may be tried together.
+fn a_budget_of_a_group_is_kept_by_what_the_engine_did_and_told_once() {
+    const TRIES: usize = 6;
+    let names = ["one", "two", "three"];
+    let ops = Http::new(Manner::Answers(Vec::new()));
+    let spec = format!("image: web:1\nrestart: 'no'\n{PATIENT}");
+    let story = Story::made(12, &names.map(|name| container(name, &spec)));
+    let host = format!(
+        "groups: {{all: {{members: [container], budget: {{attempts: {TRIES}, window: 1h}}}}}}\n\
+         alerts: {{delay: 1s, group: 1s, repeat: never, receivers: [{{name: ops, webhook: {{url: '{}'}}, only: [host]}}]}}",
+        ops.url("/")
+    );
+    let since = now();
+    story.put(manifest("Host", "default", &host));
+    story.eventually("the group is in force", |host| host.holds("Host/default").starts_with("Ready: AsDeclared"));
+    story.eventually("the budget is spent", |host| {
+        for name in names.iter().filter(|name| host.state(name).starts_with("running")) {
+            // Whoever was quicker has ended it.
+            let _ = host.try_docker(&format!("kill @{name}"));
+        }
+        names.iter().any(|name| host.holds(&format!("Container/{name}")).contains("BudgetSpent"))
+    });
+    for name in names {
+        let _ = story.try_docker(&format!("kill @{name}"));
+    }
+    story.eventually("it is told", |_| ops.messages().contains(&"firing Host BudgetSpent".to_owned()));
+    story.ends("all of them stay down", |host| {
+        let started: usize = names.iter().map(|name| starts(host, name, since)).sum();
+        let told = ops.messages().iter().filter(|message| *message == "firing Host BudgetSpent").count();
+        started <= TRIES && told == 1 && names.iter().all(|name| host.state(name).starts_with("exited"))
+    });
+}
+
+/// Only engines before API 1.44 permit two of a name.
+fn of_two_networks_of_ours_one_goes_and_the_container_comes_up() {
+    let mut story = Story::new(13, &[container("web", &format!("image: web:1\nnetworks: ['@net']\n{PATIENT}"))]);
+    let Some(first) = story.another_network("net", &story.name) else { return };
+    story.another_network("net", &story.name).expect("they are permitted");
+    story.runs();
+    story.converges();
+    story.another_network("net", &story.name).expect("they are permitted");
+    story.docker("kill @web");
+    story.eventually("it runs again", |host| is_well(host, "web"));
+    story.ends("the one in use stays", |host| host.networks("net") == [first.clone()] && is_well(host, "web"));
+}
+
 /// The child dies while the engine is hostile, and so is it to whoever comes after.
 #[cfg(feature = "crash-points")]
 fn whoever_comes_after_one_that_died_finds_its_way() {
@@ -339,6 +387,7 @@ fn what_people_do_and_wish_is_respected_by_a_mooring_with_a_hostile_engine() {
         what_is_not_declared_any_more_goes_and_data_stays,
         what_somebody_has_changed_is_put_right,
         a_budget_is_kept_also_when_the_engine_does_not_say_what_it_did,
+        a_budget_of_a_group_is_kept_by_what_the_engine_did_and_told_once,
         #[cfg(feature = "crash-points")]
         whoever_comes_after_one_that_died_finds_its_way,
     ];
@@ -353,6 +402,7 @@ fn what_is_wanted_comes_about_with_a_hostile_engine() {
         a_plugin_has_its_secrets_before_its_container_and_loses_both_as_it_should,
         what_only_one_can_have_goes_from_version_to_version_and_back_from_a_sick_one,
         a_container_that_died_with_its_network_unseen_is_started_on_another_one,
+        of_two_networks_of_ours_one_goes_and_the_container_comes_up,
     ];
     at_once(stories, |story| story());
 }

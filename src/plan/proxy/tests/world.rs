@@ -42,6 +42,7 @@ pub(super) struct World {
     /// A route to a backend that is down cannot be found wrong before it is up.
     was_down: bool,
     is_unloaded: bool,
+    before: BTreeMap<String, String>,
     by_hand: String,
 }
 
@@ -82,6 +83,7 @@ impl World {
             history: History::default(),
             was_down: false,
             is_unloaded: false,
+            before: BTreeMap::new(),
             by_hand: "server {}\n".to_owned(),
         };
         world.place("api", &["10.0.0.2"]);
@@ -205,7 +207,8 @@ impl World {
         texts.insert(main.clone(), "events {}\nhttp { include sites/*.conf; }\n".to_owned());
         let others = self.files.iter().filter(|(_, text)| site::read(text).is_none());
         let named = others.map(|(name, _)| (inside(name), Path::new("/srv/sites").join(name))).collect();
-        Around { texts, main: Some(main), named, unread: BTreeMap::new() }
+        let before = self.before.iter().map(|(name, text)| (inside(name), text.clone())).collect();
+        Around { texts, main: Some(main), named, before, unread: BTreeMap::new() }
     }
 
     pub(super) fn pass(&mut self) {
@@ -215,6 +218,15 @@ impl World {
     /// So many steps are taken, and the last one is forgotten.
     pub(super) fn die_after(&mut self, steps: usize) {
         self.steps(steps);
+    }
+
+    /// A repair is made and loaded, and its proof is never heard of.
+    pub(super) fn die_in_the_repair(&mut self) {
+        let plan = plan(&self.desired, &self.observed());
+        let Action::Proxy(ProxyAction::RepairSites { mending, .. }) = &plan.steps[0].action else { panic!("{plan}") };
+        self.before = mending.files.iter().map(|file| (name(file), file.old.clone())).collect();
+        self.take(&plan.steps[0]);
+        self.is_unloaded = true;
     }
 
     fn steps(&mut self, limit: usize) {
@@ -253,11 +265,16 @@ impl World {
                     return Some("nginx says no".to_owned());
                 }
                 for file in &mending.files {
-                    let name = file.path.strip_prefix("/srv/sites").unwrap().to_str().unwrap().to_owned();
-                    assert_eq!(self.files.insert(name, file.new.clone()).as_ref(), Some(&file.old));
+                    assert_eq!(self.files.insert(name(file), file.new.clone()).as_ref(), Some(&file.old));
                 }
                 self.loaded = self.files.clone();
                 self.is_unloaded = false;
+            }
+            ProxyAction::RestoreSites { mending } => {
+                for file in &mending.files {
+                    assert_eq!(self.before.remove(&name(file)).as_ref(), Some(&file.new));
+                    assert_eq!(self.files.insert(name(file), file.new.clone()).as_ref(), Some(&file.old));
+                }
             }
             ProxyAction::ProveRoutes { proof, .. } => {
                 let dead = |route: &action::Asked| {
@@ -312,4 +329,9 @@ impl World {
             assert_eq!(plan.is_converged(), bad.is_none(), "{plan}");
         }
     }
+}
+
+/// The file's name in the directory.
+fn name(file: &action::Mended) -> String {
+    file.path.strip_prefix("/srv/sites").unwrap().to_str().unwrap().to_owned()
 }
