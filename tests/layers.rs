@@ -13,6 +13,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("bollard::", &["observe", "execute"]),
     ("hickory_resolver::", &["observe"]),
     ("nix::sched", &["observe"]),
+    // What is looked after is reached by one way, so that a simulation can take its place. Still beside it: the repair of sites.
+    ("TcpStream", &["observe/dial", "execute/repair/answers", "deliver", "http", "admin"]),
     ("lettre::", &["deliver"]),
     ("tokio_rustls::", &["deliver"]),
     ("webpki_roots::", &["deliver"]),

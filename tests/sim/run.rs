@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use mooring::{
     clock::Clock,
     controller::{self, Context, Engines, Open},
+    observe::dial::Tcp,
     plan::container::State,
     record::audit::AuditLog,
     settings::{Mode, Settings},
@@ -293,7 +294,8 @@ impl Stage {
             mode: Mode::Act,
         };
         for _ in 0..1000 {
-            let engines = Engines { observe: Arc::new(self.hostile.clone()), execute: Arc::new(self.hostile.clone()) };
+            let hostile = Arc::new(self.hostile.clone());
+            let engines = Engines { observe: hostile.clone(), execute: hostile, dial: Arc::new(Tcp) };
             match Context::open(settings.clone(), engines, self.clock).await {
                 Ok(Open { ctx, queue }) => {
                     self.trace.note("mooring runs");
