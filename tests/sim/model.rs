@@ -160,7 +160,7 @@ pub fn faults(dice: &mut Dice, world: &World, span: u64) -> Vec<(Duration, Fault
             _ => Fault::Cloud(lasts),
         }
     };
-    (0..1 + dice.below(6)).map(|_| (dice.millis(0, span), fault(dice))).collect()
+    (0..=dice.below(6)).map(|_| (dice.millis(0, span), fault(dice))).collect()
 }
 
 impl Stage {

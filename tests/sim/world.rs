@@ -102,8 +102,11 @@ impl World {
     /// Mooring checks some of its containers itself.
     fn probe(&mut self, mut is_chosen: impl FnMut() -> bool, probe: &str) {
         for name in self.own() {
-            let service = self.services.get_mut(&name).filter(|_| is_chosen());
-            service.into_iter().for_each(|service| service.probe = Some(probe.to_owned()));
+            if let Some(service) = self.services.get_mut(&name)
+                && is_chosen()
+            {
+                service.probe = Some(probe.to_owned());
+            }
         }
     }
 
