@@ -41,6 +41,8 @@ pub struct Hands {
     pub files: files::Files,
     /// The model servers.
     pub ollama: ollama::Ollama,
+    /// The way to an nginx whose routes are to be proven.
+    pub dial: Arc<dyn observe::dial::Dial>,
     /// Who is asked for a value that only a running container remembers.
     pub containers: Arc<dyn observe::engine::Engine>,
     /// Turns true when we are to stop: the current step is finished, the next one is not begun.
@@ -195,7 +197,7 @@ async fn perform(hands: &Hands, pass: &Pass<'_>, step: &Step) -> Result<Effect, 
             performed.map_err(|source| Error::File { step: action.to_string(), source })
         }
         Action::Proxy(action) => {
-            let performed = proxy::perform(action, &*hands.engine, pass.is_outdated).await;
+            let performed = proxy::perform(action, (&*hands.engine, &hands.dial), pass.is_outdated).await;
             performed.map_err(|source| Error::Proxy { step: action.to_string(), source })
         }
         Action::Model(action) => {

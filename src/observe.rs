@@ -5,6 +5,7 @@
 //! instant; nothing is looked up while planning.
 
 pub mod container;
+pub mod dial;
 pub mod dns;
 pub mod docker;
 pub mod engine;

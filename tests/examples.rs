@@ -9,6 +9,7 @@ use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 use mooring::{
     clock::Clock,
     controller::{Engines, preview::Preview},
+    observe::dial::Tcp,
     operator::Operator,
     settings::{Mode, Settings},
 };
@@ -33,7 +34,7 @@ async fn preview(example: &Path) -> Preview {
         hearing: mooring::source::watch::Hearing::default(),
         database: None,
     };
-    let engines = Engines { observe: Arc::new(engine.clone()), execute: Arc::new(engine) };
+    let engines = Engines { observe: Arc::new(engine.clone()), execute: Arc::new(engine), dial: Arc::new(Tcp) };
     Preview::open(settings, engines).await.unwrap_or_else(|error| panic!("{}: {error}", example.display()))
 }
 

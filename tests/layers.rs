@@ -107,6 +107,17 @@ fn nothing_but_a_test_runs_a_statement_that_the_guard_has_not_seen() {
 }
 
 #[test]
+fn what_is_looked_after_is_reached_by_one_way() {
+    // So that a simulation can take its place. The repair of sites looks into its sockets without waiting, and keeps them; the
+    // others speak with people, with those who are told, and with databases.
+    let may = ["observe/dial", "execute/repair/answers", "deliver", "http", "admin"];
+    for (path, text) in sources() {
+        let is_permitted = may.iter().any(|module| is_of(&path, module));
+        assert!(is_permitted || !text.contains("TcpStream"), "{} connects by itself", path.display());
+    }
+}
+
+#[test]
 fn only_one_module_parses_sql() {
     for (path, text) in sources() {
         assert!(is_of(&path, "admin/sql/tree") || !text.contains("sqlparser::"), "{} parses SQL", path.display());

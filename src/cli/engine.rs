@@ -24,6 +24,7 @@ pub(super) fn engines(settings: &Settings) -> Result<(Engines, Counter), Error> 
     let engines = Engines {
         observe: Arc::new(observe::docker::Docker::new(connection.clone())),
         execute: Arc::new(execute::docker::Docker::new(connection, settings.owner.clone())),
+        dial: Arc::new(observe::dial::Tcp),
     };
     Ok((engines, counter))
 }

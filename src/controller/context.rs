@@ -33,6 +33,7 @@ use crate::{
     execute::{self, Hands},
     manifest::{Key, Kind},
     observe::{
+        dial::Dial,
         dns::Names,
         engine::{self, Description},
         probe::{OnChange, Probes},
@@ -141,12 +142,14 @@ fn lines(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Both sides of an engine.
+/// Both sides of an engine, and the way to what runs on it.
 pub struct Engines {
     /// The side that is asked.
     pub observe: Arc<dyn engine::Engine>,
     /// The side that acts.
     pub execute: Arc<dyn execute::engine::Engine>,
+    /// Connections to what is looked after.
+    pub dial: Arc<dyn Dial>,
 }
 
 /// What was noted of objects since the start, and is worth nothing after it.
@@ -198,17 +201,18 @@ impl Context {
         };
         let world = World {
             names: Some(Names::new(Arc::clone(&on_change), settings.resync)),
-            probes: Some(Probes::new(Arc::clone(&engines.observe), on_change)),
+            probes: Some(Probes::new((Arc::clone(&engines.observe), Arc::clone(&engines.dial)), clock, on_change)),
             histories: Mutex::new(known_at(clock.now(), &record).await),
             found: Mutex::new(found::load(&settings.state)),
-            ..World::new(settings, clock, reader, Arc::clone(&engines.observe), fingerprints)
+            ..World::new(settings, clock, reader, (Arc::clone(&engines.observe), Arc::clone(&engines.dial)), fingerprints)
         };
         let evidence = Arc::clone(&world.evidence);
         let (stopping, stops) = watch::channel(false);
         let hands = Hands {
             journal: record.journal.clone(),
             files: execute::files::Files::new(world.files.clone()),
-            ollama: execute::ollama::Ollama::new(world.pulls.clone(), stops.clone()),
+            ollama: execute::ollama::Ollama::new(world.pulls.clone(), Arc::clone(&engines.dial), stops.clone()),
+            dial: engines.dial,
             containers: engines.observe,
             engine: engines.execute,
             stopping: stops,

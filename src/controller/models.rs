@@ -181,7 +181,7 @@ impl World {
     /// Asks the server.
     async fn server(&self, desired: &Desired, choice: &Choice, container: Option<&Listed>) -> Result<Server, engine::Error> {
         let url = url(desired, container);
-        let answer = ollama::look(&url).await;
+        let answer = ollama::look(&url, &self.dial).await;
         let lacks =
             matches!(&answer, Answer::Models { models, .. } if !models.iter().any(|model| same(&model.name, &choice.model)));
         let disk = match self.directory(desired, &url, container).await? {

@@ -75,7 +75,7 @@ impl Preview {
         let world = World {
             histories: Mutex::new(record.as_ref().map(|record| record.history.load_all()).unwrap_or_default()),
             found: Mutex::new(found::load(&settings.state)),
-            ..World::new(settings, Clock::system(), reader, engines.observe, fingerprints)
+            ..World::new(settings, Clock::system(), reader, (engines.observe, engines.dial), fingerprints)
         };
         writer.replace(world.expanded(catalogue.manifests(), &mut plugins));
         if !plugins.problems().is_empty() {

@@ -62,6 +62,7 @@ impl World {
 
     /// The same world, with a store of its own.
     fn copy(&self, reader: Reader) -> Self {
+        let ways = (Arc::clone(self.snapshots.engine()), Arc::clone(&self.dial));
         Self {
             files: self.files.clone(),
             evidence: Arc::clone(&self.evidence),
@@ -73,7 +74,7 @@ impl World {
             found: Mutex::new(lock(&self.found).clone()),
             expansion: Mutex::new(lock(&self.expansion).clone()),
             // Without probes: they would begin to ask as the new manifest says.
-            ..Self::new(self.settings.clone(), self.clock, reader, Arc::clone(self.snapshots.engine()), self.fingerprints.clone())
+            ..Self::new(self.settings.clone(), self.clock, reader, ways, self.fingerprints.clone())
         }
     }
 

@@ -20,6 +20,7 @@ use crate::{
     manifest::{Key, Kind, Manifest},
     observe::{
         container::Lens,
+        dial::Dial,
         dns::Names,
         engine,
         environment::{EnvironmentReader, RunningContainer},
@@ -88,6 +89,8 @@ pub struct World {
     pub latest: Mutex<Option<Arc<Snapshot>>>,
     /// What was used of the host in the last hour.
     pub gauges: Gauges,
+    /// The way to model servers.
+    pub dial: Arc<dyn Dial>,
 }
 
 /// What our own probe says of a container.
@@ -118,7 +121,7 @@ impl World {
         settings: Settings,
         clock: Clock,
         reader: Reader,
-        engine: Arc<dyn engine::Engine>,
+        (engine, dial): (Arc<dyn engine::Engine>, Arc<dyn Dial>),
         fingerprints: FingerprintKey,
     ) -> Self {
         Self {
@@ -141,6 +144,7 @@ impl World {
             found: Mutex::default(),
             latest: Mutex::default(),
             gauges: Gauges::default(),
+            dial,
             settings,
             clock,
             reader,

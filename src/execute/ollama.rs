@@ -9,6 +9,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,10 +19,13 @@ use tokio::{sync::watch, time::Instant};
 
 use super::Effect;
 use crate::{
-    observe::ollama::{
-        client::{self, Client, shown},
-        free, look, made_from,
-        pulls::{Begun, Pulls},
+    observe::{
+        dial::Dial,
+        ollama::{
+            client::{self, Client, shown},
+            free, look, made_from,
+            pulls::{Begun, Pulls},
+        },
     },
     plan::{
         ModelAction,
@@ -117,20 +121,21 @@ struct Line {
 /// Gives a model server its orders.
 pub struct Ollama {
     pulls: Pulls,
+    dial: Arc<dyn Dial>,
     stopping: watch::Receiver<bool>,
 }
 
 impl Ollama {
-    /// Tells `pulls` what it does, and ends when `stopping` says so.
+    /// Connects through `dial`, tells `pulls` what it does, and ends when `stopping` says so.
     #[must_use]
-    pub fn new(pulls: Pulls, stopping: watch::Receiver<bool>) -> Self {
-        Self { pulls, stopping }
+    pub fn new(pulls: Pulls, dial: Arc<dyn Dial>, stopping: watch::Receiver<bool>) -> Self {
+        Self { pulls, dial, stopping }
     }
 
     /// Performs one action. A model that is there is one that was pulled.
     pub async fn perform(&self, action: &ModelAction, desired: &Desired) -> Result<Effect, Error> {
         let ModelAction::PullModel { url, model, stall_after_seconds, directory } = action;
-        if let Answer::Models { models, .. } = look(url).await
+        if let Answer::Models { models, .. } = look(url, &self.dial).await
             && models.iter().any(|there| same(&there.name, model))
         {
             return Ok(Effect::AlreadySo);
@@ -138,6 +143,7 @@ impl Ollama {
         let begun = self.pulls.begin(desired, url, model).ok_or(Error::UnderWay)?;
         tracing::info!(model, url, "pulling");
         let mut pull = Pull {
+            dial: &self.dial,
             url,
             model,
             directory: directory.as_deref(),
@@ -165,6 +171,7 @@ impl Ollama {
 
 /// A pull under way.
 struct Pull<'a> {
+    dial: &'a Arc<dyn Dial>,
     url: &'a str,
     model: &'a str,
     directory: Option<&'a Path>,
@@ -197,7 +204,7 @@ impl Pull<'_> {
     async fn run(&mut self, begun: &Begun) -> Result<(), Error> {
         // Both spellings: the first is what servers read today, the second what they read first.
         let order = serde_json::json!({ "model": self.model, "name": self.model, "stream": true });
-        let client = Client::new(self.url)?;
+        let client = Client::new(self.url, self.dial)?;
         let ordered = tokio::time::timeout(self.stall_after, client.begin("/api/pull", &order));
         let mut answer = ordered.await.map_err(|_| self.stalled(self.stall_after))??;
         let mut lines = Lines::default();
@@ -266,7 +273,7 @@ impl Pull<'_> {
     /// The server has to have what it says it has, made from what it said it pulled.
     async fn verify(&self) -> Result<(), Error> {
         let missing = |reason: String| Error::NotThere { reason };
-        let models = match look(self.url).await {
+        let models = match look(self.url, self.dial).await {
             Answer::Models { models, .. } => models,
             Answer::Silent { reason } | Answer::Wrong { reason } => return Err(missing(reason)),
         };
@@ -277,7 +284,7 @@ impl Pull<'_> {
             return Err(missing(format!("the server lists it with the digest {digest:?}")));
         }
         let pulled: Vec<&str> = self.layers.by_digest.keys().filter_map(|digest| digest.strip_prefix("sha256:")).collect();
-        let made_from = made_from(self.url, self.model).await?;
+        let made_from = made_from(self.url, self.model, self.dial).await?;
         if let Some(stranger) = made_from.iter().find(|layer| !pulled.contains(&layer.as_str()))
             && !pulled.is_empty()
         {

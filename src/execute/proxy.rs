@@ -13,6 +13,7 @@ use std::{
     fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,6 +22,7 @@ use crate::{
     crash,
     nginx::flatten,
     observe::{
+        dial::Dial,
         file::Directory,
         proxy::{HIDDEN, file, unloaded_mark},
     },
@@ -89,7 +91,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Performs `action`. A proof ends when `is_outdated`: where nobody is any more, nginx waits for seconds.
 pub async fn perform(
     action: &ProxyAction,
-    engine: &dyn Engine,
+    (engine, dial): (&dyn Engine, &Arc<dyn Dial>),
     is_outdated: &(dyn Fn() -> bool + Sync),
 ) -> Result<Effect, Error> {
     match action {
@@ -122,7 +124,7 @@ pub async fn perform(
                 }
             };
             tokio::select! {
-                proven = prove::prove(proof) => proven.map_err(Error::Unproven),
+                proven = prove::prove(proof, dial) => proven.map_err(Error::Unproven),
                 () = outdated => Err(Error::Outdated),
             }
         }

@@ -7,11 +7,12 @@
 pub mod client;
 pub mod pulls;
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 
 use self::client::{Client, Error};
+use super::dial::Dial;
 use crate::plan::model_provider::{Answer, Model};
 
 /// A server that is loading a model still answers these within a second.
@@ -38,8 +39,8 @@ struct Tag {
 }
 
 /// What the server at this address says of itself.
-pub async fn look(url: &str) -> Answer {
-    match tokio::time::timeout(LOOK, ask(url)).await {
+pub async fn look(url: &str, dial: &Arc<dyn Dial>) -> Answer {
+    match tokio::time::timeout(LOOK, ask(url, dial)).await {
         Ok(Ok((version, models))) => Answer::Models { version, models },
         Ok(Err(error @ Error::Silent { .. })) => Answer::Silent { reason: error.to_string() },
         Ok(Err(error)) => Answer::Wrong { reason: error.to_string() },
@@ -47,8 +48,8 @@ pub async fn look(url: &str) -> Answer {
     }
 }
 
-async fn ask(url: &str) -> Result<(String, Vec<Model>), Error> {
-    let client = Client::new(url)?;
+async fn ask(url: &str, dial: &Arc<dyn Dial>) -> Result<(String, Vec<Model>), Error> {
+    let client = Client::new(url, dial)?;
     let Version { version } = client.get("/api/version").await?;
     let Tags { models } = client.get("/api/tags").await?;
     let models = models.into_iter().flatten().map(|Tag { name, digest, size }| Model { name, digest, size });
@@ -56,7 +57,7 @@ async fn ask(url: &str) -> Result<(String, Vec<Model>), Error> {
 }
 
 /// The digests of the layers that a model's description says it is made from, hexadecimal.
-pub(crate) async fn made_from(url: &str, model: &str) -> Result<Vec<String>, Error> {
+pub(crate) async fn made_from(url: &str, model: &str, dial: &Arc<dyn Dial>) -> Result<Vec<String>, Error> {
     #[derive(Deserialize)]
     struct Shown {
         #[serde(default)]
@@ -64,7 +65,7 @@ pub(crate) async fn made_from(url: &str, model: &str) -> Result<Vec<String>, Err
     }
 
     let question = serde_json::json!({ "model": model, "name": model });
-    let client = Client::new(url)?;
+    let client = Client::new(url, dial)?;
     let asked = tokio::time::timeout(LOOK, client.post("/api/show", &question));
     let Shown { modelfile } =
         asked.await.unwrap_or_else(|_| Err(Error::Silent { reason: "no answer to /api/show".to_owned() }))?;

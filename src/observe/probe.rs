@@ -15,14 +15,16 @@ use std::{
 use http_body_util::Empty;
 use hyper::{Request, body::Bytes};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, task::JoinHandle, time::Instant};
+use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
+    dial::{Dial, Stream},
     docker::wants_password,
     engine::{Engine, Listed},
     host::{LATE, overload},
 };
 use crate::{
+    clock::Clock,
     manifest::{Key, container::Probe},
     plan::container::{ProbeState, State},
 };
@@ -30,9 +32,14 @@ use crate::{
 /// Called with an object's key when its probe's verdict changes.
 pub type OnChange = Arc<dyn Fn(&Key) + Send + Sync>;
 
+/// How the host is short of processor time, if it is.
+type Overload = fn() -> Option<String>;
+
 /// All probes.
 pub struct Probes {
     engine: Arc<dyn Engine>,
+    dial: Arc<dyn Dial>,
+    overload: Overload,
     on_change: OnChange,
     running: Mutex<HashMap<String, Running>>,
 }
@@ -51,10 +58,12 @@ impl Drop for Running {
 }
 
 impl Probes {
-    /// No probes yet. Probes that run a command do so through `engine`.
+    /// No probes yet. Probes that run a command do so through `engine`, the others connect through `dial`.
     #[must_use]
-    pub fn new(engine: Arc<dyn Engine>, on_change: OnChange) -> Self {
-        Self { engine, on_change, running: Mutex::default() }
+    pub fn new((engine, dial): (Arc<dyn Engine>, Arc<dyn Dial>), clock: Clock, on_change: OnChange) -> Self {
+        // Whoever holds the clock has a world of his own: how busy the real host is, is none of its business.
+        let overload: Overload = if clock.is_anchored() { || None } else { overload };
+        Self { engine, dial, overload, on_change, running: Mutex::default() }
     }
 
     /// What the probe of this container says. The first question starts it.
@@ -71,8 +80,14 @@ impl Probes {
             return Some(known.state.lock().unwrap_or_else(PoisonError::into_inner).clone());
         }
         let state = Arc::new(Mutex::new(ProbeState::Pending));
-        let checker =
-            Checker { engine: Arc::clone(&self.engine), container: container.id.clone(), address, probe: probe.clone() };
+        let checker = Checker {
+            engine: Arc::clone(&self.engine),
+            dial: Arc::clone(&self.dial),
+            overload: self.overload,
+            container: container.id.clone(),
+            address,
+            probe: probe.clone(),
+        };
         let (key, on_change) = (key.clone(), Arc::clone(&self.on_change));
         let task = tokio::spawn(watch(checker, Arc::clone(&state), move || on_change(&key)));
         running.insert(container.id.clone(), Running { probe: probe.clone(), address, state, task });
@@ -100,7 +115,7 @@ async fn watch(checker: Checker, state: Arc<Mutex<ProbeState>>, changed: impl Fn
         has_started |= result.is_ok();
         let in_grace = !has_started && started.elapsed() < checker.probe.start_period.0;
         // Where the host has no time to give, an answer that is late says little.
-        let times = if is_late && overload().is_some() { LATE } else { 1 };
+        let times = if is_late && (checker.overload)().is_some() { LATE } else { 1 };
         let needed = checker.probe.retries.saturating_mul(times);
         let verdict = match result {
             Ok(()) => ProbeState::Passing,
@@ -122,6 +137,8 @@ async fn watch(checker: Checker, state: Arc<Mutex<ProbeState>>, changed: impl Fn
 /// Makes one check.
 struct Checker {
     engine: Arc<dyn Engine>,
+    dial: Arc<dyn Dial>,
+    overload: Overload,
     container: String,
     address: Option<IpAddr>,
     probe: Probe,
@@ -148,9 +165,9 @@ impl Checker {
         }
     }
 
-    async fn connect(&self, port: u16) -> Result<TcpStream, String> {
+    async fn connect(&self, port: u16) -> Result<Box<dyn Stream>, String> {
         let address = self.address.ok_or("the container has no address")?;
-        TcpStream::connect((address, port)).await.map_err(|error| format!("port {port}: {error}"))
+        self.dial.dial(&address.to_string(), port).await.map_err(|error| format!("port {port}: {error}"))
     }
 
     async fn http(&self, port: u16, path: &str) -> Result<(), String> {

@@ -65,6 +65,7 @@ pub(crate) async fn run(directory: &Path, socket: &Path) -> Result<()> {
     let engines = Engines {
         observe: Arc::new(observe::docker::Docker::new(connection.clone())),
         execute: Arc::new(execute::docker::Docker::new(connection, OWNER.to_owned())),
+        dial: Arc::new(observe::dial::Tcp),
     };
     let Open { ctx, queue } = Context::open(settings, engines, Clock::system()).await?;
     announce(&ctx);

@@ -550,6 +550,7 @@ async fn open(directory: &Path, name: &str, engine: &str, database: Option<Targe
     let engines = Engines {
         observe: Arc::new(observe::docker::Docker::new(connection.clone())),
         execute: Arc::new(execute::docker::Docker::new(connection, name.to_owned())),
+        dial: Arc::new(observe::dial::Tcp),
     };
     let settings = Settings {
         desired: directory.join("desired"),

@@ -45,6 +45,7 @@ impl Stage {
             Fault::Restart(_) => self.stop().await,
             Fault::Exit(service, code) => self.exits(service, *code),
             Fault::Spoilt(service, _) => self.spoil(service, true),
+            Fault::Deaf(service) => self.deafen(service),
             Fault::Kill(_)
             | Fault::Stop(_)
             | Fault::Start(_)
@@ -56,6 +57,9 @@ impl Stage {
             | Fault::Squat(..) => self.by_hand(fault),
             Fault::Edge(fault) => {
                 self.by_people(|stage| stage.begin_at_edge(fault));
+            }
+            Fault::Model(fault) => {
+                self.by_people(|stage| stage.begin_at_model(fault));
             }
             Fault::Disk(trouble, _) => {
                 if let Some(disks) = &mut self.disks {
@@ -86,6 +90,9 @@ impl Stage {
         match fault {
             Fault::Edge(fault) => {
                 self.by_people(|stage| stage.end_at_edge(fault));
+            }
+            Fault::Model(fault) => {
+                self.by_people(|stage| stage.end_at_model(fault));
             }
             Fault::Disk(trouble, _) => {
                 if let Some(disks) = &mut self.disks {
@@ -165,6 +172,14 @@ impl Stage {
         let name = self.world.container(service);
         if self.thing(&name).is_some_and(|thing| thing.listed.state == State::Running) {
             self.engine.exit(&name, code);
+        }
+    }
+
+    /// A service answers nobody any more, for as long as it lives.
+    pub fn deafen(&self, service: &str) {
+        let thing = self.thing(&self.world.container(service));
+        if let Some(thing) = thing.filter(|thing| thing.listed.state == State::Running) {
+            self.network.deafen(&thing);
         }
     }
 

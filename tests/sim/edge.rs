@@ -191,7 +191,8 @@ impl Stage {
         }
     }
 
-    fn runs(&self, name: &str) -> bool {
+    /// Whether a container of this name runs, and people can reach the engine.
+    pub fn runs(&self, name: &str) -> bool {
         let is_up = |thing: &Thing| thing.listed.name == name && thing.listed.state == State::Running;
         !self.is_away && self.engine.everything().iter().any(is_up)
     }

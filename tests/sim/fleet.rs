@@ -18,6 +18,7 @@ use super::{
     run::{self, run},
     sabotage::Sabotage,
     schedule::Fault,
+    world::Breadth,
 };
 
 /// Lines of a trace that are shown of a run that failed.
@@ -36,8 +37,8 @@ pub struct Job {
     pub without: Vec<usize>,
     /// What is broken on purpose.
     pub sabotage: Option<Sabotage>,
-    /// Whether nginx is left out of its stack.
-    pub is_narrow: bool,
+    /// What may be in its stack.
+    pub breadth: Breadth,
     /// What goes wrong, if not what the seed says.
     pub faults: Option<Vec<(Duration, Fault)>>,
 }
@@ -68,7 +69,7 @@ pub struct Report {
 impl Job {
     /// The run of a seed as it is.
     pub fn new(seed: u64) -> Self {
-        Self { seed, without: Vec::new(), sabotage: None, is_narrow: false, faults: None }
+        Self { seed, without: Vec::new(), sabotage: None, breadth: Breadth::All, faults: None }
     }
 
     fn perform(&self, shows_all: bool) -> Report {

@@ -28,10 +28,12 @@ use super::{
     dice::Dice,
     edge::IMAGE,
     nginx::Nginx,
+    ollama::Ollama,
     oracle::Oracle,
     schedule::Trouble,
-    support::simulated::{Events, Simulated},
+    support::simulated::{Events, Simulated, outside::Thing},
     trace::Trace,
+    world::OLLAMA_IMAGE,
 };
 
 /// How long Mooring waits for a list, and for an act, before it gives up: as the real client does.
@@ -47,6 +49,7 @@ pub struct Hostile {
     oracle: Oracle,
     trace: Trace,
     nginx: Nginx,
+    ollama: Ollama,
     mood: Arc<Mutex<Mood>>,
     /// Changes when the stream of events is to end.
     cuts: Arc<watch::Sender<u64>>,
@@ -76,9 +79,9 @@ enum Ill {
 
 impl Hostile {
     /// In front of this engine.
-    pub fn new((engine, nginx): (Simulated, Nginx), dice: Dice, oracle: Oracle, trace: Trace) -> Self {
+    pub fn new((engine, nginx, ollama): (Simulated, Nginx, Ollama), dice: Dice, oracle: Oracle, trace: Trace) -> Self {
         let mood = Mood { dice, troubles: Vec::new(), yesterday: None };
-        Self { engine, oracle, trace, nginx, mood: Arc::new(Mutex::new(mood)), cuts: Arc::new(watch::channel(0).0) }
+        Self { engine, oracle, trace, nginx, ollama, mood: Arc::new(Mutex::new(mood)), cuts: Arc::new(watch::channel(0).0) }
     }
 
     /// Something is wrong from now on, for so long.
@@ -190,6 +193,23 @@ impl Hostile {
         }
     }
 
+    /// What would break off a pull that is on its way has to wait for it.
+    fn spares_pulls(&self, action: &EngineAction, things: &[Thing]) {
+        let stops = matches!(
+            action,
+            EngineAction::StopContainer { .. } | EngineAction::RestartContainer { .. } | EngineAction::RemoveContainer { .. }
+        );
+        let reference = action.container().filter(|_| stops).map(mooring::plan::Target::reference).unwrap_or_default();
+        let is_meant = |thing: &&Thing| {
+            let is_named = thing.listed.id == reference || thing.listed.name == reference;
+            is_named && thing.listed.state == State::Running && thing.listed.image.starts_with(OLLAMA_IMAGE)
+        };
+        let volume = things.iter().find(is_meant).and_then(|thing| thing.volumes.first());
+        if let Some(model) = volume.and_then(|volume| self.ollama.pulls(volume)) {
+            self.oracle.accuse(format!("{action}, in the middle of the pull of {model}"));
+        }
+    }
+
     /// Carries an order out, and shows it to the oracle first.
     async fn carry_out(
         &self,
@@ -197,6 +217,7 @@ impl Hostile {
         variables: &BTreeMap<String, Secret>,
     ) -> Result<Effect, execute::engine::Error> {
         let before = self.engine.everything();
+        self.spares_pulls(action, &before);
         let effect = execute::engine::Engine::perform(&self.engine, action, variables).await;
         self.trace.note(format!("engine: {action} -> {}", outcome(&effect)));
         self.oracle.done(action, &before, effect.as_ref().ok().copied());

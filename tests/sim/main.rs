@@ -19,7 +19,10 @@ mod disk;
 mod edge;
 mod fleet;
 mod hostile;
+mod model;
+mod network;
 mod nginx;
+mod ollama;
 mod oracle;
 mod records;
 mod run;
@@ -105,6 +108,31 @@ fn the_oracle_sees_a_reload_without_a_record() {
 }
 
 #[test]
+fn the_oracle_sees_a_container_that_answers_nobody() {
+    sees(Sabotage::NeverProbes, "api: Wrong");
+}
+
+#[test]
+fn the_oracle_sees_a_model_that_is_never_pulled() {
+    sees(Sabotage::NeverPulls, "ModelProvider/default: Wrong");
+}
+
+#[test]
+fn the_oracle_sees_a_pull_without_a_record() {
+    sees(Sabotage::PullsWithoutRecord, "an act without a record: PullModel gemma3:27b");
+}
+
+#[test]
+fn the_oracle_sees_two_pulls_of_a_model_at_once() {
+    sees(Sabotage::PullsTwice, "the model gemma3:27b is pulled twice at once");
+}
+
+#[test]
+fn the_oracle_sees_that_somebody_elses_model_is_deleted() {
+    sees(Sabotage::DeletesModel, "the model llama3.2:1b is deleted");
+}
+
+#[test]
 fn the_oracle_sees_that_no_room_is_kept() {
     sees(Sabotage::KeepsNoRoom, "no room is kept for a full disk");
 }
@@ -177,11 +205,8 @@ fn the_same_seed_is_the_same_run() {
 #[test]
 fn what_once_failed_does_not_any_more() {
     let mut failed = Vec::new();
-    let jobs = seeds::KNOWN.iter().map(|known| Job {
-        faults: Some(known.schedule()),
-        is_narrow: known.is_narrow,
-        ..Job::new(known.seed)
-    });
+    let jobs =
+        seeds::KNOWN.iter().map(|known| Job { faults: Some(known.schedule()), breadth: known.breadth, ..Job::new(known.seed) });
     fleet::run_all(jobs, false, |report| {
         let story = seeds::KNOWN.iter().find(|known| known.seed == report.seed).map(|known| known.story);
         if !report.violations.is_empty() {

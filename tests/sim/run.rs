@@ -37,7 +37,9 @@ use super::{
     edge::IMAGE,
     fleet::Job,
     hostile::Hostile,
+    network::Network,
     nginx::Nginx,
+    ollama::Ollama,
     oracle::{Oracle, files_below},
     records::Records,
     sabotage::Sabotage,
@@ -102,11 +104,10 @@ pub fn warm_up() {
 }
 
 /// Runs a seed as it is to be run.
-pub fn run(Job { seed, without, sabotage, is_narrow, faults }: &Job) -> Outcome {
+pub fn run(Job { seed, without, sabotage, breadth, faults }: &Job) -> Outcome {
     let world = match sabotage {
-        Some(sabotage) if sabotage.is_at_edge() => World::full(),
-        _ if *is_narrow => World::narrow(*seed),
-        _ => World::new(*seed),
+        Some(sabotage) if sabotage.needs_all() => World::full(),
+        _ => World::new(*seed, *breadth),
     };
     let schedule = match faults {
         Some(faults) => Schedule { faults: faults.clone() },
@@ -141,6 +142,8 @@ fn on_a_thread(seed: u64, schedule: Schedule, world: World, sabotage: Option<Sab
             .start_paused(true)
             // What is to be done on other threads is done one after the other, and told when nobody here has anything to do.
             .max_blocking_threads(1)
+            // One that ended after ten real seconds without work would be followed by one that begins its chance anew.
+            .thread_keep_alive(Duration::from_hours(1))
             .global_queue_interval(u32::MAX)
             .event_interval(u32::MAX)
             .on_thread_start(move || {
@@ -189,6 +192,10 @@ pub struct Stage {
     pub hostile: Hostile,
     /// The nginx in front.
     pub nginx: Nginx,
+    /// The model servers.
+    pub ollama: Ollama,
+    /// The way to them.
+    pub network: Network,
     /// Who judges.
     pub oracle: Oracle,
     /// What happens.
@@ -221,7 +228,14 @@ impl Stage {
         let nginx = Nginx::new(directory.path(), oracle.clone(), trace.clone());
         let started = nginx.clone();
         engine.at_each_start(Arc::new(move |image, id| if image.starts_with(IMAGE) { started.start(id) } else { None }));
-        let hostile = Hostile::new((engine.clone(), nginx.clone()), Dice::new(seed, "engine"), oracle.clone(), trace.clone());
+        let ollama = Ollama::new(Dice::new(seed, "model server"), oracle.clone(), trace.clone());
+        let hostile = Hostile::new(
+            (engine.clone(), nginx.clone(), ollama.clone()),
+            Dice::new(seed, "engine"),
+            oracle.clone(),
+            trace.clone(),
+        );
+        let network = Network::new(engine.clone(), ollama.clone());
         fs::create_dir_all(directory.path().join("desired/sites")).unwrap();
         let stage = Self {
             disks,
@@ -230,6 +244,8 @@ impl Stage {
             engine,
             hostile,
             nginx,
+            ollama,
+            network,
             oracle,
             trace,
             deeds: Deeds::default(),
@@ -294,7 +310,9 @@ impl Stage {
             mode: Mode::Act,
         };
         for _ in 0..1000 {
-            let engines = Engines { observe: Arc::new(self.hostile.clone()), execute: Arc::new(self.hostile.clone()) };
+            let hostile = Arc::new(self.hostile.clone());
+            let dial = Arc::new(self.network.clone());
+            let engines = Engines { observe: hostile.clone(), execute: hostile, dial };
             match Context::open(settings.clone(), engines, self.clock).await {
                 Ok(Open { ctx, queue }) => {
                     self.trace.note("mooring runs");
@@ -415,6 +433,7 @@ impl Stage {
         // What was changed until now was not changed by people.
         writes::look();
         self.hostile.be_well();
+        self.ollama.be_well();
         if let Some(disks) = &mut self.disks {
             disks.be_well();
         }
@@ -473,6 +492,7 @@ impl Stage {
             oracle: &self.oracle,
             files: &files.into(),
             nginx: (&self.nginx, &self.path("")),
+            servers: (&self.ollama, &self.network),
         };
         case.verdicts()
     }
@@ -546,6 +566,7 @@ impl Stage {
                 self.oracle.accuse(format!("{stranger} is gone"));
             }
         }
+        self.judge_models();
         if self.world.services["db"].is_stateful && !self.engine.volume_names().contains("db_data") {
             self.oracle.accuse("the volume of db is not there".to_owned());
         }

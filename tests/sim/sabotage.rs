@@ -2,20 +2,31 @@
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response,
+    body::{Bytes, Incoming},
+    client::conn::http1,
+};
+use hyper_util::rt::TokioIo;
 use mooring::{
     execute::engine::Engine as _,
     manifest::{Key, Kind},
+    observe::dial::Dial as _,
     plan::{
         Action, EngineAction, Step, Target, Why,
         proxy::{Nginx, ProxyAction},
     },
     record::journal::{Actor, Intent, Outcome, PassId},
 };
+use serde_json::json;
 use sqlx::{ConnectOptions as _, Executor as _, sqlite::SqliteConnectOptions};
-use tokio::time::sleep;
+use tokio::{task::JoinHandle, time::sleep};
 
 use super::{
     edge::EDGE,
+    model::{self, OLLAMA},
+    ollama::{FOREIGN, PORT},
     records::at_once,
     run::Stage,
     world::{NETWORK, SECRETS},
@@ -40,6 +51,16 @@ pub enum Sabotage {
     ReloadsTwice,
     /// nginx is told to read its files, and nobody wrote that down.
     ReloadsWithoutRecord,
+    /// A container that does nothing any more is not seen to be.
+    NeverProbes,
+    /// A model that is gone is not pulled again.
+    NeverPulls,
+    /// A model is pulled, and nobody wrote that down.
+    PullsWithoutRecord,
+    /// A model is pulled while it is on its way already.
+    PullsTwice,
+    /// A model that people have pulled is deleted.
+    DeletesModel,
     /// It keeps no room for a full disk.
     KeepsNoRoom,
     /// It leaves a file that it did not finish.
@@ -63,11 +84,20 @@ pub enum Sabotage {
 }
 
 impl Sabotage {
-    /// Whether it needs an nginx.
-    pub fn is_at_edge(self) -> bool {
+    /// Whether it needs an nginx, or a model.
+    pub fn needs_all(self) -> bool {
         matches!(
             self,
-            Self::TouchesOwnSite | Self::LosesWay | Self::ReloadsUntested | Self::ReloadsTwice | Self::ReloadsWithoutRecord
+            Self::TouchesOwnSite
+                | Self::LosesWay
+                | Self::ReloadsUntested
+                | Self::ReloadsTwice
+                | Self::ReloadsWithoutRecord
+                | Self::NeverProbes
+                | Self::NeverPulls
+                | Self::PullsWithoutRecord
+                | Self::PullsTwice
+                | Self::DeletesModel
         )
     }
 
@@ -121,7 +151,31 @@ impl Sabotage {
                     stage.engine.remove("api");
                 }
             }
+            Self::NeverProbes => {
+                stage.sleep_for_ever();
+                stage.deafen("api");
+            }
+            Self::NeverPulls | Self::PullsWithoutRecord | Self::PullsTwice | Self::DeletesModel => {
+                self.strike_at_model(stage).await;
+            }
             _ => self.strike_at_edge(stage).await,
+        }
+    }
+
+    async fn strike_at_model(self, stage: &mut Stage) {
+        match self {
+            Self::NeverPulls => {
+                stage.sleep_for_ever();
+                stage.begin_at_model(&model::Fault::Lost);
+            }
+            Self::PullsWithoutRecord => drop(ask_server(stage, Method::POST, "/api/pull", "gemma3:27b").await),
+            Self::PullsTwice => {
+                let first = ask_server(stage, Method::POST, "/api/pull", "gemma3:27b").await;
+                drop(ask_server(stage, Method::POST, "/api/pull", "gemma3:27b").await);
+                drop(first);
+            }
+            Self::DeletesModel => drop(ask_server(stage, Method::DELETE, "/api/delete", FOREIGN).await),
+            _ => {}
         }
     }
 
@@ -206,6 +260,18 @@ async fn reload(stage: &Stage, is_on_record: bool) {
     if let Some(intent) = intent {
         ctx.record.journal.conclude(intent, Outcome::Done).await.unwrap();
     }
+}
+
+/// Asks the model server for something, as Mooring does; the answer goes on for as long as it is kept.
+async fn ask_server(stage: &Stage, method: Method, path: &str, model: &str) -> (Response<Incoming>, JoinHandle<()>) {
+    let ollama = stage.engine.everything().into_iter().find(|thing| thing.listed.name == OLLAMA);
+    let address = ollama.and_then(|thing| thing.listed.networks.values().flatten().next().cloned()).unwrap();
+    let stream = stage.network.dial(&address, PORT).await.unwrap();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    // It ends with the answer.
+    let driver = tokio::spawn(async { drop(connection.await) });
+    let body = Full::new(Bytes::from(json!({ "model": model }).to_string()));
+    (sender.send_request(Request::builder().method(method).uri(path).body(body).unwrap()).await.unwrap(), driver)
 }
 
 /// Does what the journal itself refuses to do.

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{dice::Dice, disk, edge, world::World};
+use super::{dice::Dice, disk, edge, model, world::World};
 
 /// Everything that goes wrong in one run, in its order.
 #[derive(Clone, Debug)]
@@ -97,6 +97,10 @@ pub enum Fault {
     Restart(Duration),
     /// Something is wrong with the nginx in front.
     Edge(edge::Fault),
+    /// Something is wrong with the model or its server.
+    Model(model::Fault),
+    /// Its process does nothing any more, and no check of the engine's sees that; until the next start.
+    Deaf(String),
     /// A disk is full, or can only be read.
     Disk(disk::Trouble, Duration),
 }
@@ -121,6 +125,7 @@ impl Fault {
             | Self::Restart(span)
             | Self::Disk(_, span) => *span,
             Self::Edge(fault) => fault.lasts(),
+            Self::Model(fault) => fault.lasts(),
             _ => Duration::ZERO,
         }
     }
@@ -172,6 +177,8 @@ impl Schedule {
             faults.extend(disks(&mut Dice::new(seed, "disks"), span));
         }
         faults.extend(at_edge(&mut Dice::new(seed, "edge's faults"), world, span));
+        faults.extend(at_model(&mut Dice::new(seed, "model's faults"), world, span));
+        faults.extend(deafness(&mut Dice::new(seed, "deafness"), world, span));
         faults.sort_by_key(|(at, _)| *at);
         Self { faults }
     }
@@ -181,6 +188,8 @@ impl Schedule {
         let mut dice = Dice::new(0, "everything");
         let mut faults: Vec<_> = (0..300).map(|number| (Duration::from_millis(number * 200), fault(&mut dice, world))).collect();
         faults.extend((0..10).flat_map(|_| at_edge(&mut dice, world, 60_000)));
+        faults.extend((0..4).flat_map(|_| at_model(&mut dice, world, 60_000)));
+        faults.extend((0..4).flat_map(|_| deafness(&mut dice, world, 60_000)));
         faults.sort_by_key(|(at, _)| *at);
         Self { faults }
     }
@@ -239,6 +248,16 @@ fn fault(dice: &mut Dice, world: &World) -> Fault {
 
 fn at_edge(dice: &mut Dice, world: &World, span: u64) -> Vec<(Duration, Fault)> {
     edge::faults(dice, world, span).into_iter().map(|(at, fault)| (at, Fault::Edge(fault))).collect()
+}
+
+fn at_model(dice: &mut Dice, world: &World, span: u64) -> Vec<(Duration, Fault)> {
+    model::faults(dice, world, span).into_iter().map(|(at, fault)| (at, Fault::Model(fault))).collect()
+}
+
+fn deafness(dice: &mut Dice, world: &World, span: u64) -> Vec<(Duration, Fault)> {
+    let probed = world.probed();
+    let count = if probed.is_empty() { 0 } else { 1 + dice.below(3) };
+    (0..count).map(|_| (dice.millis(0, span), Fault::Deaf(dice.pick(&probed).clone()))).collect()
 }
 
 /// What goes wrong with disks, in one run of six.

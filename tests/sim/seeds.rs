@@ -9,6 +9,7 @@ use super::{
         Fault::{self, Crash, Engine, EngineDies, Exit, Kill, Restart, SetClock, ShutDown, Squat, Stop},
         Trouble,
     },
+    world::Breadth,
 };
 
 /// A run that once failed.
@@ -17,8 +18,8 @@ pub struct Known {
     pub story: &'static str,
     /// The seed that the stack and the engine's pace follow from.
     pub seed: u64,
-    /// Whether it is from the time when there was no nginx in any stack.
-    pub is_narrow: bool,
+    /// What could be in a stack when it was found.
+    pub breadth: Breadth,
     /// What goes wrong, by milliseconds from the start.
     pub faults: fn() -> Vec<(u64, Fault)>,
 }
@@ -44,7 +45,7 @@ pub const KNOWN: &[Known] = &[
         story: "Between the making of a container and its start, a person removed it and ran one of his own under its name. \
                 The start went to the name, and so to the person's container. What is known by name only has to be ours now.",
         seed: 567,
-        is_narrow: true,
+        breadth: Breadth::Narrow,
         faults: || {
             vec![(464, Engine(Trouble::Dawdles, Duration::from_millis(982))), (1_353, Squat(db(), Duration::from_millis(3_375)))]
         },
@@ -53,7 +54,7 @@ pub const KNOWN: &[Known] = &[
         story: "Three acts a minute were permitted, two had been made, and two objects that waited for the third were looked \
                 at at the same moment: both acted. An act counts from the moment at which it is decided on.",
         seed: 256,
-        is_narrow: true,
+        breadth: Breadth::Narrow,
         faults: || {
             vec![
                 (399, Fault::Away(Duration::from_millis(12_878))),
@@ -68,7 +69,7 @@ pub const KNOWN: &[Known] = &[
         story: "The clock was set back by two hours while Mooring was down. The last try was in the future then, the pause after \
                 it was counted from there, and a database that had died stayed down for two hours, `backing off`.",
         seed: 1150,
-        is_narrow: true,
+        breadth: Breadth::Narrow,
         faults: || {
             vec![
                 (2_319, Stop(db())),
@@ -83,7 +84,7 @@ pub const KNOWN: &[Known] = &[
         story: "A container was restarted for being sick, and the engine's word of its stop came after that of its start. When it \
                 failed a second later, it passed for stopped by hand. What is told late explains nothing that comes after.",
         seed: 609,
-        is_narrow: true,
+        breadth: Breadth::Narrow,
         faults: || {
             vec![
                 (26_723, Engine(Trouble::SwapsEvents, Duration::from_millis(3_065))),
@@ -97,7 +98,7 @@ pub const KNOWN: &[Known] = &[
                 budget of the host had room again, and one act more was made than it permits. What was done to an object counts \
                 on the host although the object is gone.",
         seed: 4774,
-        is_narrow: true,
+        breadth: Breadth::Narrow,
         faults: || {
             vec![
                 (21_321, Stop(api())),
@@ -113,7 +114,7 @@ pub const KNOWN: &[Known] = &[
                 is remembered of nginx nothing went with the clock, so the refusal was told, and nothing tried again, for two hours \
                 after the mistake was gone.",
         seed: 1249,
-        is_narrow: false,
+        breadth: Breadth::Edge,
         faults: || {
             vec![
                 (10_323, Fault::Edge(edge::Fault::BreakOwn(Duration::from_millis(9_088)))),
@@ -125,7 +126,7 @@ pub const KNOWN: &[Known] = &[
     Known {
         story: "Kept as a proof of the harness: an engine that refuses, dies, and comes back while Mooring is started anew.",
         seed: 7,
-        is_narrow: true,
+        breadth: Breadth::Narrow,
         faults: || {
             vec![
                 (500, Engine(Trouble::Refuses(500), Duration::from_secs(3))),

@@ -17,7 +17,10 @@ use mooring::{
 
 use super::{
     edge::{self, EDGE},
+    model,
+    network::Network,
     nginx::Nginx,
+    ollama::Ollama,
     oracle::{Oracle, service_of},
     support::simulated::outside::Thing,
     world::{NETWORK, SECRETS, Service, World, behaviour},
@@ -67,6 +70,8 @@ pub struct Case<'a> {
     pub files: &'a BTreeMap<String, String>,
     /// The nginx in front, and where the desired state is.
     pub nginx: (&'a Nginx, &'a Path),
+    /// The model servers, and the way to all that runs.
+    pub servers: (&'a Ollama, &'a Network),
 }
 
 impl Case<'_> {
@@ -84,6 +89,16 @@ impl Case<'_> {
                 status: self.statuses.get(&Key::new(Kind::Proxy, EDGE)),
             };
             verdicts.insert("Proxy/edge".to_owned(), case.verdict(edge, &verdicts));
+        }
+        if let Some(model) = self.world.model.as_ref() {
+            let case = model::Case {
+                things: self.things,
+                ollama: self.servers.0,
+                oracle: self.oracle,
+                computed: self.files.get(".env.computed").map_or("", String::as_str),
+                statuses: self.statuses,
+            };
+            verdicts.insert("ModelProvider/default".to_owned(), case.verdict(model, &verdicts));
         }
         verdicts
     }
@@ -125,6 +140,9 @@ impl Case<'_> {
         if !matches!(thing.listed.health, Health::None | Health::Healthy) {
             return Some(format!("{name} is {:?}", thing.listed.health));
         }
+        if service.probe.is_some() && self.servers.1.is_deaf(thing) {
+            return Some(format!("{name} answers nobody"));
+        }
         if service.is_theirs {
             return None;
         }
@@ -158,6 +176,8 @@ impl Case<'_> {
             "StoppedByHand" => self.deeds.stopped.contains(name),
             "CrashLoop" => tries >= usize::try_from(service.attempts).unwrap(),
             "RecreateForbidden" => service.is_stateful && !service.may_recreate,
+            // Two checks that contradict each other: nobody is restarted while one of them succeeds.
+            "HealthUntrusted" => service.probe.is_some(),
             "NameTaken" => self.deeds.named.contains(name),
             "NotFound" => service.is_theirs && self.deeds.removed.contains(name),
             "ReplacementFailed" | "OnLastGoodImage" => is_bad || self.deeds.changed.contains(name),

@@ -6,11 +6,17 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 use super::{
     dice::Dice,
     edge::{EDGE, Edge, IMAGE},
+    model::{Model, OLLAMA, Place},
     support::simulated::{Behaviour, Simulated},
 };
 
 /// Secrets that are made, and by whom they are used.
 pub const SECRETS: [&str; 2] = ["DB_PASSWORD", "API_TOKEN"];
+/// What model servers are made from.
+pub const OLLAMA_IMAGE: &str = "ollama";
+/// How Mooring checks containers itself.
+const PROBES: [&str; 2] =
+    ["{tcp: {port: 80}, interval: 7s, retries: 2}", "{http: {port: 80, path: /up}, interval: 7s, timeout: 2s, retries: 2}"];
 /// The network of all.
 pub const NETWORK: &str = "shop_net";
 
@@ -27,6 +33,19 @@ pub struct World {
     pub strangers: Vec<String>,
     /// The nginx in front, if there is one.
     pub edge: Option<Edge>,
+    /// The model that is to be there, if one is.
+    pub model: Option<Model>,
+}
+
+/// What may be in a stack besides what every stack has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Breadth {
+    /// Nothing.
+    Narrow,
+    /// An nginx.
+    Edge,
+    /// A model and its server as well.
+    All,
 }
 
 /// One container that is declared.
@@ -56,19 +75,50 @@ pub struct Service {
     pub attempts: u32,
     /// Made by somebody else: found by its label.
     pub is_theirs: bool,
+    /// A check of Mooring's own, as it is written.
+    pub probe: Option<String>,
 }
 
 impl World {
     /// The stack of a seed.
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, breadth: Breadth) -> Self {
+        let mut world = Self::made(&mut Dice::new(seed, "world"), false);
+        // Each with dice of its own: what there was before it stays as it was.
         let mut dice = Dice::new(seed, "edge");
-        let narrow = Self::narrow(seed);
-        if dice.percent(25) { narrow.with_edge(&mut dice) } else { narrow }
+        if breadth >= Breadth::Edge && dice.percent(25) {
+            world = world.with_edge(&mut dice);
+        }
+        let mut dice = Dice::new(seed, "model");
+        if breadth >= Breadth::All && dice.percent(15) {
+            world = world.with_model(Model::new(&mut dice));
+        }
+        let mut dice = Dice::new(seed, "probes");
+        if breadth >= Breadth::All && dice.percent(10) {
+            world.probe(|| dice.percent(60), PROBES[usize::from(seed.is_multiple_of(2))]);
+        }
+        world
     }
 
-    /// The stack of a seed without an nginx.
-    pub fn narrow(seed: u64) -> Self {
-        Self::made(&mut Dice::new(seed, "world"), false)
+    /// Mooring checks some of its containers itself.
+    fn probe(&mut self, mut is_chosen: impl FnMut() -> bool, probe: &str) {
+        for name in self.own() {
+            if let Some(service) = self.services.get_mut(&name)
+                && is_chosen()
+            {
+                service.probe = Some(probe.to_owned());
+            }
+        }
+    }
+
+    /// The services that Mooring checks itself, but for the model server.
+    pub fn probed(&self) -> Vec<String> {
+        self.names().into_iter().filter(|name| self.services[name].probe.is_some()).collect()
+    }
+
+    fn with_model(mut self, model: Model) -> Self {
+        self.services.extend(model.service().map(|service| (OLLAMA.to_owned(), service)));
+        self.model = Some(model);
+        self
     }
 
     fn with_edge(mut self, dice: &mut Dice) -> Self {
@@ -79,7 +129,10 @@ impl World {
 
     /// A stack with everything in it that any has.
     pub fn full() -> Self {
-        Self::made(&mut Dice::new(0, "world"), true).with_edge(&mut Dice::new(0, "edge"))
+        let mut narrow = Self::made(&mut Dice::new(0, "world"), true);
+        narrow.probe(|| true, PROBES[0]);
+        let model = Model { place: Place::Declared, ..Model::new(&mut Dice::new(0, "model")) };
+        narrow.with_edge(&mut Dice::new(0, "edge")).with_model(model)
     }
 
     fn made(dice: &mut Dice, is_full: bool) -> Self {
@@ -113,12 +166,12 @@ impl World {
         }
         let budget = (dice.percent(50) || is_full).then(|| (*dice.pick(&[8, 20]), *dice.pick(&[3, 6])));
         let strangers = (0..=dice.below(2)).map(|number| format!("stranger-{number}")).collect();
-        Self { services, setting: 0, budget, strangers, edge: None }
+        Self { services, setting: 0, budget, strangers, edge: None, model: None }
     }
 
-    /// The names of all services, but for the nginx in front.
+    /// The names of all services, but for the nginx in front and the model server.
     pub fn names(&self) -> Vec<String> {
-        self.services.keys().filter(|name| *name != EDGE).cloned().collect()
+        self.services.keys().filter(|name| ![EDGE, OLLAMA].contains(&name.as_str())).cloned().collect()
     }
 
     /// The names of those of them that are Mooring's own.
@@ -151,12 +204,15 @@ impl World {
             files.insert("host.yaml".to_owned(), host);
         }
         files.extend(self.edge.iter().flat_map(Edge::files));
+        files.extend(self.model.iter().map(|model| ("model.yaml".to_owned(), model.manifest())));
         files
     }
 
     /// The user's own file of variables.
     pub fn settings(&self) -> String {
-        format!("# Ours.\nLEVEL={}\n", self.setting)
+        let is_in_cloud = self.model.as_ref().is_some_and(|model| model.is_in_cloud);
+        let key = if is_in_cloud { "OPENAI_API_KEY=sk-simulated\n" } else { "" };
+        format!("# Ours.\nLEVEL={}\n{key}", self.setting)
     }
 
     /// Gives the engine all images, and the containers of others.
@@ -168,7 +224,12 @@ impl World {
         }
         if self.edge.is_some() {
             engine.image(&format!("{IMAGE}:1"), Behaviour::default());
-            // A proof of its routes would be a connection of the real kernel's, so there is none.
+        }
+        if self.model.is_some() {
+            engine.image(&format!("{OLLAMA_IMAGE}:1"), Behaviour::default());
+        }
+        if self.edge.is_some() || self.model.is_some() || !self.probed().is_empty() {
+            // The model of nginx answers the oracle, and not over the network: so its routes are not proven.
             engine.gives_addresses_to_all_but(IMAGE);
         }
         engine.image("foreign:1", Behaviour::default());
@@ -212,6 +273,7 @@ impl Service {
             restart: "always",
             attempts: 5,
             is_theirs: false,
+            probe: None,
         }
     }
 
@@ -242,6 +304,9 @@ impl Service {
         }
         if let Some(port) = self.port {
             writeln!(text, "  ports: [\"{port}:80\"]").unwrap();
+        }
+        if let Some(probe) = &self.probe {
+            writeln!(text, "  probe: {probe}").unwrap();
         }
         let stops = if self.heals_stops { "heal" } else { "respect" };
         writeln!(text, "  onManualStop: {stops}\n  healing: {{budget: {{attempts: {}, window: 10m}}}}", self.attempts).unwrap();

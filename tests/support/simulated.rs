@@ -33,7 +33,7 @@ use mooring::{
     },
     secret::Secret,
 };
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 /// What a container made from an image does after its start.
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,6 +78,8 @@ pub enum Moment {
 pub struct Simulated {
     world: Arc<Mutex<World>>,
     events: broadcast::Sender<Event>,
+    /// Changes when anything has happened to any container, whoever hears of it.
+    happened: Arc<watch::Sender<()>>,
     owner: String,
     clock: Clock,
 }
@@ -121,7 +123,7 @@ impl Simulated {
     /// An engine without containers, for a Mooring of this owner.
     pub fn new(owner: &str, clock: Clock) -> Self {
         let (events, _) = broadcast::channel(1024);
-        Self { world: Arc::default(), events, owner: owner.to_owned(), clock }
+        Self { world: Arc::default(), events, happened: Arc::new(watch::channel(()).0), owner: owner.to_owned(), clock }
     }
 
     /// Gives the engine an image.
@@ -214,6 +216,7 @@ impl Simulated {
     }
 
     fn emit(&self, id: &str, action: EventAction) {
+        self.happened.send_replace(());
         let (labels, delivery, number) = {
             let mut world = self.world();
             world.announced += 1;

@@ -10,6 +10,7 @@ use mooring::{
         Key,
         status::{ConditionStatus, Status},
     },
+    observe::dial::Tcp,
     plan::container::Health,
     record::{events::EventFilter, journal::AuditFilter},
     settings::{Mode, Settings},
@@ -253,7 +254,8 @@ impl Stage {
             concurrency: Settings::CONCURRENCY,
             mode,
         };
-        let engines = Engines { observe: Arc::new(self.engine.clone()), execute: Arc::new(self.engine.clone()) };
+        let engines =
+            Engines { observe: Arc::new(self.engine.clone()), execute: Arc::new(self.engine.clone()), dial: Arc::new(Tcp) };
         let Open { ctx, queue } = Context::open(settings, engines, self.clock).await.unwrap();
         let task = tokio::spawn(controller::run(Arc::clone(&ctx), queue));
         self.running = Some((ctx, task));

@@ -3,7 +3,7 @@
 //! For a moment after a reload old workers still take connections. An answer counts only when the worker that gives it
 //! has the new file: it is asked for its version first, on the very same connection.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http_body_util::{BodyExt as _, Empty};
@@ -13,14 +13,12 @@ use hyper::{
     client::conn::http1::{self, SendRequest},
 };
 use hyper_util::rt::TokioIo;
-use tokio::{
-    net::TcpStream,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Effect;
 use crate::{
+    observe::dial::Dial,
     plan::proxy::action::{Asked, Behind, Proof},
     sites::server::{DOWN_HEADER, VERSION_PATH},
 };
@@ -38,19 +36,28 @@ const RARELY: Duration = Duration::from_millis(200);
 /// Questions at once.
 const AT_ONCE: usize = 16;
 
-pub(super) async fn prove(proof: &Proof) -> Result<Effect, String> {
-    let proof = Arc::new(proof.clone());
+/// What is to be proven, and the way to it.
+struct Case {
+    proof: Proof,
+    dial: Arc<dyn Dial>,
+}
+
+pub(super) async fn prove(proof: &Proof, dial: &Arc<dyn Dial>) -> Result<Effect, String> {
+    let case = Arc::new(Case { proof: proof.clone(), dial: Arc::clone(dial) });
     let versions = stream::iter(proof.versions.clone()).map(|(host, version)| {
-        let proof = Arc::clone(&proof);
-        async move { is_loaded(&proof, &host, &version).await }
+        let case = Arc::clone(&case);
+        async move { is_loaded(&case, &host, &version).await }
     });
     versions.buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
     // All are asked, so that all that fail are named.
     let routes = stream::iter(proof.routes.clone()).map(|route| {
-        let proof = Arc::clone(&proof);
-        async move { leads_there(&proof, &route).await }
+        let case = Arc::clone(&case);
+        async move { leads_there(&case, &route).await }
     });
-    let behind = stream::iter(proof.behind.clone()).map(|route| async move { somebody_listens(&route).await });
+    let behind = stream::iter(proof.behind.clone()).map(|route| {
+        let case = Arc::clone(&case);
+        async move { somebody_listens(&case, &route).await }
+    });
     let mut answers: Vec<Result<(), String>> = routes.buffered(AT_ONCE).collect().await;
     answers.extend(behind.buffered(AT_ONCE).collect::<Vec<_>>().await);
     let failures: Vec<String> = answers.into_iter().filter_map(Result::err).collect();
@@ -62,8 +69,8 @@ pub(super) async fn prove(proof: &Proof) -> Result<Effect, String> {
 }
 
 /// Asks until the workers that have read this version of the file answer.
-async fn is_loaded(proof: &Proof, host: &str, version: &str) -> Result<(), String> {
-    let ask = || async { has_version(&mut Connection::open(proof).await?, host, version).await };
+async fn is_loaded(case: &Case, host: &str, version: &str) -> Result<(), String> {
+    let ask = || async { has_version(&mut Connection::open(case).await?, host, version).await };
     let asked = again_for(LOADED, || async { timeout(ANSWER, ask()).await.unwrap_or_else(|_| Err(NO_ANSWER.to_owned())) });
     asked.await.map_err(|problem| format!("nginx does not serve {host} by its file: {problem}"))
 }
@@ -92,17 +99,19 @@ async fn has_version(connection: &mut Connection, host: &str, version: &str) -> 
 }
 
 /// Asks for a route whose backend is up. Any answer but nginx's own word that the backend is down will do.
-async fn leads_there(proof: &Proof, route: &Asked) -> Result<(), String> {
-    let asked = again_for(UP, || leads_there_now(proof, route));
+async fn leads_there(case: &Case, route: &Asked) -> Result<(), String> {
+    let asked = again_for(UP, || leads_there_now(case, route));
     asked.await.map_err(|problem| format!("{}{} does not work: {problem}", route.host, route.path))
 }
 
 /// Whether a route that can only be asked for over TLS leads to somebody. Only a refusal says that it does not: from where
 /// we are the network may not be reached at all.
-async fn somebody_listens(route: &Behind) -> Result<(), String> {
+async fn somebody_listens(case: &Case, route: &Behind) -> Result<(), String> {
     let asked = again_for(UP, || async {
         for place in &route.places {
-            match timeout(ANSWER, TcpStream::connect(place)).await {
+            // What is no address cannot be refused there.
+            let Ok(address) = place.parse::<SocketAddr>() else { return Ok(()) };
+            match timeout(ANSWER, case.dial.dial(&address.ip().to_string(), address.port())).await {
                 Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {}
                 Ok(_) | Err(_) => return Ok(()),
             }
@@ -112,14 +121,14 @@ async fn somebody_listens(route: &Behind) -> Result<(), String> {
     asked.await.map_err(|problem| format!("{}{} does not work: {problem}", route.host, route.path))
 }
 
-async fn leads_there_now(proof: &Proof, route: &Asked) -> Result<(), String> {
+async fn leads_there_now(case: &Case, route: &Asked) -> Result<(), String> {
     let opened = async {
-        let mut connection = Connection::open(proof).await?;
-        if let Some((_, version)) = proof.versions.iter().find(|(host, _)| *host == route.host) {
+        let mut connection = Connection::open(case).await?;
+        if let Some((_, version)) = case.proof.versions.iter().find(|(host, _)| *host == route.host) {
             has_version(&mut connection, &route.host, version).await?;
         }
         // `keepalive_timeout 0` lets nobody ask twice.
-        if connection.is_closed().await { Connection::open(proof).await } else { Ok(connection) }
+        if connection.is_closed().await { Connection::open(case).await } else { Ok(connection) }
     };
     let mut connection = timeout(ANSWER, opened).await.map_err(|_| NO_ANSWER.to_owned())??;
     match timeout(ANSWER, connection.ask(&route.host, &route.path)).await {
@@ -151,10 +160,10 @@ struct Connection {
 }
 
 impl Connection {
-    async fn open(proof: &Proof) -> Result<Self, String> {
+    async fn open(Case { proof, dial }: &Case) -> Result<Self, String> {
         let address = format!("{}:{}", proof.address, proof.port);
         let failed = |error: &dyn std::fmt::Display| format!("{address}: {error}");
-        let stream = TcpStream::connect((proof.address.as_str(), proof.port)).await.map_err(|error| failed(&error))?;
+        let stream = dial.dial(&proof.address, proof.port).await.map_err(|error| failed(&error))?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
         // What ends it badly is told to whoever asks.
         let driver = AbortOnDropHandle::new(tokio::spawn(async { drop(connection.await) }));

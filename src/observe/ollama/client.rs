@@ -1,6 +1,6 @@
 //! Plain HTTP to one server: one connection for each question, every answer bounded.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
@@ -10,8 +10,9 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
+
+use crate::observe::dial::Dial;
 
 /// A server with a thousand models lists them in less than half of this.
 const LONGEST: usize = 4 << 20;
@@ -60,6 +61,7 @@ pub enum Error {
 /// The way to one server.
 #[derive(Clone, Debug)]
 pub struct Client {
+    dial: Arc<dyn Dial>,
     host: String,
     port: u16,
     authority: String,
@@ -74,11 +76,12 @@ pub(crate) struct Streaming {
 
 impl Client {
     /// To the server at `http://HOST[:PORT][/PATH]`. Nothing is connected yet.
-    pub fn new(url: &str) -> Result<Self, Error> {
+    pub fn new(url: &str, dial: &Arc<dyn Dial>) -> Result<Self, Error> {
         let invalid = || Error::Address { url: url.to_owned() };
         let uri: Uri = url.parse().map_err(|_| invalid())?;
         let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http")).ok_or_else(invalid)?;
         Ok(Self {
+            dial: Arc::clone(dial),
             // An address of IPv6 stands in brackets, which are no part of it.
             host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
             port: authority.port_u16().unwrap_or(HTTP),
@@ -106,7 +109,7 @@ impl Client {
 
     async fn send(&self, method: Method, path: &str, question: Option<&Value>) -> Result<Streaming, Error> {
         let silent = |error: &dyn std::error::Error| Error::Silent { reason: crate::error_chain(error) };
-        let connecting = tokio::time::timeout(CONNECT, TcpStream::connect((self.host.as_str(), self.port)));
+        let connecting = tokio::time::timeout(CONNECT, self.dial.dial(&self.host, self.port));
         let stream = match connecting.await {
             Ok(connected) => connected.map_err(|error| silent(&error))?,
             Err(_) => return Err(Error::Silent { reason: format!("no connection within {} s", CONNECT.as_secs()) }),
@@ -166,11 +169,13 @@ pub(crate) fn shown(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::dial::Tcp;
 
     #[test]
     fn a_url_says_where_to_connect_and_what_to_ask_for() {
+        let dial: Arc<dyn Dial> = Arc::new(Tcp);
         let parts = |url| {
-            let Client { host, port, authority, base } = Client::new(url).unwrap();
+            let Client { host, port, authority, base, .. } = Client::new(url, &dial).unwrap();
             format!("{host} {port} {authority} {base}")
         };
         assert_eq!(parts("http://localhost:11434"), "localhost 11434 localhost:11434 ");
@@ -178,7 +183,7 @@ mod tests {
         assert_eq!(parts("http://[::1]:11434"), "::1 11434 [::1]:11434 ");
         for url in ["https://localhost", "localhost:11434", "", "http://"] {
             let expected = format!("`{url}` is not a URL that begins with http://");
-            assert_eq!(Client::new(url).unwrap_err().to_string(), expected);
+            assert_eq!(Client::new(url, &dial).unwrap_err().to_string(), expected);
         }
     }
 }

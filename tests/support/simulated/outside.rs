@@ -28,6 +28,8 @@ pub struct Thing {
     pub variables: BTreeMap<String, String>,
     /// How often it was started.
     pub starts: u64,
+    /// The names of its volumes.
+    pub volumes: Vec<String>,
 }
 
 impl Simulated {
@@ -209,6 +211,7 @@ impl Simulated {
                 is_stateful: shape.is_stateful(),
                 variables: variables.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect(),
                 starts: *life,
+                volumes: shape.volume_names().map(str::to_owned).collect(),
             })
             .collect();
         things.sort_by(|a, b| a.listed.id.cmp(&b.listed.id));

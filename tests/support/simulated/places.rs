@@ -29,6 +29,18 @@ impl Simulated {
         self.begin(&id);
     }
 
+    /// Waits until this life of a container is over.
+    pub async fn end_of(&self, id: &str, life: u64) {
+        let mut happened = self.happened.subscribe();
+        let is_alive = || {
+            let world = self.world();
+            let container = world.containers.get(id).filter(|container| container.life == life);
+            container.is_some_and(|container| matches!(container.listed.state, State::Running | State::Paused))
+        };
+        // The sender lives as long as the engine, which we have.
+        while is_alive() && happened.changed().await.is_ok() {}
+    }
+
     /// Takes a moment. Where there are addresses there is somebody who reads and writes many files on another thread; held
     /// time goes on by itself only when he has done so, and then it does not matter how long that takes.
     pub(super) async fn take_time(&self) {
