@@ -159,7 +159,10 @@ impl Progress {
     /// As in `37 % of 3.3 GB, 41.0 MB/s, 51 s left`.
     #[must_use]
     pub fn describe(&self) -> String {
-        let Some(percent) = self.percent() else { return self.status.clone() };
+        let Some(percent) = self.percent() else {
+            let is_silent = self.status.is_empty();
+            return if is_silent { "the server has not said anything yet".to_owned() } else { self.status.clone() };
+        };
         let part = format!("{percent} % of {}", size(self.total));
         match self.rate() {
             _ if percent == 100 => format!("{part}, {}", self.status),
@@ -190,6 +193,7 @@ mod tests {
         let mut progress = Progress::default();
         let begun = Instant::now();
         let at = |seconds| begun + Duration::from_secs(seconds);
+        assert_eq!(progress.describe(), "the server has not said anything yet");
         progress.told("pulling manifest", 0, 0, at(0));
         assert_eq!(progress.describe(), "pulling manifest");
         progress.told("pulling aa", 0, 3_000_000_000, at(1));
