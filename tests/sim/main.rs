@@ -233,11 +233,11 @@ fn as_many_seeds_as_there_is_time_for() {
         if asked.shows_all {
             say(&format!("\n{}\n{}", report.schedule, report.trace.join("\n")));
         }
-        if !report.violations.is_empty() {
+        if report.violations.is_empty() {
+            tally.add(&report);
+        } else {
             say(&format!("\rseed {} fails: {}\n", report.seed, report.violations.join("; ")));
             failed.get_or_insert(report);
-        } else {
-            tally.add(&report);
         }
         failed.is_none() || asked.goes_on
     });
