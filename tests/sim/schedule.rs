@@ -140,6 +140,8 @@ impl Fault {
             Self::Engine(trouble, _) => format!("Engine({})", word(trouble)),
             Self::Edge(fault) => format!("Edge({})", word(fault)),
             Self::Disk(trouble, _) => format!("Disk({})", word(trouble)),
+            Self::Model(model::Fault::Server(trouble, _)) => format!("Model({})", word(trouble)),
+            Self::Model(fault) => format!("Model({})", word(fault)),
             other => word(other),
         }
     }
