@@ -35,7 +35,7 @@ part() {
 suite() { cargo test --locked --all-features "$@"; }
 # For the most part these wait: for the engine, for a probe, for something that shall not happen.
 # shellcheck disable=SC2317
-waiting() { RUST_TEST_THREADS=$((2 * $(nproc))) "$@"; }
+waiting() { RUST_TEST_THREADS=$(($(nproc) + ($(nproc) + 1) / 2)) "$@"; }
 # shellcheck disable=SC2317
 simulation() { cargo test --locked --profile sim --test sim "$@"; }
 # shellcheck disable=SC2317

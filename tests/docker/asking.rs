@@ -1,6 +1,9 @@
 //! What is said of containers is what they do.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use bollard::models::ContainerCreateBody;
 use mooring::{
@@ -99,7 +102,12 @@ async fn a_container_killed_for_want_of_memory_says_so() {
     let shape = Shape { init: None, command: Some(["tail", "/dev/zero"].map(str::to_owned).into()), limits, ..sleeper() };
     let container = world.run("hungry", shape).await;
     world.until(&container, |listed| matches!(listed.state, State::Exited { exit_code: 137, .. })).await;
-    assert_eq!(world.inspected(&container).await.state, State::Exited { exit_code: 137, out_of_memory: true });
+    // Newer engines hear of the reason a moment after the death.
+    let begun = Instant::now();
+    while world.inspected(&container).await.state != (State::Exited { exit_code: 137, out_of_memory: true }) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", world.inspected(&container).await.state);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]

