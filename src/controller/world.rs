@@ -291,6 +291,7 @@ impl World {
             snapshots: &self.snapshots,
             snapshot,
             owner: &self.settings.owner,
+            clock: self.clock,
             fingerprints: &self.fingerprints,
             probes,
             stop_suspected_until,

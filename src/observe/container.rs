@@ -13,6 +13,7 @@ use super::{
     snapshot::{Snapshot, Snapshots},
 };
 use crate::{
+    clock::Clock,
     manifest::Key,
     plan::{
         History,
@@ -33,6 +34,8 @@ pub struct Lens<'a> {
     pub snapshot: &'a Snapshot,
     /// The name of this Mooring on labels.
     pub owner: &'a str,
+    /// What time it is, and whose.
+    pub clock: Clock,
     /// For public names of values.
     pub fingerprints: &'a FingerprintKey,
     /// What our own probes say, by container id.
@@ -187,7 +190,9 @@ impl Lens<'_> {
                 listed => listed,
             },
             broken_check: inspected.broken_check.clone().filter(|_| listed.health == Health::Unhealthy),
-            starved: (listed.health == Health::Unhealthy && inspected.check_is_late).then(host::overload).flatten(),
+            starved: (listed.health == Health::Unhealthy && inspected.check_is_late)
+                .then(|| host::overload(&self.clock))
+                .flatten(),
             probe: (self.probes)(listed),
             started_at: inspected.started_at,
             restarts: inspected.restarts,

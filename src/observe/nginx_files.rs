@@ -203,16 +203,18 @@ pub fn around(read: NginxFiles, wanted: &[PathBuf], mounts: &[(PathBuf, String)]
     for path in wanted.iter().flat_map(|pattern| expand(&Disk, pattern)) {
         match place(&mut around, &path, mounts) {
             Ok(None) => {}
-            Ok(Some((seen_as, on_host))) => {
-                if let Some(Ok(before)) = Disk.read(&copy_before(&on_host)) {
-                    around.before.insert(seen_as.clone(), before);
-                }
-                around.named.insert(seen_as, on_host);
-            }
+            Ok(Some((seen_as, on_host))) => drop(around.named.insert(seen_as, on_host)),
             Err(reason) => drop(around.unread.insert(path, reason)),
         }
     }
     around
+}
+
+/// What these files, by the paths that nginx knows them by, were before a repair that was broken off.
+#[must_use]
+pub fn before(named: &BTreeMap<PathBuf, PathBuf>) -> BTreeMap<PathBuf, String> {
+    let before = |on_host: &PathBuf| Disk.read(&copy_before(on_host))?.ok();
+    named.iter().filter_map(|(seen_as, on_host)| Some((seen_as.clone(), before(on_host)?))).collect()
 }
 
 /// Where nginx has a file, and where it can be changed; none for what is not a site of another tool.

@@ -32,14 +32,11 @@ use crate::{
 /// Called with an object's key when its probe's verdict changes.
 pub type OnChange = Arc<dyn Fn(&Key) + Send + Sync>;
 
-/// How the host is short of processor time, if it is.
-type Overload = fn() -> Option<String>;
-
 /// All probes.
 pub struct Probes {
     engine: Arc<dyn Engine>,
     dial: Arc<dyn Dial>,
-    overload: Overload,
+    clock: Clock,
     on_change: OnChange,
     running: Mutex<HashMap<String, Running>>,
 }
@@ -61,9 +58,7 @@ impl Probes {
     /// No probes yet. Probes that run a command do so through `engine`, the others connect through `dial`.
     #[must_use]
     pub fn new((engine, dial): (Arc<dyn Engine>, Arc<dyn Dial>), clock: Clock, on_change: OnChange) -> Self {
-        // Whoever holds the clock has a world of his own: how busy the real host is, is none of its business.
-        let overload: Overload = if clock.is_anchored() { || None } else { overload };
-        Self { engine, dial, overload, on_change, running: Mutex::default() }
+        Self { engine, dial, clock, on_change, running: Mutex::default() }
     }
 
     /// What the probe of this container says. The first question starts it.
@@ -83,7 +78,7 @@ impl Probes {
         let checker = Checker {
             engine: Arc::clone(&self.engine),
             dial: Arc::clone(&self.dial),
-            overload: self.overload,
+            clock: self.clock,
             container: container.id.clone(),
             address,
             probe: probe.clone(),
@@ -115,7 +110,7 @@ async fn watch(checker: Checker, state: Arc<Mutex<ProbeState>>, changed: impl Fn
         has_started |= result.is_ok();
         let in_grace = !has_started && started.elapsed() < checker.probe.start_period.0;
         // Where the host has no time to give, an answer that is late says little.
-        let times = if is_late && (checker.overload)().is_some() { LATE } else { 1 };
+        let times = if is_late && overload(&checker.clock).is_some() { LATE } else { 1 };
         let needed = checker.probe.retries.saturating_mul(times);
         let verdict = match result {
             Ok(()) => ProbeState::Passing,
@@ -138,7 +133,7 @@ async fn watch(checker: Checker, state: Arc<Mutex<ProbeState>>, changed: impl Fn
 struct Checker {
     engine: Arc<dyn Engine>,
     dial: Arc<dyn Dial>,
-    overload: Overload,
+    clock: Clock,
     container: String,
     address: Option<IpAddr>,
     probe: Probe,

@@ -21,7 +21,7 @@ use nix::{
 use crate::{
     between::{Between, only_looks},
     host::{Host, container, environment},
-    proxy::stack,
+    proxy::{make_directories, stack},
 };
 
 /// Makes every mount of a namespace of its own read-only, but for one directory if it is named, and runs a command there.
@@ -68,9 +68,7 @@ impl Dry {
         manifests.push(container("web", &format!("image: web:1\nenvFrom: [{{environment: shop}}]\n{more}")));
         manifests.push(container("app", "management: heal\nselector: {name: '@app'}"));
         let host = Host::new(&manifests);
-        for directory in ["sites", "certs"] {
-            fs::create_dir_all(host.path(directory)).unwrap();
-        }
+        make_directories(&host);
         host.docker("run --detach --name @app --pull never mooring-demo/web:1");
         // What is on its way would be another thing at the second look.
         host.eventually("it is up", |host| host.state("app") == "running healthy");

@@ -40,11 +40,16 @@ pub fn start(manifests: &[(String, String)]) -> Host {
     host
 }
 
-/// Makes the directories that nginx sees, and converges.
-pub fn begin(host: &mut Host) {
+/// Makes the directories that nginx sees.
+pub fn make_directories(host: &Host) {
     for directory in ["sites", "certs"] {
         std::fs::create_dir_all(host.path(directory)).unwrap();
     }
+}
+
+/// Makes the directories that nginx sees, and converges.
+pub fn begin(host: &mut Host) {
+    make_directories(host);
     host.run();
     host.converges();
 }

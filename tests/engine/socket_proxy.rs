@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     host::{Host, container, environment},
-    proxy::{edge, nginx, stack, web, who},
+    proxy::{edge, make_directories, nginx, stack, web, who},
 };
 
 /// The real program, between a Mooring and the engine.
@@ -160,9 +160,7 @@ fn a_mooring_heals_all_that_it_is_to_heal_and_nothing_is_refused_to_it() {
 #[test]
 fn nginx_is_tested_reloaded_and_proven_through_it() {
     let mut host = Host::new(&stack("address", ""));
-    for directory in ["sites", "certs"] {
-        fs::create_dir_all(host.path(directory)).unwrap();
-    }
+    make_directories(&host);
     let offered = Offered::to(&mut host, &["--allow-bind", "^/sites,^/certs"]);
     host.run();
     host.converges();

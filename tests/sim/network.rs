@@ -55,14 +55,12 @@ impl Network {
 
     /// From here on, what runs in this container answers nobody, until it is started anew.
     pub fn deafen(&self, thing: &Thing) {
-        let life = (thing.listed.id.clone(), thing.starts);
-        self.deaf.lock().unwrap_or_else(PoisonError::into_inner).insert(life);
+        self.deaf.lock().unwrap_or_else(PoisonError::into_inner).insert(life(thing));
     }
 
     /// Whether what runs in this container answers nobody.
     pub fn is_deaf(&self, thing: &Thing) -> bool {
-        let life = (thing.listed.id.clone(), thing.starts);
-        self.deaf.lock().unwrap_or_else(PoisonError::into_inner).contains(&life)
+        self.deaf.lock().unwrap_or_else(PoisonError::into_inner).contains(&life(thing))
     }
 
     /// The container that has this address.
@@ -117,6 +115,11 @@ impl Dial for Network {
             _ => Err(refused()),
         }
     }
+}
+
+/// From one start of a container to its end.
+fn life(thing: &Thing) -> (String, u64) {
+    (thing.listed.id.clone(), thing.starts)
 }
 
 /// Somebody who answers every question with a good word.

@@ -65,7 +65,7 @@ impl World {
         // A thousand files take a moment.
         let read = tokio::task::spawn_blocking(move || (proxy::files(&directory), proxy::certificates(&hosts, &fingerprints)));
         let (files, certificates) = read.await.unwrap_or_else(|lost| (Err(format!("it was not read: {lost}")), BTreeMap::new()));
-        let around = self.around(desired, &nginx, listed).await?;
+        let around = self.around(desired, (&nginx, listed), is_unloaded).await?;
         let mut observed = Observed {
             at: snapshot.at,
             nginx,
@@ -165,8 +165,8 @@ impl World {
     async fn around(
         &self,
         desired: &Desired,
-        nginx: &NginxState,
-        listed: Option<&engine::Listed>,
+        (nginx, listed): (&NginxState, Option<&engine::Listed>),
+        is_unloaded: bool,
     ) -> Result<Option<Around>, engine::Error> {
         let (Some(wanted), NginxState::Present { mounts, .. }) = (&desired.repair, nginx) else { return Ok(None) };
         let given = desired.mounts.iter().map(|(outside, inside)| (outside.clone(), inside.clone()));
@@ -182,7 +182,11 @@ impl World {
                 Some(inside) => NginxFiles::follow(&inside, &main),
                 None => NginxFiles::follow(&nginx_files::Disk, &main),
             };
-            nginx_files::around(read, &wanted, &mounts)
+            let mut around = nginx_files::around(read, &wanted, &mounts);
+            if is_unloaded {
+                around.before = nginx_files::before(&around.named);
+            }
+            around
         });
         Ok(Some(read.await.unwrap_or_default()))
     }

@@ -49,7 +49,8 @@ pub struct Around {
     pub main: Option<PathBuf>,
     /// Where those that are wanted are on this host, by the paths that nginx knows them by.
     pub named: BTreeMap<PathBuf, PathBuf>,
-    /// What those were before a repair that was broken off, by the paths that nginx knows them by.
+    /// What those were before a repair that was broken off, by the paths that nginx knows them by. Empty where nginx has been told
+    /// of all its files.
     pub before: BTreeMap<PathBuf, String>,
     /// What is wanted and cannot be looked through or changed, and why.
     pub unread: BTreeMap<PathBuf, String>,
@@ -67,9 +68,8 @@ pub(super) fn repair(look: &Look<'_>, plan: &mut Plan) {
         .repaired
         .into_iter()
         .filter_map(|file| {
-            let changes = file.changes.iter().map(ToString::to_string).collect();
-            let (path, old) = (around.named.get(&file.path)?.clone(), around.texts.get(&file.path)?.clone());
-            Some(Mended { path, seen_as: file.path, changes, old, new: file.text })
+            let old = around.texts.get(&file.path)?.clone();
+            change(around, &file, (old, file.text.clone()))
         })
         .collect();
     if files.is_empty() || !plan.steps.is_empty() {
@@ -111,9 +111,8 @@ pub(super) fn take_back(look: &Look<'_>, plan: &mut Plan) {
     let found = mended(look, (wanted, around), &texts, &around.before.keys().cloned().collect());
     let is_in_place = |file: &repair::Repaired| around.texts.get(&file.path) == Some(&file.text);
     let files = found.repaired.into_iter().filter(is_in_place).filter_map(|file| {
-        let (path, before) = (around.named.get(&file.path)?.clone(), around.before.get(&file.path)?.clone());
-        let changes = file.changes.iter().map(ToString::to_string).collect();
-        Some(Mended { path, seen_as: file.path, changes, old: file.text, new: before })
+        let before = around.before.get(&file.path)?.clone();
+        change(around, &file, (file.text.clone(), before))
     });
     let files: Vec<Mended> = files.collect();
     if files.is_empty() {
@@ -144,6 +143,12 @@ fn mended(
     };
     let main = around.main.as_deref();
     repair::plan(Files { texts, main, marker: &wanted.marker, only: Some(only), resolver: &resolver })
+}
+
+/// A repaired file that goes from one text to the other, if it is known where it is.
+fn change(around: &Around, file: &repair::Repaired, (old, new): (String, String)) -> Option<Mended> {
+    let changes = file.changes.iter().map(ToString::to_string).collect();
+    Some(Mended { path: around.named.get(&file.path)?.clone(), seen_as: file.path.clone(), changes, old, new })
 }
 
 /// What is said of a change of these files that has failed before, and whether it is too early to try it again.
