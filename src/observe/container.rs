@@ -193,6 +193,7 @@ impl Lens<'_> {
             starved: (listed.health == Health::Unhealthy && inspected.check_is_late)
                 .then(|| host::overload(&self.clock))
                 .flatten(),
+            start_error: inspected.start_error.clone(),
             probe: (self.probes)(listed),
             started_at: inspected.started_at,
             restarts: inspected.restarts,

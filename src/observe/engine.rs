@@ -206,6 +206,8 @@ pub struct Inspected {
     /// Whether all that is wrong is that no health check has come to a verdict in time, and not for ever so many times: a host that
     /// has no processor time to give looks like that as well.
     pub check_is_late: bool,
+    /// What came in the way of its last start, when that was tried and failed.
+    pub start_error: Option<String>,
     /// When its main process was last started.
     pub started_at: Option<Timestamp>,
     /// How often the engine has restarted it by its own policy since somebody last started it.

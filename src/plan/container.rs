@@ -174,6 +174,8 @@ pub struct Container {
     /// What is wrong with the host, if it has no processor time to give, and all that is known against the container is that its
     /// health check took too long.
     pub starved: Option<String>,
+    /// What the engine has noted of its last start, if that failed: not that it was refused, but that it was tried.
+    pub start_error: Option<String>,
     /// What our own probe says; none when there is no probe.
     pub probe: Option<ProbeState>,
     /// When its main process was last started. Known of everything that runs.

@@ -35,7 +35,8 @@ pub struct History {
     /// When corrective tries were made since the container last stayed up for long, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Timestamp>,
-    /// How many of them were made in a row without the object having been as declared in between: the rung of the ladder.
+    /// How many of them the engine carried out in a row without the object having been as declared in between: the rung of the
+    /// ladder. What it refused says nothing about whether it would have helped.
     pub failures: u32,
     /// Since when the budget is spent. It stays so until it is released.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -226,6 +227,14 @@ impl History {
         Self { generation, choice, seen_ready, good_image, proxy, ..Self::default() }
     }
 
+    /// The memory after what made it fail was put right: the tries before that could not help, whatever they were.
+    ///
+    /// The budgets of groups and of the host go on: what was done on the host was done.
+    #[must_use]
+    pub fn with_its_cause_put_right(self) -> Self {
+        Self { attempts: Vec::new(), failures: 0, crash_loop: None, ..self }
+    }
+
     /// The memory after a pass that took these steps, some of them with success.
     #[must_use]
     pub fn acted<'a>(mut self, taken: &[&'a Step], done: &[&'a Step], at: Timestamp) -> Self {
@@ -261,7 +270,7 @@ impl History {
         }
         if is_corrective(action, &step.why, self.seen_ready) {
             self.attempts.push(at);
-            self.failures = self.failures.saturating_add(1);
+            self.failures = self.failures.saturating_add(u32::from(failure.is_none()));
             let surplus = self.attempts.len().saturating_sub(ATTEMPTS_KEPT);
             self.attempts.drain(..surplus);
         }
@@ -349,7 +358,7 @@ impl History {
 /// Whether the engine refused because several networks have the name that it was to look up.
 ///
 /// Its words are all there is: the status is that of any bad request.
-fn is_about_doubles(reason: &str) -> bool {
+pub(super) fn is_about_doubles(reason: &str) -> bool {
     reason.contains("network ") && reason.contains(" is ambiguous (")
 }
 

@@ -120,6 +120,7 @@ pub(super) fn inspected(response: ContainerInspectResponse) -> Inspected {
     Inspected {
         broken_check: broken_check(&state),
         check_is_late: check_is_late(&state, retries),
+        start_error: start_error(&state),
         health: health(&state, retries),
         restarts: response.restart_count.and_then(|count| u32::try_from(count).ok()).unwrap_or_default(),
         started_at: instant(state.started_at.as_deref()),
@@ -143,6 +144,11 @@ pub(super) fn inspected(response: ContainerInspectResponse) -> Inspected {
 fn aliases(networks: HashMap<String, EndpointSettings>) -> BTreeMap<String, BTreeSet<String>> {
     let names = |settings: EndpointSettings| settings.aliases.into_iter().chain(settings.dns_names).flatten().collect();
     networks.into_iter().map(|(network, settings)| (network, names(settings))).collect()
+}
+
+/// What the engine keeps until a start succeeds. Of one that it refused to try it keeps nothing.
+fn start_error(state: &ContainerState) -> Option<String> {
+    state.error.clone().filter(|error| !error.is_empty() && state.running != Some(true))
 }
 
 fn inspected_state(state: &ContainerState) -> State {

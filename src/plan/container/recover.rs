@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     manifest::container::{Healing, HealingBackoff, OnManualStop},
-    plan::{Plan, Wait, Why, action::EngineAction, shape::Network},
+    plan::{Plan, Wait, Why, action::EngineAction, history::is_about_doubles, shape::Network},
 };
 
 /// How often the engine may restart a container by its own policy before that counts as *did not help*.
@@ -188,7 +188,7 @@ fn climb(desired: &Desired, observed: &Observed, container: &Container, (cure, w
     }
     let mut plan = Plan::starting();
     // A try that helped is a reason to begin with the mildest cure again, though not to forget the budget.
-    let attempts = observed.history.failures.min(tries(observed)) + engine_tries(&why);
+    let attempts = observed.history.failures.min(tries(observed)) + engine_tries(&why) + u32::from(cannot_start(container));
     let may_remake = !desired.shape.is_stateful() || desired.policy.allow_recreate;
     let good = observed.history.good_image.as_ref().filter(|good| attempts > 1 && **good != desired.shape.image);
     let with_good = good.map(|good| desired.with_image(good)).filter(|desired| create::obstacle(desired, observed).is_none());
@@ -232,6 +232,11 @@ pub(super) fn out_of_tries(healing: &Healing, observed: &Observed, why: &Why) ->
 /// Tries made since the container last stayed up for long.
 fn tries(observed: &Observed) -> u32 {
     count(observed.history.attempts.len())
+}
+
+/// Whether the engine has tried to start it and could not, so that starting it once more would not help either.
+fn cannot_start(container: &Container) -> bool {
+    container.start_error.as_deref().is_some_and(|error| !is_about_doubles(error))
 }
 
 /// Tries that the engine has made in our stead.

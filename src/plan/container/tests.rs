@@ -168,6 +168,7 @@ fn container(id: &str, name: &str) -> Seen {
         health: Health::None,
         broken_check: None,
         starved: None,
+        start_error: None,
         probe: None,
         started_at: Some(seconds_ago(3600)),
         restarts: 0,
@@ -216,6 +217,12 @@ impl Seen {
 
     fn probe(mut self, probe: ProbeState) -> Self {
         self.0.probe = Some(probe);
+        self
+    }
+
+    /// The engine has tried to start it, and says this.
+    fn not_startable(mut self, error: &str) -> Self {
+        self.0.start_error = Some(error.to_owned());
         self
     }
 

@@ -80,6 +80,7 @@ fn container(state: State, started: i64) -> Container {
         state,
         health: Health::None,
         broken_check: None,
+        start_error: None,
         starved: None,
         probe: None,
         started_at: Some(seconds_ago(started)),
@@ -139,6 +140,22 @@ fn only_corrective_steps_are_tries() {
 #[test]
 fn a_try_that_failed_is_a_try() {
     assert_eq!(History::default().after(&start(fell()), Some("no space left"), now()).attempts, [now()]);
+}
+
+/// Two refusals in a row once led to an older image, and one to a container that was removed and, refused as well, not made anew.
+#[test]
+fn what_the_engine_refuses_is_a_try_and_no_proof_that_it_would_not_have_helped() {
+    let refused = History::default().after(&start(fell()), Some("the engine refused: 503 try again later"), now());
+    assert_eq!((refused.attempts.len(), refused.failures), (1, 0));
+    let done = refused.after(&start(fell()), None, now());
+    assert_eq!((done.attempts.len(), done.failures), (2, 1));
+}
+
+#[test]
+fn what_failed_for_a_cause_that_was_put_right_is_no_try_any_more_and_counts_on_the_host_all_the_same() {
+    let right = full().with_its_cause_put_right();
+    assert_eq!((right.attempts.len(), right.failures, right.crash_loop), (0, 0, None));
+    assert_eq!((right.acts, right.good_image, right.manual_stop), (full().acts, full().good_image, full().manual_stop));
 }
 
 /// It took three of these to give a container up that nothing was wrong with.

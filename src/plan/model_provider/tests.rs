@@ -125,6 +125,7 @@ fn ollama_in(state: State) -> Container {
         state,
         health: Health::None,
         broken_check: None,
+        start_error: None,
         starved: None,
         probe: None,
         started_at: Some(now() - SignedDuration::from_hours(1)),

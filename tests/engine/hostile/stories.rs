@@ -333,7 +333,8 @@ fn a_budget_of_a_group_is_kept_by_what_the_engine_did_and_told_once() {
     story.ends("all of them stay down", |host| {
         let started: usize = names.iter().map(|name| starts(host, name, since)).sum();
         let told = ops.messages().iter().filter(|message| *message == "firing Host BudgetSpent").count();
-        started <= TRIES && told == 1 && names.iter().all(|name| host.state(name).starts_with("exited"))
+        // One that was to be made anew when the engine refused that, and nothing was left to try it again, is not there.
+        started <= TRIES && told == 1 && !names.iter().any(|name| host.state(name).starts_with("running"))
     });
 }
 

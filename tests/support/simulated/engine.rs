@@ -36,6 +36,7 @@ impl Engine for Simulated {
             state: container.listed.state.clone(),
             health: container.listed.health,
             broken_check: None,
+            start_error: None,
             check_is_late: false,
             started_at: container.started_at,
             restarts: 0,

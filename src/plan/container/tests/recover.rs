@@ -296,6 +296,40 @@ fn a_container_that_the_engine_has_given_up_is_started() {
     }
 }
 
+/// What the engine has only refused is not in the container: the first rung is still the one to take.
+#[test]
+fn a_container_that_the_engine_has_tried_to_start_in_vain_is_made_anew_and_one_that_it_refused_to_start_is_not() {
+    let wish = desired("web");
+    let failed = container("c1", "web").made_from(&wish).exited(1);
+    let tried = |seen: Seen| world().with(seen).tried(&[1]).remembering(|history| history.failures = 0);
+    check(
+        &wish,
+        &tried(failed.clone()),
+        expect![[r#"
+        start web, because it exited with 1
+        wait: it is starting
+    "#]],
+    );
+    check(
+        &wish,
+        &tried(failed.clone().not_startable("error creating overlay mount")),
+        expect![[r#"
+        remove web, because an earlier try did not help
+        create web from nginx:1, because an earlier try did not help
+        start web, because an earlier try did not help
+        wait: it is starting
+    "#]],
+    );
+    check(
+        &wish,
+        &tried(failed.not_startable("network shop is ambiguous (2 matches found on name)")),
+        expect![[r#"
+        start web, because it exited with 1
+        wait: it is starting
+    "#]],
+    );
+}
+
 #[test]
 fn the_ladder_goes_from_start_to_remake_to_the_last_good_image_to_crash_loop() {
     let world = exited(1).remembering(|history| history.good_image = Some("nginx:0".into()));
