@@ -432,11 +432,15 @@ impl Context {
             return Ok(());
         }
         let object = self.world.reader.get(key).ok_or_else(|| format!("there is no {key}"))?;
-        let history = self.world.history(key, object.generation()).released();
+        self.tries_again(key, self.world.history(key, object.generation()).released()).await;
+        Ok(())
+    }
+
+    /// An object is looked at with this memory, which knows a reason to try again.
+    pub(super) async fn tries_again(&self, key: &Key, history: History) {
         self.keep(key, history).await;
         self.world.retries.clear(key);
         self.triggers.trigger(key);
-        Ok(())
     }
 
     async fn keep(&self, key: &Key, history: History) {

@@ -190,7 +190,7 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
         is_outdated: &|| ctx.has_moved_since(key, looked),
     };
     let report = execute(&ctx.hands, &pass, &plan).await;
-    ctx.acted(object, &report, fault).await?;
+    ctx.acted((object, &seen.situation), &report, fault).await?;
     match report.failure {
         None => {
             begun.conclude(PassOutcome::Acted);
@@ -275,7 +275,12 @@ impl Context {
     }
 
     /// Writes down what a plan came to.
-    async fn acted(&self, object: &Object, report: &Report, fault: Option<Instant>) -> Result<(), Error> {
+    async fn acted(
+        &self,
+        (object, situation): (&Object, &Situation),
+        report: &Report,
+        fault: Option<Instant>,
+    ) -> Result<(), Error> {
         let key = object.key();
         if let (Some(first), Some(fault)) = (report.first_effect, fault) {
             self.record.metrics.first_effect(first.duration_since(fault));
@@ -316,8 +321,20 @@ impl Context {
         }
         let taken: Vec<&Step> = report.taken.iter().map(|(step, _)| step).collect();
         let done = report.taken.iter().filter(|(_, outcome)| outcome.error().is_none()).map(|(step, _)| step);
-        let history = history.acted(&taken, &done.collect::<Vec<_>>(), self.world.clock.now());
+        let done: Vec<&Step> = done.collect();
+        if let Situation::Proxy(desired, _) = situation
+            && let Some(key) = plan::proxy::put_right(desired, &done)
+        {
+            self.was_put_right(key).await;
+        }
+        let history = history.acted(&taken, &done, self.world.clock.now());
         self.remember(key, history).await
+    }
+
+    /// An nginx whose files were put right while it was down gets its tries back: those before could not help.
+    async fn was_put_right(&self, key: &Key) {
+        let Some(object) = self.world.reader.get(key) else { return };
+        self.tries_again(key, self.world.history(key, object.generation()).with_its_cause_put_right()).await;
     }
 
     /// Keeps in mind what somebody else undoes, and when that is over.

@@ -22,7 +22,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{History, Note, Plan, Wait, Why, container::Readiness, fight::Contests};
+use super::{Action, History, Note, Plan, Step, Wait, Why, container::Readiness, fight::Contests};
 use crate::{
     manifest::{Key, container::Healing, proxy::OnHandEdit},
     sites::{self, CertificateState, Config, Sites, Surroundings, config::Pair, site::Addresses},
@@ -190,6 +190,19 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     }
     repair::repair(&look, &mut plan);
     plan
+}
+
+/// The container whose nginx may have died of its files, which are right now: they were put so by what was done, and nginx could
+/// not be told.
+#[must_use]
+pub fn put_right<'a>(desired: &'a Desired, done: &[&Step]) -> Option<&'a Key> {
+    let Server::Container(key) = &desired.server else { return None };
+    let has = |is_meant: fn(&ProxyAction) -> bool| {
+        done.iter().any(|step| matches!(&step.action, Action::Proxy(action) if is_meant(action)))
+    };
+    let is_written = has(|action| matches!(action, ProxyAction::SwapSites { .. }));
+    let is_told = has(|action| matches!(action, ProxyAction::ReloadProxy { .. }));
+    (is_written && !is_told).then_some(key)
 }
 
 /// Whether the wanted configuration may be tried.

@@ -249,6 +249,10 @@ impl Stage {
     fn in_files(&mut self, fault: &Fault) {
         if let Fault::LoseSecret(_) | Fault::LoseSecrets | Fault::BlockSecrets(_) = fault {
             self.deeds.secrets_lost += 1;
+            // Taken away in the very moment in which they were made, they were nowhere else, and nobody had them.
+            if !self.directory.path().join("state/environments/shop/.env.secrets").exists() {
+                self.oracle.forget_secrets();
+            }
         }
         match fault {
             Fault::Edit(service, value) => self.want(service, |wanted| wanted.value = *value),

@@ -20,8 +20,10 @@ use mooring::{
 };
 use tokio::time::Instant;
 
-use super::{records::Records, support::simulated::outside::Thing, trace::Trace, world::World};
+use super::{edge::EDGE, records::Records, support::simulated::outside::Thing, trace::Trace, world::World};
 
+/// How the log calls it when sites are written.
+const SWAP: &str = "SwapSites";
 /// In which time the budgets of the manifests hold.
 const WINDOW: Duration = Duration::from_mins(10);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -52,6 +54,8 @@ struct Inner {
     tries: BTreeMap<String, usize>,
     /// From when on each object's tries count: its manifest changed then.
     fresh: BTreeMap<String, Instant>,
+    /// When Mooring last wrote a site that no nginx has been told of: what nginx died of before that is put right.
+    untold: Option<Instant>,
     /// From when on everybody's do: the clock was set, and with it every window.
     fresh_for_all: Option<Instant>,
     /// Containers that Mooring itself has stopped.
@@ -81,6 +85,7 @@ impl Oracle {
             corrections: BTreeMap::new(),
             tries: BTreeMap::new(),
             fresh: BTreeMap::new(),
+            untold: None,
             fresh_for_all: None,
             stopped: BTreeSet::new(),
             well_since: BTreeMap::new(),
@@ -110,6 +115,11 @@ impl Oracle {
     /// The clock was set: windows that go across that moment are not what they were.
     pub fn clock_set(&self) {
         self.state().fresh_for_all = Some(Instant::now());
+    }
+
+    /// An nginx has read its files anew without having been started.
+    pub fn reloaded(&self) {
+        self.state().untold = None;
     }
 
     /// Something is wrong.
@@ -173,6 +183,9 @@ impl Oracle {
                 state.accuse(format!("{name} was written, and is none of Mooring's"));
                 continue;
             };
+            if operations.contains(&SWAP) {
+                state.untold = Some(Instant::now());
+            }
             let times = state.written.entry(path.clone()).or_default();
             *times += 1;
             let times = *times;
@@ -225,6 +238,11 @@ impl Oracle {
                 self.state().secret_is(name, value, "its file");
             }
         }
+    }
+
+    /// They are lost before anybody could keep them.
+    pub fn forget_secrets(&self) {
+        self.state().secrets.clear();
     }
 
     /// Looks at the containers as they stand.
@@ -365,6 +383,9 @@ impl Inner {
 
     fn corrected(&mut self, service: &str) {
         self.trace.note(format!("oracle: {service} is brought back"));
+        if let Some(written) = self.untold.take_if(|_| service == EDGE) {
+            self.fresh.insert(EDGE.to_owned(), written);
+        }
         self.corrections.entry(service.to_owned()).or_default().push(Instant::now());
     }
 
@@ -386,7 +407,7 @@ fn on_record(path: &Path) -> Option<(&'static [&'static str], String)> {
             Some((&["KeepLastGood"], desired.join(name).display().to_string()))
         }
         "own.conf" => None,
-        _ if directory.ends_with("sites") => Some((&["SwapSites"], directory.display().to_string())),
+        _ if directory.ends_with("sites") => Some((&[SWAP], directory.display().to_string())),
         ".env" => Some((&["RestoreFile", "SetMode"], path.display().to_string())),
         ".env.secrets" => Some((&["WriteSecrets", "RestoreFile", "SetMode"], path.display().to_string())),
         ".env.computed" => Some((&["WriteComputed", "SetMode"], path.display().to_string())),

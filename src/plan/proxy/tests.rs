@@ -6,7 +6,10 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::fight::{self, Contest};
+use crate::{
+    manifest::Kind,
+    plan::fight::{self, Contest},
+};
 use world::World;
 
 /// A world in which everything is as declared.
@@ -255,6 +258,19 @@ fn a_dead_nginx_gets_back_only_what_is_known_to_work() {
         wait: Container/nginx is not running
     "#]],
     );
+}
+
+/// It was started three times with files that it died of, and given up before they were right.
+#[test]
+fn an_nginx_that_was_down_while_its_files_were_put_right_gets_its_tries_back() {
+    let mut world = settled();
+    world.edit("api.test.conf");
+    let told = plan(&world.desired, &world.observed());
+    world.running = false;
+    let not_told = plan(&world.desired, &world.observed());
+    let put_right = |plan: &Plan| put_right(&world.desired, &plan.steps.iter().collect::<Vec<_>>()).cloned();
+    assert_eq!(put_right(&not_told), Some(Key::new(Kind::Container, "nginx")));
+    assert_eq!(put_right(&told), None, "it runs, and was told");
 }
 
 #[test]
