@@ -7,7 +7,7 @@ use axum::{
 };
 use serde_json::{Map, Value};
 
-use crate::manifest::Key;
+use crate::{manifest::Key, secret::said};
 
 /// A request that is not answered.
 #[derive(Debug)]
@@ -17,9 +17,10 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// With a sentence for a person.
+    /// With a sentence for a person. One that repeats what was sent does so without what may be a credential in the wrong place.
     pub(super) fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Self { status, body: Map::from_iter([("error".to_owned(), Value::String(error.into()))]) }
+        let error = said::concealed(&error.into());
+        Self { status, body: Map::from_iter([("error".to_owned(), Value::String(error))]) }
     }
 
     /// Adds something for programs.

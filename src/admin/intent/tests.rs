@@ -183,6 +183,14 @@ fn a_value_that_is_set_is_neither_debugged_nor_recorded() {
     }
 }
 
+/// A sign of quoting begins a line of somebody else's, and behind a value it hid whatever followed on the line.
+#[test]
+fn what_stands_behind_a_value_is_heard_whatever_sign_it_begins_with() {
+    assert_eq!(understood("A_B=\"a\"> zorgle"), Understood::Unknown);
+    assert_eq!(understood("A_B=\"a\" ``` zorgle"), Understood::Unknown);
+    assert_eq!(understood("A_B=\"a\" please"), understood("A_B=\"a\""));
+}
+
 #[test]
 fn a_model_can_propose_everything_but_a_confirmation() {
     let schema = serde_json::to_string(&schemars::schema_for!(Intent)).unwrap();

@@ -135,7 +135,7 @@ impl Context<'_> {
     fn assigned(&self, key: &str, begin: usize, end: usize) -> Understood {
         let said = self.text[begin..end].trim();
         let begin = end - self.text[begin..end].trim_start().len();
-        let quoted = super::words::sentences(said)
+        let quoted = super::words::following(said)
             .and_then(|sentences| sentences.into_iter().next())
             .and_then(|mut words| (!words.is_empty() && words[0].quoted && words[0].span.start == 0).then(|| words.remove(0)));
         let is_quoted = quoted.is_some();
@@ -145,7 +145,8 @@ impl Context<'_> {
             let value = unquoted(said);
             (value.to_owned(), &said[value.len()..])
         };
-        let mut after = super::words::sentences(behind).unwrap_or_default().concat();
+        let Some(after) = super::words::following(behind) else { return Understood::Unknown };
+        let mut after = after.concat();
         lexicon::mend(&mut after, self.vocabulary);
         let after = phrases::stripped(&after);
         let file = file(after);

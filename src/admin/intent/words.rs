@@ -53,14 +53,24 @@ pub(super) fn has_any(words: &[Word], phrases: &[&str]) -> bool {
 
 /// The sentences of a text; none if it has more words than anybody says.
 pub(super) fn sentences(text: &str) -> Option<Vec<Vec<Word>>> {
+    read(text, false)
+}
+
+/// The same of what stands behind something on its line, where a sign of quoting is none.
+pub(super) fn following(text: &str) -> Option<Vec<Vec<Word>>> {
+    read(text, true)
+}
+
+fn read(text: &str, is_begun: bool) -> Option<Vec<Vec<Word>>> {
     let mut reader = Reader { sentences: vec![Vec::new()], count: 0 };
     let mut fenced = false;
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let said = line.trim_start();
-        if said.starts_with("```") {
+        let is_begun = is_begun && start == 0;
+        if !is_begun && said.starts_with("```") {
             fenced = !fenced;
-        } else if !fenced && !said.starts_with('>') {
+        } else if is_begun || (!fenced && !said.starts_with('>')) {
             reader.line(text, start..start + line.len());
         }
         reader.end_sentence();

@@ -8,7 +8,7 @@ use axum::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::admin::claw;
+use crate::{admin::claw, secret::said};
 
 /// A request that is not answered.
 #[derive(Debug)]
@@ -36,8 +36,9 @@ pub(super) struct Why {
 }
 
 impl Refused {
+    /// A message that repeats what was sent does so without what may be a credential in the wrong place.
     pub(in crate::http) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: said::concealed(&message.into()) }
     }
 
     /// Something else is in the way.
