@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # All tests, part by part, and how long each took. A part that fails does not keep the others from being run. The models are waited for
-# more than anything, so that part goes on beside those that only compute.
+# more than anything, so that part goes on beside those that only compute; and the other engine has a network of its own, so that it does
+# beside what needs the first one a little.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -31,11 +32,25 @@ part() {
   printf '%-16s %5d s  %s\n' "$name" $((SECONDS - begin)) "$result" >>"$results/parts"
 }
 
+# The same beside what comes next, until `join`. A group of its own, so that all of it can be ended.
+beside() {
+  set -m
+  part "$@" >"$results/beside" 2>&1 </dev/null &
+  beside=$!
+  set +m
+}
+
+join() {
+  wait "$beside"
+  beside=''
+  cat "$results/beside"
+}
+
 # shellcheck disable=SC2317 # What is named to `part` is called there.
 suite() { cargo test --locked --all-features "$@"; }
 # For the most part these wait: for the engine, for a probe, for something that shall not happen.
 # shellcheck disable=SC2317
-waiting() { RUST_TEST_THREADS=$(($(nproc) + ($(nproc) + 1) / 2)) "$@"; }
+waiting() { RUST_TEST_THREADS=$((2 * $(nproc))) "$@"; }
 # shellcheck disable=SC2317
 simulation() { cargo test --locked --profile sim --test sim "$@"; }
 # shellcheck disable=SC2317
@@ -43,11 +58,7 @@ build() { suite --no-run && simulation --no-run; }
 
 part build build
 
-# A group of its own, so that all of it can be ended.
-set -m
-part ollama suite --test ollama >"$results/ollama" 2>&1 </dev/null &
-beside=$!
-set +m
+beside ollama suite --test ollama
 part library suite --lib --bins
 part documentation suite --doc
 part sim simulation
@@ -55,16 +66,15 @@ computing=(crds examples fuzz layers questions scenarios)
 for target in "${computing[@]}"; do
   part "$target" suite --test "$target"
 done
-wait "$beside"
-beside=''
-cat "$results/ollama"
+join
 
+beside 'another engine' waiting "$here/generations.sh"
 for target in $(cargo metadata --locked --no-deps --format-version 1 | jq -r '.packages[0].targets[] | select(.kind == ["test"]) | .name'); do
   [[ " ollama sim engine ${computing[*]} " == *" $target "* ]] || part "$target" suite --test "$target"
 done
-part engine waiting suite --test engine
-part 'another engine' waiting "$here/generations.sh"
 part schemathesis "$here/schemathesis.sh"
+join
+part engine waiting suite --test engine
 
 printf '\n'
 cat "$results/parts"
