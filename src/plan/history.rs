@@ -38,6 +38,9 @@ pub struct History {
     /// How many of them the engine carried out in a row without the object having been as declared in between: the rung of the
     /// ladder. What it refused says nothing about whether it would have helped.
     pub failures: u32,
+    /// Whether the engine refused the last of them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_refused: bool,
     /// Since when the budget is spent. It stays so until it is released.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crash_loop: Option<Timestamp>,
@@ -232,7 +235,7 @@ impl History {
     /// The budgets of groups and of the host go on: what was done on the host was done.
     #[must_use]
     pub fn with_its_cause_put_right(self) -> Self {
-        Self { attempts: Vec::new(), failures: 0, crash_loop: None, ..self }
+        Self { attempts: Vec::new(), failures: 0, is_refused: false, crash_loop: None, ..self }
     }
 
     /// The memory after a pass that took these steps, some of them with success.
@@ -271,6 +274,7 @@ impl History {
         if is_corrective(action, &step.why, self.seen_ready) {
             self.attempts.push(at);
             self.failures = self.failures.saturating_add(u32::from(failure.is_none()));
+            self.is_refused = failure.is_some();
             let surplus = self.attempts.len().saturating_sub(ATTEMPTS_KEPT);
             self.attempts.drain(..surplus);
         }
@@ -333,6 +337,7 @@ impl History {
             self.crash_loop = None;
             self.attempts.clear();
             self.failures = 0;
+            self.is_refused = false;
             let image = containers.iter().find_map(|container| Some(container.made_with.as_ref()?.shape.image.clone()));
             self.good_image = image.or(self.good_image);
         }

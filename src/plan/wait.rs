@@ -66,6 +66,15 @@ pub enum Wait {
         /// Tries made so far.
         attempts: u32,
     },
+    /// The healing budget is spent on what the engine refused to do, which says nothing about the container.
+    EngineRefuses {
+        /// Until the budget has something left.
+        until: Timestamp,
+        /// Tries made.
+        attempts: u32,
+        /// What was to be mended.
+        reason: String,
+    },
     /// The healing budget is spent.
     CrashLoop {
         /// Tries made.
@@ -207,6 +216,7 @@ impl Wait {
             Self::StoppedByHand { .. } => "StoppedByHand",
             Self::Paused => "Paused",
             Self::BackingOff { .. } => "BackingOff",
+            Self::EngineRefuses { .. } => "EngineRefuses",
             Self::CrashLoop { .. } => "CrashLoop",
             Self::RecreateForbidden { .. } => "RecreateForbidden",
             Self::RemoveForbidden => "RemoveForbidden",
@@ -249,6 +259,7 @@ impl Wait {
             Self::HoldOver { .. } => ConditionType::Ready,
             Self::CrashLoop { .. } => ConditionType::CrashLoop,
             Self::MissingVariable { .. }
+            | Self::EngineRefuses { .. }
             | Self::RecreateForbidden { .. }
             | Self::RemoveForbidden
             | Self::HealthUntrusted { .. }
@@ -278,6 +289,7 @@ impl Wait {
             Self::Settling { until }
             | Self::StopUnderWay { until }
             | Self::BackingOff { until, .. }
+            | Self::EngineRefuses { until, .. }
             | Self::ReloadsSpaced { until }
             | Self::ChangeRefused { until, .. }
             | Self::RouteFails { until, .. }
@@ -315,6 +327,11 @@ impl fmt::Display for Wait {
             Self::StoppedByHand { at } => write!(f, "it was stopped by hand at {at:.0}; start it, or release it"),
             Self::Paused => f.write_str("it is paused; unpause it when you are done"),
             Self::BackingOff { until, attempts } => write!(f, "backing off until {until:.0} after {}", tries(*attempts)),
+            Self::EngineRefuses { until, attempts, reason } => write!(
+                f,
+                "the engine refuses to mend it ({reason}): {} were in vain, and the next one may be at {until:.0}",
+                tries(*attempts)
+            ),
             Self::CrashLoop { attempts, reason } => {
                 write!(f, "crash loop: given up after {} ({reason}); mend it, then release it", tries(*attempts))
             }

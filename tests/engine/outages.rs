@@ -3,14 +3,19 @@
 use std::{thread, time::Duration};
 
 use crate::{
-    between::{Between, Manner},
+    between::{Between, Manner, Trouble},
     host::{Host, container, manifest},
     receiver::{self, Http},
 };
 
 /// A Mooring that reaches the engine over a socket of ours, and a container that is as declared.
 fn over_a_socket() -> (Host, Between) {
-    let mut host = Host::new(&[container("web", "image: web:1")]);
+    with("image: web:1")
+}
+
+/// The same with this container.
+fn with(spec: &str) -> (Host, Between) {
+    let mut host = Host::new(&[container("web", spec)]);
     let between = Between::new(&host.engine);
     host.engine = between.address();
     host.run();
@@ -45,6 +50,19 @@ fn an_engine_that_answers_with_errors_is_waited_for() {
     between.listens(Manner::Faithful);
     host.eventually("web runs again", |host| host.state("web") == "running healthy");
     host.converges();
+}
+
+/// Two refusals once led to another container, and three to one that stayed down until somebody released it.
+#[test]
+fn what_an_engine_refuses_for_a_while_is_the_same_container_again_and_nobody_has_to_release_it() {
+    let (host, between) = with("image: web:1\nhealing: {budget: {attempts: 2, window: 8s}, backoff: {initial: 300ms}}");
+    let id = host.id("web");
+    between.orders("POST /containers/{}/start", &[Trouble::Refused(503), Trouble::Refused(500)]);
+    host.docker("kill @web");
+    host.eventually("it is told", |host| host.holds("Container/web").contains("Degraded: EngineRefuses"));
+    host.eventually("web runs again", |host| host.state("web") == "running healthy");
+    host.converges();
+    assert_eq!((host.id("web"), host.count("Container/web", "StartContainer")), (id, 4));
 }
 
 #[test]

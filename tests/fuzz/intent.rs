@@ -165,8 +165,10 @@ fn by_accident(text: &str, meant: &Understood) -> Result<(), String> {
     }
     let words: Vec<&str> = text.split_whitespace().collect();
     for at in 0..=words.len() {
-        // What a variable was set to before is not asked for, so that it may be anything. Signs around a word are no part of it.
-        let is_from = |word: &&str| word.trim_matches(|c: char| !c.is_alphanumeric()).eq_ignore_ascii_case("from");
+        // What a variable was set to before is not asked for, so that it may be anything. Signs around a word are no part of it, nor is
+        // what makes it a possessor.
+        let bare = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+        let is_from = |word: &&str| bare(word.split(['\'', '’']).find(|part| !part.is_empty()).unwrap_or_default()) == "from";
         let from = words[..at].iter().rposition(is_from);
         if from.is_some_and(|from| !words[from..at].contains(&"to")) {
             continue;

@@ -221,12 +221,30 @@ pub(super) fn out_of_tries(healing: &Healing, observed: &Observed, why: &Why) ->
     let attempts = &observed.history.attempts;
     let window = signed(healing.budget.window.0);
     let recent = count(attempts.iter().filter(|attempt| observed.at.duration_since(**attempt) < window).count());
+    if observed.history.crash_loop.is_none()
+        && let Some(until) = refused_until(healing, observed)
+    {
+        return Some(Wait::EngineRefuses { until, attempts: tries(observed), reason: why.to_string() });
+    }
     if observed.history.crash_loop.is_some() || recent >= healing.budget.attempts {
         return Some(Wait::CrashLoop { attempts: tries(observed), reason: why.to_string() });
     }
     // The budget has its window; the pause grows until the container has stayed up for long.
     let until = healing.backoff.due(*attempts.last()?, tries(observed));
     (observed.at < until).then_some(Wait::BackingOff { until, attempts: tries(observed) })
+}
+
+/// When the budget has something left again, if it is spent and what it was last spent on was refused. No container is given up
+/// for an engine that could not do anything for a while.
+fn refused_until(healing: &Healing, observed: &Observed) -> Option<Timestamp> {
+    let history = &observed.history;
+    if !history.is_refused || observed.containers.iter().any(cannot_start) {
+        return None;
+    }
+    let last = usize::try_from(healing.budget.attempts).unwrap_or(usize::MAX);
+    let oldest = history.attempts.len().checked_sub(last).and_then(|at| history.attempts.get(at))?;
+    let until = oldest.checked_add(signed(healing.budget.window.0)).unwrap_or(Timestamp::MAX);
+    (observed.at < until).then_some(until)
 }
 
 /// Tries made since the container last stayed up for long.

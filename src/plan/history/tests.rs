@@ -27,6 +27,7 @@ fn full() -> History {
         generation: 1,
         failures: 0,
         attempts: vec![seconds_ago(9), seconds_ago(3)],
+        is_refused: true,
         crash_loop: Some(seconds_ago(2)),
         manual_stop: Some(ManualStop { container: "c1".into(), at: seconds_ago(60), asked: false }),
         failed_replacement: Some(FailedReplacement {
@@ -146,9 +147,9 @@ fn a_try_that_failed_is_a_try() {
 #[test]
 fn what_the_engine_refuses_is_a_try_and_no_proof_that_it_would_not_have_helped() {
     let refused = History::default().after(&start(fell()), Some("the engine refused: 503 try again later"), now());
-    assert_eq!((refused.attempts.len(), refused.failures), (1, 0));
+    assert_eq!((refused.attempts.len(), refused.failures, refused.is_refused), (1, 0, true));
     let done = refused.after(&start(fell()), None, now());
-    assert_eq!((done.attempts.len(), done.failures), (2, 1));
+    assert_eq!((done.attempts.len(), done.failures, done.is_refused), (2, 1, false));
 }
 
 #[test]

@@ -370,6 +370,50 @@ fn the_ladder_goes_from_start_to_remake_to_the_last_good_image_to_crash_loop() {
     );
 }
 
+/// Three refusals within seconds once had a container stay down until somebody released it, however well the engine was by then.
+#[test]
+fn what_an_engine_has_only_refused_is_tried_again_as_soon_as_the_budget_permits_it() {
+    let refused = exited(1).tried(&[9, 7, 5]).remembering(|history| (history.failures, history.is_refused) = (0, true));
+    check(
+        &desired("web"),
+        &refused,
+        expect![[r#"
+        wait: the engine refuses to mend it (it exited with 1): 3 tries were in vain, and the next one may be at 2026-03-01T12:09:51Z
+    "#]],
+    );
+    let later = exited(1).tried(&[601, 7, 5]).remembering(|history| (history.failures, history.is_refused) = (0, true));
+    check(
+        &desired("web"),
+        &later,
+        expect![[r#"
+        start web, because it exited with 1
+        wait: it is starting
+    "#]],
+    );
+    let given_up = refused.remembering(|history| history.crash_loop = Some(seconds_ago(1)));
+    check(
+        &desired("web"),
+        &given_up,
+        expect![[r#"
+        wait: crash loop: given up after 3 tries (it exited with 1); mend it, then release it
+    "#]],
+    );
+}
+
+/// That the engine has tried it in vain is in the container: no time makes it better.
+#[test]
+fn a_container_that_cannot_be_started_is_given_up_like_one_that_does_not_stay_up() {
+    let wish = desired("web");
+    let world = world().with(container("c1", "web").made_from(&wish).exited(127).not_startable("no such program"));
+    check(
+        &wish,
+        &world.tried(&[9, 7, 5]).remembering(|history| history.is_refused = true),
+        expect![[r#"
+        wait: crash loop: given up after 3 tries (it exited with 127); mend it, then release it
+    "#]],
+    );
+}
+
 #[test]
 fn without_another_good_image_the_third_rung_makes_the_same_again() {
     check(

@@ -229,7 +229,14 @@ impl Host {
         Ok(())
     }
 
+    /// The engine keeps with the container what came in the way of a start.
     fn start(&mut self, target: &Target) -> Result<(), String> {
+        let started = self.try_to_start(target);
+        self.find(target)?.start_error = started.as_ref().err().cloned();
+        started
+    }
+
+    fn try_to_start(&mut self, target: &Target) -> Result<(), String> {
         let at = self.at;
         self.starts.push(at);
         let Container { id, made_with, state, .. } = self.find(target)?.clone();
