@@ -167,7 +167,7 @@ async fn play(seed: u64, world: World, schedule: Schedule, sabotage: Option<Sabo
     stage.act_out(&schedule, sabotage).await;
     stage.mend().await;
     let (healed_in, explained) = stage.heal().await;
-    stage.stay_calm(sabotage, (healed_in, explained)).await;
+    stage.stay_calm(sabotage, explained).await;
     stage.stop().await;
     stage.judge().await;
     for panic in PANICS.with_borrow_mut(std::mem::take) {
@@ -498,15 +498,15 @@ impl Stage {
     }
 
     /// Where nothing is to be done, nothing is done, and nothing is written.
-    async fn stay_calm(&mut self, sabotage: Option<Sabotage>, (healed_in, explained): (Duration, usize)) {
+    async fn stay_calm(&mut self, sabotage: Option<Sabotage>, explained: usize) {
         self.trace.note("all is calm");
         let (acts, files) = (self.oracle.acts(), files_below(self.directory.path()));
         let mut records = Records::open(&self.directory.path().join("state"));
-        let (began, kept) = (Instant::now(), records.kept());
+        let (begins, kept) = (Instant::now(), records.kept());
         if let Some(sabotage) = sabotage {
             sabotage.disturb(self).await;
         }
-        self.pass(began + STEADY).await;
+        self.pass(begins + STEADY).await;
         let now = self.oracle.acts();
         if now != acts {
             self.oracle.accuse(format!("{} acts although nothing was to be done", now - acts));
@@ -526,7 +526,7 @@ impl Stage {
                 // What is remembered of tries is dropped when they are long past, and so is a stop that lies in the future
                 // since the clock was set back; what is waited for is looked at again.
                 let explained = explained > 0 || self.ahead.load(Ordering::Relaxed) != 0;
-                if name.starts_with("state/mooring.db") && (explained || began.elapsed() + healed_in > FORGOTTEN) {
+                if name.starts_with("state/mooring.db") && (explained || self.trace.elapsed() > FORGOTTEN) {
                     continue;
                 }
                 for row in records.kept().difference(&kept) {

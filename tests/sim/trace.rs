@@ -1,6 +1,9 @@
 //! What happened in a run, line by line.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
@@ -16,6 +19,11 @@ impl Trace {
     /// Nothing has happened yet.
     pub fn new() -> Self {
         Self { began: Instant::now(), lines: Arc::default() }
+    }
+
+    /// How long ago that was.
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// Adds a line.
