@@ -36,6 +36,8 @@ const BURST_PAUSE: Duration = Duration::from_millis(20);
 const BURST_SHARE: u32 = 9;
 /// Lists in [`STORM_WINDOW`] after which they are spaced out by [`STORM_PAUSE`]; a container that moves needs twenty.
 const STORM: usize = 30;
+/// Longer than any answer is waited for.
+const DOUBTED: Duration = Duration::from_mins(1);
 /// The window in which [`STORM`] is counted.
 const STORM_WINDOW: Duration = Duration::from_secs(10);
 /// The longest pause between lists: five each second still feel immediate, and cost little even with a thousand containers.
@@ -111,7 +113,7 @@ pub struct Snapshots {
     engine: Arc<dyn Engine>,
     clock: Clock,
     latest: tokio::sync::Mutex<Latest>,
-    details: Mutex<HashMap<String, Details>>,
+    details: Mutex<Known<Arc<Inspected>>>,
 }
 
 #[derive(Default)]
@@ -123,9 +125,48 @@ struct Latest {
     took: Duration,
 }
 
-struct Details {
-    fetched: Instant,
-    inspected: Arc<Inspected>,
+/// What is known of containers by their ids, and what came in between.
+struct Known<T> {
+    /// With when it was asked for.
+    details: HashMap<String, (Instant, T)>,
+    /// When something last happened to a container.
+    doubted: HashMap<String, Instant>,
+    /// When something may last have happened to any.
+    all_doubted: Option<Instant>,
+}
+
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self { details: HashMap::new(), doubted: HashMap::new(), all_doubted: None }
+    }
+}
+
+impl<T> Known<T> {
+    /// Keeps what was asked for at this time. An answer that was on its way while something happened may be of before that: kept, it
+    /// would be believed until the next event, for nothing drops it any more.
+    fn keep(&mut self, id: &str, asked: Instant, details: T) {
+        let doubted = self.doubted.get(id).copied().max(self.all_doubted);
+        if doubted.is_none_or(|doubted| doubted < asked) {
+            self.details.insert(id.to_owned(), (asked, details));
+        }
+    }
+
+    fn distrust(&mut self, id: &str, at: Instant) {
+        self.details.remove(id);
+        self.doubted.insert(id.to_owned(), at);
+    }
+
+    fn distrust_all(&mut self, at: Instant) {
+        self.details.clear();
+        self.doubted.clear();
+        self.all_doubted = Some(at);
+    }
+
+    /// Forgets what is too old, and whatever is known of containers that are not there any more.
+    fn tidy(&mut self, is_there: impl Fn(&String) -> bool) {
+        self.details.retain(|id, (asked, _)| is_there(id) && asked.elapsed() < DETAILS_KEPT);
+        self.doubted.retain(|_, doubted| doubted.elapsed() < DOUBTED);
+    }
 }
 
 impl Snapshots {
@@ -155,7 +196,7 @@ impl Snapshots {
         latest.took = asked.elapsed();
         let containers: BTreeMap<String, Listed> =
             containers.into_iter().map(|container| (container.id.clone(), container)).collect();
-        self.details().retain(|id, details| containers.contains_key(id) && details.fetched.elapsed() < DETAILS_KEPT);
+        self.details().tidy(|id| containers.contains_key(id));
         let snapshot = Arc::new(Snapshot { at, containers });
         latest.snapshot = Some((asked, Arc::clone(&snapshot)));
         Ok(snapshot)
@@ -163,7 +204,7 @@ impl Snapshots {
 
     /// The details of a listed container; none when it is gone meanwhile.
     pub async fn details_of(&self, listed: &Listed) -> Result<Option<Arc<Inspected>>, Error> {
-        let known = self.details().get(&listed.id).map(|details| Arc::clone(&details.inspected));
+        let known = self.details().details.get(&listed.id).map(|(_, inspected)| Arc::clone(inspected));
         // Details that tell of another state, or know nothing of a check that has failed, were fetched before it happened.
         if let Some(inspected) = known
             && std::mem::discriminant(&inspected.state) == std::mem::discriminant(&listed.state)
@@ -171,26 +212,26 @@ impl Snapshots {
         {
             return Ok(Some(inspected));
         }
+        let asked = Instant::now();
         let Some(inspected) = self.engine.inspect(&listed.id).await? else {
             return Ok(None);
         };
         let inspected = Arc::new(inspected);
-        let details = Details { fetched: Instant::now(), inspected: Arc::clone(&inspected) };
-        self.details().insert(listed.id.clone(), details);
+        self.details().keep(&listed.id, asked, Arc::clone(&inspected));
         Ok(Some(inspected))
     }
 
     /// Something happened to this container: what is known of it may be wrong.
     pub fn distrust(&self, id: &str) {
-        self.details().remove(id);
+        self.details().distrust(id, Instant::now());
     }
 
     /// The engine was away: anything may have happened.
     pub fn distrust_all(&self) {
-        self.details().clear();
+        self.details().distrust_all(Instant::now());
     }
 
-    fn details(&self) -> std::sync::MutexGuard<'_, HashMap<String, Details>> {
+    fn details(&self) -> std::sync::MutexGuard<'_, Known<Arc<Inspected>>> {
         // Whole entries are put in and taken out, so a panic elsewhere cannot leave half of one.
         self.details.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -209,5 +250,28 @@ impl Latest {
             tokio::time::sleep_until(*last + pause).await;
         }
         self.asked.push_back(Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A limit that somebody set while the answer of before was on its way stayed unseen for five minutes.
+    #[test]
+    fn an_answer_that_was_on_its_way_while_something_happened_is_not_kept() {
+        let begun = Instant::now();
+        let at = |millis| begun + Duration::from_millis(millis);
+        let mut known = Known::default();
+        known.distrust("c1", at(5));
+        known.keep("c1", at(4), "of before");
+        known.keep("c2", at(4), "another's");
+        assert_eq!((known.details.get("c1"), known.details.len()), (None, 1));
+        known.keep("c1", at(6), "of after");
+        known.distrust_all(at(7));
+        known.keep("c2", at(6), "before the engine went away");
+        assert!(known.details.is_empty());
+        known.keep("c1", at(8), "as it is");
+        assert_eq!(known.details["c1"].1, "as it is");
     }
 }

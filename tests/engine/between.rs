@@ -115,7 +115,8 @@ struct Temper {
     /// What happens to the next requests of a kind, whatever the seed says.
     ordered: Mutex<BTreeMap<String, VecDeque<Trouble>>>,
     done: Mutex<Vec<Deed>>,
-    asked: Mutex<Vec<String>>,
+    /// None until somebody wants to know.
+    asked: Mutex<Option<Vec<String>>>,
 }
 
 /// To which kind of request it was done, or to an `event`, and what.
@@ -241,9 +242,10 @@ impl Between {
         self.temper.ordered.lock().unwrap().entry(kind.to_owned()).or_default().extend(troubles);
     }
 
-    /// What it was asked since the last time, each as `GET /v1.41/info`.
+    /// What it was asked since the last time, each as `GET /v1.41/info`. It is noted from the first time on: noted always, half an hour of
+    /// requests was what a soak took for growth of Mooring.
     pub fn take_asked(&self) -> Vec<String> {
-        std::mem::take(&mut *self.temper.asked.lock().unwrap())
+        self.temper.asked.lock().unwrap().replace(Vec::new()).unwrap_or_default()
     }
 
     /// What it has done so far, in this order: to which kind of request, and what.
@@ -355,7 +357,9 @@ fn kind(request: &Request<Incoming>) -> String {
 }
 
 async fn serve(temper: &Arc<Temper>, manner: Manner, request: Request<Incoming>) -> Result<Response<Body>, io::Error> {
-    temper.asked.lock().unwrap().push(format!("{} {}", request.method(), request.uri()));
+    if let Some(asked) = &mut *temper.asked.lock().unwrap() {
+        asked.push(format!("{} {}", request.method(), request.uri()));
+    }
     if manner == Manner::Failing {
         return Ok(refusal(500));
     }

@@ -279,7 +279,7 @@ impl Case<'_> {
         let given = status.into_iter().flat_map(|status| &status.conditions);
         let given = given.filter(|condition| condition.status == ConditionStatus::True).map(|condition| &condition.reason);
         let is_true = |reason: &&String| match reason.as_str() {
-            "CrashLoop" | "EngineRefuses" => model.place == Place::Own && self.oracle.tries(OLLAMA) >= ATTEMPTS,
+            "CrashLoop" => model.place == Place::Own && self.oracle.tries(OLLAMA) >= ATTEMPTS,
             "WaitingForDependency" => model.place == Place::Declared && matches!(others.get(OLLAMA), Some(Verdict::Explained(_))),
             _ => false,
         };

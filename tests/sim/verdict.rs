@@ -174,7 +174,7 @@ impl Case<'_> {
         let given = status.conditions.iter().filter(|condition| condition.status == ConditionStatus::True);
         let is_true = |reason: &str| match reason {
             "StoppedByHand" => self.deeds.stopped.contains(name),
-            "CrashLoop" | "EngineRefuses" => tries >= usize::try_from(service.attempts).unwrap(),
+            "CrashLoop" => tries >= usize::try_from(service.attempts).unwrap(),
             "RecreateForbidden" => service.is_stateful && !service.may_recreate,
             // Two checks that contradict each other: nobody is restarted while one of them succeeds.
             "HealthUntrusted" => service.probe.is_some(),
