@@ -242,8 +242,8 @@ impl Between {
         self.temper.ordered.lock().unwrap().entry(kind.to_owned()).or_default().extend(troubles);
     }
 
-    /// What it was asked since the last time, each as `GET /v1.41/info`. It is noted from the first time on: noted always, half an hour of
-    /// requests was what a soak took for growth of Mooring.
+    /// What it was asked since the last time, each as `GET /v1.41/info`. It is noted from the first time on: noted always, it
+    /// would be counted as growth of Mooring in a soak.
     pub fn take_asked(&self) -> Vec<String> {
         self.temper.asked.lock().unwrap().replace(Vec::new()).unwrap_or_default()
     }
