@@ -41,10 +41,8 @@ impl Relay {
         let (target, full) = (target.clone(), Arc::clone(&is_full));
         let task = tokio::spawn(async move {
             // Whoever connects sees the end of the connection, and that is what it says.
-            if let Ok((near, _)) = listener.accept().await
-                && let Ok(is_too_much) = pass(near, &target, limit).await
-            {
-                full.store(is_too_much, Ordering::Release);
+            if let Ok((near, _)) = listener.accept().await {
+                let _ = pass(near, &target, (limit, &full)).await;
             }
         });
         Ok(Self { directory, is_full, task })
@@ -61,7 +59,7 @@ impl Relay {
     }
 }
 
-async fn pass(near: UnixStream, target: &PgConnectOptions, limit: u64) -> io::Result<bool> {
+async fn pass(near: UnixStream, target: &PgConnectOptions, limit: (u64, &AtomicBool)) -> io::Result<()> {
     let (host, port) = (target.get_host(), target.get_port());
     let socket = target.get_socket().map(|directory| directory.display().to_string());
     let socket = socket.or_else(|| host.starts_with('/').then(|| host.to_owned()));
@@ -76,13 +74,13 @@ async fn pass(near: UnixStream, target: &PgConnectOptions, limit: u64) -> io::Re
     both(near, read, write, limit).await
 }
 
-/// True when there was more than that.
+/// Says when there was more than that, before whoever reads can see the end.
 async fn both(
     near: UnixStream,
     far_read: impl AsyncRead + Unpin,
     mut far_write: impl AsyncWrite + Unpin,
-    limit: u64,
-) -> io::Result<bool> {
+    (limit, is_full): (u64, &AtomicBool),
+) -> io::Result<()> {
     let (mut near_read, mut near_write) = near.into_split();
     let up = async {
         tokio::io::copy(&mut near_read, &mut far_write).await?;
@@ -91,11 +89,11 @@ async fn both(
     let mut limited = far_read.take(limit);
     let down = async {
         tokio::io::copy(&mut limited, &mut near_write).await?;
+        is_full.store(limited.limit() == 0, Ordering::Release);
         near_write.shutdown().await
     };
     tokio::select! {
-        ended = up => ended?,
-        ended = down => ended?,
+        ended = up => ended,
+        ended = down => ended,
     }
-    Ok(limited.limit() == 0)
 }
