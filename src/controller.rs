@@ -18,6 +18,7 @@ mod holds;
 mod insight;
 pub mod instance;
 pub mod lease;
+mod memory;
 mod models;
 pub mod once;
 pub mod operator;

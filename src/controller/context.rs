@@ -24,6 +24,7 @@ use super::{
     found,
     instance::{self, Instance},
     lease,
+    memory::Turns,
     triggers::Mark,
     troubles::Troubles,
     world::{World, lock, out_of_reach},
@@ -31,7 +32,7 @@ use super::{
 use crate::{
     clock::Clock,
     execute::{self, Hands},
-    manifest::{Key, Kind},
+    manifest::Key,
     observe::{
         dial::Dial,
         dns::Names,
@@ -39,7 +40,7 @@ use crate::{
         probe::{OnChange, Probes},
         snapshot::Snapshot,
     },
-    plan::{self, History, Plan, Situation, Wait, container::Readiness, history::ManualStop},
+    plan::{self, History, Plan, Situation, Wait, container::Readiness},
     record::{
         self, Record,
         status::{self, Findings},
@@ -69,10 +70,12 @@ pub struct Context {
     stopping: watch::Sender<bool>,
     /// What was noted of objects since the start.
     pub(super) noted: Noted,
+    /// Whose turn it is to write down what is remembered.
+    pub(super) turns: Turns,
     /// What people were told.
     pub(super) alerts: Desk,
     /// How far each object has come, and whether another version of it is.
-    readiness: Mutex<BTreeMap<Key, (Readiness, bool)>>,
+    pub(super) readiness: Mutex<BTreeMap<Key, (Readiness, bool)>>,
     engine: Mutex<EngineState>,
     observed: AtomicBool,
     turned: Mutex<Instant>,
@@ -170,7 +173,7 @@ pub(super) struct Noted {
 }
 
 impl Noted {
-    fn forget(&self, key: &Key) {
+    pub(super) fn forget(&self, key: &Key) {
         lock(&self.faults).remove(key);
         lock(&self.moves).remove(key);
         lock(&self.told).remove(key);
@@ -228,6 +231,7 @@ impl Context {
             stopping,
             noted: Noted::default(),
             alerts: Desk::default(),
+            turns: Turns::default(),
             readiness: Mutex::default(),
             engine: Mutex::default(),
             observed: AtomicBool::new(false),
@@ -410,67 +414,6 @@ impl Context {
     pub fn look_at_users(&self, key: &Key) {
         for user in self.world.users(key) {
             self.triggers.trigger(&user);
-        }
-    }
-
-    /// A stop by a person has proven to be one.
-    pub(super) async fn remember_stop(&self, key: &Key, stop: ManualStop) {
-        let Some(object) = self.world.reader.get(key) else { return };
-        let mut history = self.world.history(key, object.generation());
-        // What was asked of us looks like a stop by somebody else to whoever only sees the engine's events.
-        if history.manual_stop.as_ref().is_some_and(|known| known.asked && known.container == stop.container) {
-            return;
-        }
-        history.manual_stop = Some(stop);
-        self.keep(key, history).await;
-    }
-
-    /// A person said: try again.
-    pub async fn release(&self, key: &Key) -> Result<(), String> {
-        self.believe_absent_holds().await;
-        if matches!(key.kind, Kind::Hold | Kind::Host) {
-            return Ok(());
-        }
-        let object = self.world.reader.get(key).ok_or_else(|| format!("there is no {key}"))?;
-        self.tries_again(key, self.world.history(key, object.generation()).released()).await;
-        Ok(())
-    }
-
-    /// An object is looked at with this memory, which knows a reason to try again.
-    pub(super) async fn tries_again(&self, key: &Key, history: History) {
-        self.keep(key, history).await;
-        self.world.retries.clear(key);
-        self.triggers.trigger(key);
-    }
-
-    async fn keep(&self, key: &Key, history: History) {
-        if let Err(error) = self.record.history.save(key, &history).await {
-            tracing::error!(object = %key, error = crate::error_chain(&error), "what is remembered could not be written down");
-        }
-        lock(&self.world.histories).insert(key.clone(), history);
-    }
-
-    /// Nothing is left of an object whose manifest is gone, but that things were done to it: the host's budgets would be
-    /// endless, were a manifest that is away for a moment enough to forget that.
-    pub(super) async fn forget(&self, key: &Key) {
-        self.desired.forget(key).await;
-        let left = {
-            let mut histories = lock(&self.world.histories);
-            let left = histories.remove(key).and_then(|history| history.left_behind(self.world.clock.now()));
-            histories.extend(left.clone().map(|left| (key.clone(), left)));
-            left
-        };
-        lock(&self.world.resolved).remove(key);
-        self.noted.forget(key);
-        self.note_budget(key, None);
-        lock(&self.readiness).remove(key);
-        self.record.status.forget(key);
-        let kept = match left {
-            Some(left) => self.record.history.save(key, &left).await,
-            None => self.record.history.forget(key).await,
-        };
-        if let Err(error) = kept {
-            tracing::error!(object = %key, error = crate::error_chain(&error), "what is remembered could not be dropped");
         }
     }
 

@@ -223,24 +223,6 @@ impl Context {
         }
     }
 
-    /// Tries were made as long ago as they were, whatever the clock says now.
-    async fn move_histories(&self, by: SignedDuration, at: Timestamp) {
-        let mut moved = Vec::new();
-        for (key, history) in lock(&self.world.histories).iter_mut() {
-            let before = history.clone();
-            *history = before.clone().moved(by, at);
-            if *history != before {
-                moved.push((key.clone(), history.clone()));
-            }
-        }
-        for (key, history) in moved {
-            if let Err(error) = self.record.history.save(&key, &history).await {
-                tracing::error!(object = %key, error = crate::error_chain(&error), "what is remembered could not be written down");
-            }
-        }
-        self.look_at_everything(Instant::now());
-    }
-
     /// What would make room on a full disk. Asked for once while it is full: it is a lot of work for an engine.
     async fn advice(&self) -> Vec<String> {
         let known = lock(&self.world.guard).signs.iter().find_map(|sign| match sign {

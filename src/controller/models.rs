@@ -259,20 +259,22 @@ impl Context {
         plan: &Plan,
     ) -> Result<(), pass::Error> {
         let key = object.key();
-        let mut history = self.world.history(key, object.generation());
-        if let (Some(run), Some(seen)) = (&desired.ollama.run, &observed.run) {
-            let reset_after = SignedDuration::try_from(run.policy.healing.backoff.reset_after.0).unwrap_or(SignedDuration::MAX);
-            history = history.settled(plan, &seen.containers, seen.at, reset_after);
+        let known = self.world.history(key, object.generation());
+        let choice = observed.choice.as_ref().ok().map(|choice| format!("{choice} answers, because {}", choice.reason()));
+        if let Some(choice) = choice.as_ref().filter(|choice| known.choice.as_ref() != Some(choice)) {
+            tracing::info!(object = %key, choice, "chosen");
+            self.record.events.normal(key.clone(), "ModelChosen", choice.clone());
         }
-        if let Ok(choice) = &observed.choice {
-            let choice = format!("{choice} answers, because {}", choice.reason());
-            if history.choice.as_ref() != Some(&choice) {
-                tracing::info!(object = %key, choice, "chosen");
-                self.record.events.normal(key.clone(), "ModelChosen", choice.clone());
-                history.choice = Some(choice);
+        let settled = |mut history: History| {
+            if let (Some(run), Some(seen)) = (&desired.ollama.run, &observed.run) {
+                let reset_after =
+                    SignedDuration::try_from(run.policy.healing.backoff.reset_after.0).unwrap_or(SignedDuration::MAX);
+                history = history.settled(plan, &seen.containers, seen.at, reset_after);
             }
-        }
-        self.remember(key, history).await
+            history.choice = choice.or(history.choice);
+            history
+        };
+        self.remember((key, object.generation()), settled).await
     }
 
     /// The choice of a model provider is written by its environment's pass.

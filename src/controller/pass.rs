@@ -7,12 +7,17 @@ use jiff::SignedDuration;
 use kube_runtime::controller::Action;
 use tokio::time::Instant;
 
-use super::{Context, restraints, triggers::Mark, world::lock};
+use super::{Context, triggers::Mark, world::lock};
 use crate::{
     execute::{self, Pass, Report, execute, files},
     manifest::{Key, Kind},
     observe::engine,
-    plan::{self, Plan, Situation, Step, Wait, Why, proxy::ProxyAction, restraint::Restrained},
+    plan::{
+        self, History, Plan, Situation, Step, Wait, Why,
+        fight::{self, Contests},
+        proxy::ProxyAction,
+        restraint::Restrained,
+    },
     record::{
         journal::{Actor, PassId},
         pass::PassOutcome,
@@ -240,6 +245,14 @@ fn is_broken_off(report: &Report, step: &Step) -> bool {
     may_be && report.failure.as_ref().is_some_and(is_ours)
 }
 
+/// The change of an nginx that failed because the engine could not ask it.
+fn unasked<'a>(report: &Report, step: &'a Step) -> Option<&'a ProxyAction> {
+    let plan::Action::Proxy(action) = &step.action else { return None };
+    let is_the_engine =
+        |failure: &execute::Error| matches!(failure, execute::Error::Proxy { source: execute::proxy::Error::Engine(_), .. });
+    report.failure.as_ref().is_some_and(is_the_engine).then_some(action)
+}
+
 fn is_ours(failure: &execute::Error) -> bool {
     match failure {
         execute::Error::Model { source, .. } => source.is_ours(),
@@ -270,8 +283,8 @@ impl Context {
             }
         };
         let reset_after = SignedDuration::try_from(reset_after.0).unwrap_or(SignedDuration::MAX);
-        let history = self.world.history(object.key(), object.generation());
-        self.remember(object.key(), history.settled(plan, containers, situation.at(), reset_after)).await
+        let settled = |history: History| history.settled(plan, containers, situation.at(), reset_after);
+        self.remember((object.key(), object.generation()), settled).await
     }
 
     /// Writes down what a plan came to.
@@ -285,7 +298,6 @@ impl Context {
         if let (Some(first), Some(fault)) = (report.first_effect, fault) {
             self.record.metrics.first_effect(first.duration_since(fault));
         }
-        let mut history = self.world.history(key, object.generation());
         if let Some((_, outcome)) = report.taken.iter().find(|(step, _)| matches!(step.why, Why::Asked { .. })) {
             // It was taken up, once, whatever came of it.
             let asked = lock(&self.world.requests).remove(key);
@@ -314,10 +326,6 @@ impl Context {
             if let Some(target) = step.action.container() {
                 self.world.snapshots.distrust(target.reference());
             }
-            if is_broken_off(report, step) {
-                continue;
-            }
-            history = history.after(step, outcome.error(), self.world.clock.now());
         }
         let taken: Vec<&Step> = report.taken.iter().map(|(step, _)| step).collect();
         let done = report.taken.iter().filter(|(_, outcome)| outcome.error().is_none()).map(|(step, _)| step);
@@ -327,14 +335,22 @@ impl Context {
         {
             self.was_put_right(key).await;
         }
-        let history = history.acted(&taken, &done, self.world.clock.now());
-        self.remember(key, history).await
+        let at = self.world.clock.now();
+        let acted = |history| {
+            let learnt = report.taken.iter().filter(|(step, outcome)| outcome.error().is_none() || !is_broken_off(report, step));
+            let history =
+                learnt.fold(history, |history: History, (step, outcome)| match (outcome.error(), unasked(report, step)) {
+                    (Some(_), Some(action)) => history.unasked(action, at),
+                    (error, _) => history.after(step, error, at),
+                });
+            history.acted(&taken, &done, at)
+        };
+        self.remember((key, object.generation()), acted).await
     }
 
     /// An nginx whose files were put right while it was down gets its tries back: those before could not help.
     async fn was_put_right(&self, key: &Key) {
-        let Some(object) = self.world.reader.get(key) else { return };
-        self.tries_again(key, self.world.history(key, object.generation()).with_its_cause_put_right()).await;
+        self.tries_again(key, History::with_a_clean_slate).await;
     }
 
     /// Keeps in mind what somebody else undoes, and when that is over.
@@ -344,16 +360,11 @@ impl Context {
         if history.fights.is_empty() && !matches!(plan.wait, Some(Wait::Restrained(Restrained::Fight { .. }))) {
             return Ok(());
         }
-        let contests = self.world.contests(key, restraints::directory(situation), &history, at);
-        self.remember(key, history.fought(plan, &contests, at)).await
-    }
-
-    pub(super) async fn remember(&self, key: &Key, history: crate::plan::History) -> Result<(), Error> {
-        if self.record.history.get(key).as_ref() == Some(&history) {
-            return Ok(());
-        }
-        let saved = self.record.history.save(key, &history).await;
-        lock(&self.world.histories).insert(key.clone(), history);
-        saved.map_err(|source| Error::Record { key: key.clone(), source })
+        let fights = self.world.policy().fights;
+        let fought = |history: History| {
+            let contests = Contests { contested: fight::contests(&history, fights, at), window: fights.1, hints: Vec::new() };
+            history.fought(plan, &contests, at)
+        };
+        self.remember((key, object.generation()), fought).await
     }
 }

@@ -15,7 +15,7 @@ use super::{
     action::Action,
     container::{Container, Readiness, State},
     fight::Fight,
-    proxy::Memory,
+    proxy::{Memory, ProxyAction},
     restraint,
     shape::FieldChange,
 };
@@ -230,11 +230,12 @@ impl History {
         Self { generation, choice, seen_ready, good_image, proxy, ..Self::default() }
     }
 
-    /// The memory after what made it fail was put right: the tries before that could not help, whatever they were.
+    /// The memory without the tries that were made: it has lasted, or they could not help, for what made it fail was put right
+    /// only after them.
     ///
     /// The budgets of groups and of the host go on: what was done on the host was done.
     #[must_use]
-    pub fn with_its_cause_put_right(self) -> Self {
+    pub fn with_a_clean_slate(self) -> Self {
         Self { attempts: Vec::new(), failures: 0, is_refused: false, crash_loop: None, ..self }
     }
 
@@ -246,6 +247,16 @@ impl History {
         }
         self.acts.retain(|act| at.duration_since(*act) <= ACTS_KEPT);
         self.having_corrected(done.iter().copied(), at)
+    }
+
+    /// The memory after a step for which the one that it was meant for could not even be asked: nothing was refused by it.
+    ///
+    /// The pause after a failed pass is enough. See docs/decisions/0012.
+    #[must_use]
+    pub fn unasked(mut self, action: &ProxyAction, at: Timestamp) -> Self {
+        let memory = self.proxy.take().unwrap_or_default();
+        self.proxy = Some(Box::new(memory.unasked(action, at)));
+        self
     }
 
     /// The memory after a step was taken, successfully or not.
@@ -307,7 +318,8 @@ impl History {
     /// The memory after a pass that decided on `plan`, seeing `containers`.
     #[must_use]
     pub fn settled(mut self, plan: &Plan, containers: &[Container], at: Timestamp, reset_after: SignedDuration) -> Self {
-        if let Some(Wait::CrashLoop { .. }) = plan.wait {
+        // Who was released while that was decided has no tries any more, and nobody gives up without one.
+        if matches!(plan.wait, Some(Wait::CrashLoop { .. })) && !self.attempts.is_empty() {
             self.crash_loop.get_or_insert(at);
         }
         if let Some(stop) = &self.manual_stop
@@ -334,10 +346,7 @@ impl History {
         let has_lasted =
             |container: &&Container| container.started_at.is_some_and(|started| at.duration_since(started) >= reset_after);
         if !containers.is_empty() && containers.iter().all(|container| is_well(&container) && has_lasted(&container)) {
-            self.crash_loop = None;
-            self.attempts.clear();
-            self.failures = 0;
-            self.is_refused = false;
+            self = self.with_a_clean_slate();
             let image = containers.iter().find_map(|container| Some(container.made_with.as_ref()?.shape.image.clone()));
             self.good_image = image.or(self.good_image);
         }

@@ -49,12 +49,21 @@ impl Budget {
     #[must_use]
     pub fn spent_until(&self, at: Timestamp) -> Option<Timestamp> {
         // One from the future is of before the clock was set back, and must not count for ever.
-        let mut counted: Vec<_> = self.acts.iter().filter(|act| **act <= at && at.duration_since(**act) < self.window).collect();
-        counted.sort_unstable();
-        let attempts = usize::try_from(self.attempts).unwrap_or(usize::MAX);
-        let oldest = counted.len().checked_sub(attempts)?;
-        counted.get(oldest)?.checked_add(self.window).ok()
+        spent_until(self.acts.iter().copied().filter(|act| *act <= at), (self.attempts, self.window), at)
     }
+}
+
+/// Until when so many of these acts lie within such a window that nothing more is permitted; none while something is.
+pub(super) fn spent_until(
+    acts: impl Iterator<Item = Timestamp>,
+    (attempts, window): (u32, SignedDuration),
+    at: Timestamp,
+) -> Option<Timestamp> {
+    let mut acts: Vec<_> = acts.collect();
+    acts.sort_unstable();
+    let oldest = acts.len().checked_sub(usize::try_from(attempts).unwrap_or(usize::MAX))?;
+    let until = acts.get(oldest)?.checked_add(window).unwrap_or(Timestamp::MAX);
+    (at < until).then_some(until)
 }
 
 /// Whether it is the host that fails, and not its containers.

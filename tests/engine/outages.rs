@@ -5,6 +5,7 @@ use std::{thread, time::Duration};
 use crate::{
     between::{Between, Manner, Trouble},
     host::{Host, container, manifest},
+    proxy,
     receiver::{self, Http},
 };
 
@@ -63,6 +64,21 @@ fn what_an_engine_refuses_for_a_while_is_the_same_container_again_and_nobody_has
     host.eventually("web runs again", |host| host.state("web") == "running healthy");
     host.converges();
     assert_eq!((host.id("web"), host.count("Container/web", "StartContainer")), (id, 4));
+}
+
+/// Each refusal once counted against the configuration, and the next try came after as long a pause as if nginx had refused it.
+#[test]
+fn an_engine_that_refuses_to_ask_nginx_does_not_keep_a_backend_from_being_followed() {
+    let mut host = Host::new(&proxy::stack("address", "healing: {backoff: {initial: 5m}}\n"));
+    let between = Between::new(&host.engine);
+    host.engine = between.address();
+    proxy::begin(&mut host);
+    between.orders("POST /containers/{}/exec", &[Trouble::Refused(503), Trouble::Refused(500), Trouble::Refused(409)]);
+    proxy::move_backend(&host, "one");
+    host.eventually("one answers again", |host| proxy::who(host, "one.test") == "one");
+    host.converges();
+    let failed = host.steps("Proxy/edge").iter().filter(|step| step.ends_with("[failed]")).count();
+    assert!(failed >= 3, "each was refused");
 }
 
 #[test]

@@ -502,11 +502,11 @@ impl Stage {
         self.trace.note("all is calm");
         let (acts, files) = (self.oracle.acts(), files_below(self.directory.path()));
         let mut records = Records::open(&self.directory.path().join("state"));
-        let (begins, kept) = (Instant::now(), records.kept());
+        let (began, kept) = (Instant::now(), records.kept());
         if let Some(sabotage) = sabotage {
             sabotage.disturb(self).await;
         }
-        self.pass(begins + STEADY).await;
+        self.pass(began + STEADY).await;
         let now = self.oracle.acts();
         if now != acts {
             self.oracle.accuse(format!("{} acts although nothing was to be done", now - acts));

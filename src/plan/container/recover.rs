@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     manifest::container::{Healing, HealingBackoff, OnManualStop},
-    plan::{Plan, Wait, Why, action::EngineAction, history::is_about_doubles, shape::Network},
+    plan::{Plan, Wait, Why, action::EngineAction, history::is_about_doubles, restraint::spent_until, shape::Network},
 };
 
 /// How often the engine may restart a container by its own policy before that counts as *did not help*.
@@ -218,33 +218,21 @@ fn first_rung(plan: &mut Plan, networks: &[Network], observed: &Observed, contai
 
 /// The reason for which no further try is made now.
 pub(super) fn out_of_tries(healing: &Healing, observed: &Observed, why: &Why) -> Option<Wait> {
-    let attempts = &observed.history.attempts;
-    let window = signed(healing.budget.window.0);
-    let recent = count(attempts.iter().filter(|attempt| observed.at.duration_since(**attempt) < window).count());
-    if observed.history.crash_loop.is_none()
-        && let Some(until) = refused_until(healing, observed)
-    {
-        return Some(Wait::EngineRefuses { until, attempts: tries(observed), reason: why.to_string() });
+    let (history, attempts) = (&observed.history, tries(observed));
+    let budget = (healing.budget.attempts, signed(healing.budget.window.0));
+    let spent = spent_until(history.attempts.iter().copied(), budget, observed.at);
+    if history.crash_loop.is_none() && spent.is_none() {
+        // The budget has its window; the pause grows until the container has stayed up for long.
+        let until = healing.backoff.due(*history.attempts.last()?, attempts);
+        return (observed.at < until).then_some(Wait::BackingOff { until, attempts });
     }
-    if observed.history.crash_loop.is_some() || recent >= healing.budget.attempts {
-        return Some(Wait::CrashLoop { attempts: tries(observed), reason: why.to_string() });
-    }
-    // The budget has its window; the pause grows until the container has stayed up for long.
-    let until = healing.backoff.due(*attempts.last()?, tries(observed));
-    (observed.at < until).then_some(Wait::BackingOff { until, attempts: tries(observed) })
-}
-
-/// When the budget has something left again, if it is spent and what it was last spent on was refused. No container is given up
-/// for an engine that could not do anything for a while.
-fn refused_until(healing: &Healing, observed: &Observed) -> Option<Timestamp> {
-    let history = &observed.history;
-    if !history.is_refused || observed.containers.iter().any(cannot_start) {
-        return None;
-    }
-    let last = usize::try_from(healing.budget.attempts).unwrap_or(usize::MAX);
-    let oldest = history.attempts.len().checked_sub(last).and_then(|at| history.attempts.get(at))?;
-    let until = oldest.checked_add(signed(healing.budget.window.0)).unwrap_or(Timestamp::MAX);
-    (observed.at < until).then_some(until)
+    let reason = why.to_string();
+    // No container is given up for an engine that could not do anything for a while.
+    let is_refused = history.crash_loop.is_none() && history.is_refused && !observed.containers.iter().any(cannot_start);
+    Some(match spent.filter(|_| is_refused) {
+        Some(until) => Wait::EngineRefuses { until, attempts, reason },
+        None => Wait::CrashLoop { attempts, reason },
+    })
 }
 
 /// Tries made since the container last stayed up for long.

@@ -12,6 +12,7 @@ mod interrupted;
 mod others;
 mod properties;
 mod recover;
+mod refused;
 mod replace;
 mod simulator;
 

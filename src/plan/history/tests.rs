@@ -154,7 +154,7 @@ fn what_the_engine_refuses_is_a_try_and_no_proof_that_it_would_not_have_helped()
 
 #[test]
 fn what_failed_for_a_cause_that_was_put_right_is_no_try_any_more_and_counts_on_the_host_all_the_same() {
-    let right = full().with_its_cause_put_right();
+    let right = full().with_a_clean_slate();
     assert_eq!((right.attempts.len(), right.failures, right.crash_loop), (0, 0, None));
     assert_eq!((right.acts, right.good_image, right.manual_stop), (full().acts, full().good_image, full().manual_stop));
 }
@@ -221,9 +221,19 @@ fn the_last_good_image_stands_in_once_a_container_is_made_of_it() {
 #[test]
 fn a_spent_budget_is_remembered_from_when_it_was_first_told() {
     let plan = Plan::waiting(Wait::CrashLoop { attempts: 3, reason: "it exited with 1".into() });
-    let told = History::default().settled(&plan, &[container(EXITED, 9)], seconds_ago(5), RESET_AFTER);
+    let tried = History { attempts: vec![seconds_ago(6)], ..History::default() };
+    let told = tried.settled(&plan, &[container(EXITED, 9)], seconds_ago(5), RESET_AFTER);
     assert_eq!(told.crash_loop, Some(seconds_ago(5)));
     assert_eq!(told.settled(&plan, &[container(EXITED, 9)], now(), RESET_AFTER).crash_loop, Some(seconds_ago(5)));
+}
+
+/// The release came while a pass decided, by what was known before it, and the container stayed down.
+#[test]
+fn who_is_released_while_it_is_decided_to_give_up_is_not_given_up() {
+    let plan = Plan::waiting(Wait::CrashLoop { attempts: 3, reason: "it exited with 1".into() });
+    let settled = |history: History| history.settled(&plan, &[container(EXITED, 9)], now(), RESET_AFTER);
+    assert_eq!(settled(full().released()).crash_loop, None);
+    assert_eq!(settled(full().with_a_clean_slate()).crash_loop, None);
 }
 
 #[test]

@@ -143,6 +143,15 @@ impl Memory {
         self
     }
 
+    /// The memory after nginx could not be asked: it has refused nothing, and may have been reloaded although nobody heard of it.
+    #[must_use]
+    pub fn unasked(mut self, action: &ProxyAction, at: Timestamp) -> Self {
+        if matches!(action, ProxyAction::ReloadProxy { .. } | ProxyAction::RepairSites { .. }) {
+            self.reloaded(at);
+        }
+        self
+    }
+
     fn reloaded(&mut self, at: Timestamp) {
         self.reloads.retain(|reload| at.duration_since(*reload) < WINDOW);
         self.reloads.push(at);

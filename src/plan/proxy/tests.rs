@@ -218,6 +218,25 @@ fn a_refused_change_leaves_what_worked_and_is_tried_again_later() {
     );
 }
 
+/// Nine refusals of the engine's, none of them nginx's, once had a moved backend wait for over four minutes.
+#[test]
+fn an_nginx_that_could_not_be_asked_has_refused_nothing_and_is_asked_again_at_the_next_look() {
+    let mut world = settled();
+    world.place("api", &["10.0.0.9"]);
+    world.is_out_of_reach = true;
+    for _ in 0..9 {
+        world.pass();
+        world.advance(2000);
+    }
+    plans(
+        &world,
+        &expect![[r#"
+            reload nginx, because it is not known to have read its files
+            ask nginx for 1 route, because it is not known to have read its files
+        "#]],
+    );
+}
+
 /// Neither the pause after a reload nor the moment for another try comes before that.
 #[test]
 fn a_route_that_does_not_work_is_taken_back_whenever_we_come_to_it() {

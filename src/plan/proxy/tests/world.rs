@@ -26,6 +26,8 @@ pub(super) struct World {
     pub(super) files: BTreeMap<String, String>,
     pub(super) running: bool,
     pub(super) is_absent: bool,
+    /// The engine refuses to ask nginx anything.
+    pub(super) is_out_of_reach: bool,
     /// What somebody else undoes again and again.
     pub(super) contests: Contests,
     /// What the network's DNS answers.
@@ -72,6 +74,7 @@ impl World {
             files: BTreeMap::from([("hand.conf".to_owned(), "server {}\n".to_owned())]),
             running: true,
             is_absent: false,
+            is_out_of_reach: false,
             contests: Contests::default(),
             dns: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -231,6 +234,10 @@ impl World {
 
     fn steps(&mut self, limit: usize) {
         for (number, step) in plan(&self.desired, &self.observed()).steps.iter().enumerate() {
+            if let Some(action) = self.in_vain(step) {
+                self.history = std::mem::take(&mut self.history).unasked(action, self.now);
+                return;
+            }
             let failure = self.take(step);
             if number >= limit {
                 return;
@@ -240,6 +247,16 @@ impl World {
                 return;
             }
         }
+    }
+
+    /// The step that cannot be taken, as the engine does not ask nginx.
+    fn in_vain<'a>(&self, step: &'a Step) -> Option<&'a ProxyAction> {
+        let Action::Proxy(action) = &step.action else { return None };
+        let asks = match action {
+            ProxyAction::TestSites { .. } | ProxyAction::ReloadProxy { .. } | ProxyAction::RepairSites { .. } => true,
+            ProxyAction::SwapSites { .. } | ProxyAction::RestoreSites { .. } | ProxyAction::ProveRoutes { .. } => false,
+        };
+        (self.is_out_of_reach && asks).then_some(action)
     }
 
     fn take(&mut self, step: &Step) -> Option<String> {

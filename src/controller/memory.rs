@@ -1,0 +1,135 @@
+//! What is remembered of each object: who changes it, and how that is kept.
+//!
+//! A pass, a person who releases an object, a stop that was seen and a clock that was set may all come at the same moment. So
+//! nobody puts back what he has read before: a change is made of what is known at that instant. Writing down takes longer, and is
+//! done in turn, of what is known by then.
+
+use std::{collections::HashMap, sync::Arc, sync::Mutex};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::{sync::Mutex as AsyncMutex, time::Instant};
+
+use super::{Context, pass, world::lock};
+use crate::{
+    manifest::{Key, Kind},
+    plan::{History, history::ManualStop},
+    record,
+};
+
+/// Whose turn it is to write down what is remembered of an object: an older memory must not come after a newer one.
+#[derive(Debug, Default)]
+pub(super) struct Turns(Mutex<HashMap<Key, Arc<AsyncMutex<()>>>>);
+
+impl Turns {
+    fn of(&self, key: &Key) -> Arc<AsyncMutex<()>> {
+        Arc::clone(lock(&self.0).entry(key.clone()).or_default())
+    }
+
+    /// Nobody waits for the turn of an object that is gone.
+    fn forget(&self, key: &Key) {
+        let mut turns = lock(&self.0);
+        if turns.get(key).is_some_and(|turn| Arc::strong_count(turn) == 1) {
+            turns.remove(key);
+        }
+    }
+}
+
+impl Context {
+    /// Changes what is remembered of an object; durable when it returns.
+    pub(super) async fn remember(
+        &self,
+        (key, generation): (&Key, i64),
+        change: impl FnOnce(History) -> History,
+    ) -> Result<(), pass::Error> {
+        {
+            let mut histories = lock(&self.world.histories);
+            let known = histories.get(key).cloned().unwrap_or_default().for_generation(generation);
+            histories.insert(key.clone(), change(known));
+        }
+        self.write_down(key).await.map_err(|source| pass::Error::Record { key: key.clone(), source })
+    }
+
+    /// The same where nobody waits for it.
+    async fn note(&self, key: &Key, change: impl FnOnce(History) -> History) {
+        let Some(object) = self.world.reader.get(key) else { return };
+        if let Err(error) = self.remember((key, object.generation()), change).await {
+            tracing::error!(error = crate::error_chain(&error), "what is remembered could not be written down");
+        }
+    }
+
+    /// Keeps what is known of an object when its turn has come.
+    async fn write_down(&self, key: &Key) -> Result<(), record::Error> {
+        let turn = self.turns.of(key);
+        let _turn = turn.lock().await;
+        let known = lock(&self.world.histories).get(key).cloned();
+        match known {
+            Some(history) => self.record.history.save(key, &history).await,
+            None => self.record.history.forget(key).await,
+        }
+    }
+
+    /// A stop by a person has proven to be one.
+    pub(super) async fn remember_stop(&self, key: &Key, stop: ManualStop) {
+        let stopped = |history: History| {
+            // What was asked of us looks like a stop by somebody else to whoever only sees the engine's events.
+            let is_ours = history.manual_stop.as_ref().is_some_and(|known| known.asked && known.container == stop.container);
+            if is_ours { history } else { History { manual_stop: Some(stop), ..history } }
+        };
+        self.note(key, stopped).await;
+    }
+
+    /// A person said: try again.
+    pub async fn release(&self, key: &Key) -> Result<(), String> {
+        self.believe_absent_holds().await;
+        if matches!(key.kind, Kind::Hold | Kind::Host) {
+            return Ok(());
+        }
+        if self.world.reader.get(key).is_none() {
+            return Err(format!("there is no {key}"));
+        }
+        self.tries_again(key, History::released).await;
+        Ok(())
+    }
+
+    /// An object is looked at with such a memory, which knows a reason to try again.
+    pub(super) async fn tries_again(&self, key: &Key, change: impl FnOnce(History) -> History) {
+        self.note(key, change).await;
+        self.world.retries.clear(key);
+        self.triggers.trigger(key);
+    }
+
+    /// Nothing is left of an object whose manifest is gone, but that things were done to it: the host's budgets would be
+    /// endless, were a manifest that is away for a moment enough to forget that.
+    pub(super) async fn forget(&self, key: &Key) {
+        self.desired.forget(key).await;
+        {
+            let mut histories = lock(&self.world.histories);
+            let left = histories.remove(key).and_then(|history| history.left_behind(self.world.clock.now()));
+            histories.extend(left.map(|left| (key.clone(), left)));
+        }
+        lock(&self.world.resolved).remove(key);
+        self.noted.forget(key);
+        self.note_budget(key, None);
+        lock(&self.readiness).remove(key);
+        self.record.status.forget(key);
+        if let Err(error) = self.write_down(key).await {
+            tracing::error!(object = %key, error = crate::error_chain(&error), "what is remembered could not be dropped");
+        }
+        self.turns.forget(key);
+    }
+
+    /// Tries were made as long ago as they were, whatever the clock says now.
+    pub(super) async fn move_histories(&self, by: SignedDuration, at: Timestamp) {
+        let keys: Vec<Key> = {
+            let mut histories = lock(&self.world.histories);
+            histories.values_mut().for_each(|history| *history = std::mem::take(history).moved(by, at));
+            histories.keys().cloned().collect()
+        };
+        for key in keys {
+            if let Err(error) = self.write_down(&key).await {
+                tracing::error!(object = %key, error = crate::error_chain(&error), "what is remembered could not be written down");
+            }
+        }
+        self.look_at_everything(Instant::now());
+    }
+}
