@@ -61,6 +61,9 @@ struct Mood {
     troubles: Vec<(Trouble, Instant)>,
     /// A list that is told again, and when it was made.
     yesterday: Option<(Instant, Vec<Listed>)>,
+    /// The containers in which something was run, by their ids: one may be gone before it is asked to reload, as the record says
+    /// that it was.
+    run_in: BTreeMap<String, String>,
 }
 
 /// How a request fares.
@@ -80,7 +83,7 @@ enum Ill {
 impl Hostile {
     /// In front of this engine.
     pub fn new((engine, nginx, ollama): (Simulated, Nginx, Ollama), dice: Dice, oracle: Oracle, trace: Trace) -> Self {
-        let mood = Mood { dice, troubles: Vec::new(), yesterday: None };
+        let mood = Mood { dice, troubles: Vec::new(), yesterday: None, run_in: BTreeMap::new() };
         Self { engine, oracle, trace, nginx, ollama, mood: Arc::new(Mutex::new(mood)), cuts: Arc::new(watch::channel(0).0) }
     }
 
@@ -129,6 +132,16 @@ impl Hostile {
 
     fn mood(&self) -> MutexGuard<'_, Mood> {
         self.mood.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a container is called, or was when something was last run in it.
+    fn name_of(&self, id: &str) -> String {
+        let named = self.engine.everything().into_iter().find(|thing| thing.listed.id == id).map(|thing| thing.listed.name);
+        let mut mood = self.mood();
+        if let Some(name) = named {
+            mood.run_in.insert(id.to_owned(), name);
+        }
+        mood.run_in.get(id).cloned().unwrap_or_default()
     }
 
     fn is(&self, trouble: Trouble) -> bool {
@@ -372,9 +385,9 @@ impl execute::engine::Engine for Hostile {
 
     async fn exec(&self, id: &str, command: &[String], limit: Duration) -> Result<Ran, execute::engine::Error> {
         let (before, after) = (self.roll(1, 40), self.roll(1, 80));
-        let name = self.engine.everything().into_iter().find(|thing| thing.listed.id == id).map(|thing| thing.listed.name);
         let is_act = command.last().is_some_and(|word| word == "reload");
-        let _asked = is_act.then(|| self.oracle.asked_for("ReloadProxy", &name.unwrap_or_default()));
+        let name = self.name_of(id);
+        let _asked = is_act.then(|| self.oracle.asked_for("ReloadProxy", &name));
         match self.meet(limit, before).await {
             Fate::Well => {
                 let ran = self.run(id, command).await;

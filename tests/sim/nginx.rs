@@ -109,6 +109,9 @@ impl Nginx {
             ["nginx", "-s", "reload"] => inner.reload(id),
             _ => Err(format!("no such command: {words:?}")),
         };
+        if words.contains(&"reload") && done.is_ok() {
+            inner.oracle.reloaded();
+        }
         inner.trace.note(format!("nginx: {}: {}", words.join(" "), done.as_ref().map_or_else(String::as_str, |_| "ok")));
         match done {
             Ok(stdout) => Ran { exit_code: 0, stdout, stderr: String::new() },
@@ -206,7 +209,6 @@ impl Inner {
         let config = self.load(MAIN)?;
         let forms = self.forms();
         self.running.insert(id.to_owned(), (config, forms));
-        self.oracle.reloaded();
         Ok(String::new())
     }
 }

@@ -117,8 +117,8 @@ fn is_well(host: &Host, name: &str) -> bool {
 
 /// Stops a backend and starts it again when its address, if the engine has freed it by then, is that of one that answers wrongly.
 fn moves(host: &Host, backend: &str) {
+    // Where the event of the stop is lost it is a death, and healed before anybody can look.
     host.docker(&format!("stop --time 1 @{backend}"));
-    host.eventually("it is down", |host| host.state(backend).starts_with("exited"));
     host.docker("run --detach --name @wrong --network @net --env GREETING=wrong --pull never mooring-demo/web:1");
     host.docker(&format!("start @{backend}"));
 }
@@ -145,7 +145,8 @@ fn what_a_person_stops_or_pauses_is_left_to_that_person() {
     story.converges();
     let id = (story.id("stopped"), story.id("paused"));
     story.docker("stop --time 1 @stopped");
-    story.docker("pause @paused");
+    // An engine with too much to do cannot freeze anything, now and then.
+    story.eventually("it is paused", |host| host.try_docker("pause @paused").is_ok());
     story.eventually("the stop is known to be meant", |host| host.holds("Container/stopped").contains("Held: StoppedByHand"));
     story.eventually("so is the pause", |host| host.holds("Container/paused").contains("Held: Paused"));
     story.host.stop();
