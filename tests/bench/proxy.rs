@@ -55,6 +55,7 @@ async fn serve(listener: UnixListener, engine: &'static str, requests: Requests)
     // Ends its connections when it is dropped itself.
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
+        while connections.try_join_next().is_some() {}
         let requests = Arc::clone(&requests);
         connections.spawn(async move {
             let Ok(server) = UnixStream::connect(engine).await else { return };

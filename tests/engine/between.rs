@@ -196,6 +196,8 @@ impl Between {
             // Dropped, and with it all connections, when the listening ends.
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
+                // Mooring's memory is measured in this process.
+                while connections.try_join_next().is_some() {}
                 let temper = Arc::clone(&temper);
                 connections.spawn(async move {
                     if let Manner::Late(pause) = manner {
