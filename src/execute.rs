@@ -75,12 +75,23 @@ pub type Environments = BTreeMap<String, Result<Values, String>>;
 /// What carrying out a plan came to.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// The steps that were taken, with what they came to. Only the last can have failed.
-    pub taken: Vec<(Step, Outcome)>,
+    /// The steps that were taken. Only the last can have failed.
+    pub taken: Vec<Taken>,
     /// When the first effect was requested.
     pub first_effect: Option<Instant>,
     /// Why the plan was not carried out to its end.
     pub failure: Option<Error>,
+}
+
+/// A step that was taken.
+#[derive(Debug)]
+pub struct Taken {
+    /// The step.
+    pub step: Step,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// When that was known. Those after it may take long.
+    pub at: Instant,
 }
 
 /// A plan was not carried out to its end.
@@ -158,6 +169,7 @@ pub async fn execute(hands: &Hands, pass: &Pass<'_>, plan: &Plan) -> Report {
         crash::point("execute-after-intent");
         report.first_effect.get_or_insert_with(Instant::now);
         let result = perform(hands, pass, step).await;
+        let at = Instant::now();
         crash::point("execute-after-effect");
         let outcome = match &result {
             Ok(Effect::Done) => Outcome::Done,
@@ -169,7 +181,7 @@ pub async fn execute(hands: &Hands, pass: &Pass<'_>, plan: &Plan) -> Report {
             tracing::error!(error = crate::error_chain(&error), step = %step.action, "an outcome could not be written down");
         }
         crash::point("execute-after-outcome");
-        report.taken.push((step.clone(), outcome));
+        report.taken.push(Taken { step: step.clone(), outcome, at });
         if let Err(error) = result {
             report.failure = Some(error);
             return report;

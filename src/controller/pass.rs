@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Context, triggers::Mark, world::lock};
 use crate::{
-    execute::{self, Pass, Report, execute, files},
+    execute::{self, Pass, Report, Taken, execute, files},
     manifest::{Key, Kind},
     observe::engine,
     plan::{
@@ -298,13 +298,13 @@ impl Context {
         if let (Some(first), Some(fault)) = (report.first_effect, fault) {
             self.record.metrics.first_effect(first.duration_since(fault));
         }
-        if let Some((_, outcome)) = report.taken.iter().find(|(step, _)| matches!(step.why, Why::Asked { .. })) {
+        if let Some(Taken { outcome, .. }) = report.taken.iter().find(|taken| matches!(taken.step.why, Why::Asked { .. })) {
             // It was taken up, once, whatever came of it.
             let asked = lock(&self.world.requests).remove(key);
             // Who does not wait any more reads it in the log.
             let _ = asked.map(|asked| asked.answer.send(outcome.error().map_or(Ok(()), |error| Err(error.to_owned()))));
         }
-        for (step, outcome) in &report.taken {
+        for Taken { step, outcome, .. } in &report.taken {
             let operation = step.action.operation();
             self.record.metrics.step(key.kind, operation, outcome);
             match outcome.error() {
@@ -327,22 +327,27 @@ impl Context {
                 self.world.snapshots.distrust(target.reference());
             }
         }
-        let taken: Vec<&Step> = report.taken.iter().map(|(step, _)| step).collect();
-        let done = report.taken.iter().filter(|(_, outcome)| outcome.error().is_none()).map(|(step, _)| step);
+        let taken: Vec<&Step> = report.taken.iter().map(|taken| &taken.step).collect();
+        let done = report.taken.iter().filter(|taken| taken.outcome.error().is_none()).map(|taken| &taken.step);
         let done: Vec<&Step> = done.collect();
         if let Situation::Proxy(desired, _) = situation
             && let Some(key) = plan::proxy::put_right(desired, &done)
         {
             self.was_put_right(key).await;
         }
-        let at = self.world.clock.now();
+        let (at, now) = (self.world.clock.now(), Instant::now());
         let acted = |history| {
-            let learnt = report.taken.iter().filter(|(step, outcome)| outcome.error().is_none() || !is_broken_off(report, step));
-            let history =
-                learnt.fold(history, |history: History, (step, outcome)| match (outcome.error(), unasked(report, step)) {
-                    (Some(_), Some(action)) => history.unasked(action, at),
-                    (error, _) => history.after(step, error, at),
-                });
+            let learnt =
+                report.taken.iter().filter(|taken| taken.outcome.error().is_none() || !is_broken_off(report, &taken.step));
+            let history = learnt.fold(history, |history: History, Taken { step, outcome, at: then }| {
+                // A reload is as old as it is, however long the proof after it has taken.
+                let ago = SignedDuration::try_from(now.duration_since(*then)).unwrap_or_default();
+                let then = at.saturating_sub(ago).unwrap_or(at);
+                match (outcome.error(), unasked(report, step)) {
+                    (Some(_), Some(action)) => history.unasked(action, then),
+                    (error, _) => history.after(step, error, then),
+                }
+            });
             history.acted(&taken, &done, at)
         };
         self.remember((key, object.generation()), acted).await

@@ -7,6 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::{SignedDuration, Timestamp};
+use mooring::manifest::{Key, Kind};
+
 use crate::host::{Host, container, proxy};
 
 /// An nginx whose sites are in `sites`.
@@ -114,6 +117,24 @@ fn the_first_configuration_is_tested_put_in_force_and_served() {
     );
     assert!(text.contains(&format!("# one is at {}\n", address(&host, "one"))), "{text}");
     assert_eq!(host.holds("Proxy/edge"), "Ready: AsDeclared (it is as declared)");
+}
+
+/// It was remembered as of when the proof of its routes had ended, and the next one, because a backend had moved, waited for longer
+/// than it had to: with a thousand routes twice as long.
+#[test]
+fn a_reload_is_remembered_as_of_when_it_was_made_and_not_as_of_when_its_proof_has_ended() {
+    let host = start(&stack("address", ""));
+    let key = Key::new(Kind::Proxy, "edge");
+    let memory = host.context().world.history(&key, 1).proxy.unwrap();
+    let proofs = host.audit().into_iter().filter(|entry| entry.operation == "ProveRoutes");
+    let proof = proofs.last().unwrap();
+    let begun: Timestamp = proof.created_at.parse().unwrap();
+    let reloaded = *memory.reloads.last().unwrap();
+    // The log has milliseconds.
+    assert!(
+        reloaded.duration_since(begun) <= SignedDuration::from_millis(1),
+        "reloaded at {reloaded}, to be proven from {begun} on"
+    );
 }
 
 fn follows_a_backend_that_moves(upstreams: &str) {
