@@ -30,6 +30,8 @@ pub(crate) struct Child {
 pub(crate) struct Usage {
     pub(crate) processor: Duration,
     pub(crate) resident_mib: f64,
+    /// The part of it that is not mapped from files, such as the program's own.
+    pub(crate) anonymous_mib: f64,
     /// Times that any thread of it went to sleep.
     pub(crate) sleeps: u64,
 }
@@ -65,7 +67,8 @@ impl Child {
         let fields: Vec<&str> = stat.rsplit_once(") ").ok_or("no stat")?.1.split(' ').collect();
         let ticks = fields[11].parse::<u32>()? + fields[12].parse::<u32>()?;
         let ticks_per_second = sysconf(SysconfVar::CLK_TCK)?.ok_or("no clock tick")?;
-        let kib = line_of(&format!("{process}/status"), "VmRSS:")?;
+        let mebibytes =
+            |name| -> Result<f64> { Ok(f64::from(u32::try_from(line_of(&format!("{process}/status"), name)?)?) / 1024.0) };
         let mut sleeps = 0;
         for thread in std::fs::read_dir(format!("{process}/task"))? {
             let status = thread?.path().join("status");
@@ -74,7 +77,8 @@ impl Child {
         }
         Ok(Usage {
             processor: Duration::from_secs_f64(f64::from(ticks) / f64::from(u32::try_from(ticks_per_second)?)),
-            resident_mib: f64::from(u32::try_from(kib)?) / 1024.0,
+            resident_mib: mebibytes("VmRSS:")?,
+            anonymous_mib: mebibytes("RssAnon:")?,
             sleeps,
         })
     }

@@ -76,6 +76,7 @@ async fn idle(stage: &Stage, containers: usize, goal_cpu: &str, goal_rss: &str, 
         Row::single(of("idle: % of a core"), Unit::Percent, used, goal_cpu),
         Row::single(of("idle: threads put to sleep per second"), Unit::Count, sleeps, ""),
         Row::single(of("resident memory"), Unit::Mebibytes, after.resident_mib, goal_rss),
+        Row::single(of("… of it not mapped from files"), Unit::Mebibytes, after.anonymous_mib, ""),
     ])
 }
 

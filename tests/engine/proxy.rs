@@ -126,8 +126,7 @@ fn a_reload_is_remembered_as_of_when_it_was_made_and_not_as_of_when_its_proof_ha
     let host = start(&stack("address", ""));
     let key = Key::new(Kind::Proxy, "edge");
     let memory = host.context().world.history(&key, 1).proxy.unwrap();
-    let proofs = host.audit().into_iter().filter(|entry| entry.operation == "ProveRoutes");
-    let proof = proofs.last().unwrap();
+    let proof = host.audit().into_iter().rfind(|entry| entry.operation == "ProveRoutes").unwrap();
     let begun: Timestamp = proof.created_at.parse().unwrap();
     let reloaded = *memory.reloads.last().unwrap();
     // The log has milliseconds.
