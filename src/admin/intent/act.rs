@@ -225,14 +225,17 @@ fn verb(words: &[Word]) -> Option<(Act, Vec<Word>)> {
 
 /// "Give redis a kick", "do a restart of redis".
 fn given(words: &[Word]) -> Option<(Act, Vec<Word>)> {
-    let first = words.first()?;
-    let last = words.last()?;
-    if first.is("give") && last.is_one_of(RESTART) && words.len() > 3 && words[words.len() - 2].is("a") {
-        return Some((Act::Restart, words[1..words.len() - 2].to_vec()));
+    match words {
+        [give, to @ .., a, last] if give.is("give") && a.is("a") && last.is_one_of(RESTART) && !to.is_empty() => {
+            Some((Act::Restart, to.to_vec()))
+        }
+        [done, a, restart, of, rest @ ..] => {
+            let is_done = done.is_one_of(&["do", "perform", "trigger", "run"]) && a.is("a");
+            let is_of = of.is_one_of(&["of", "on", "for"]);
+            (is_done && restart.is_one_of(RESTART) && is_of).then(|| (Act::Restart, rest.to_vec()))
+        }
+        _ => None,
     }
-    let is_done = first.is_one_of(&["do", "perform", "trigger", "run"]) && words.get(1).is_some_and(|word| word.is("a"));
-    let of = words.get(3).is_some_and(|word| word.is_one_of(&["of", "on", "for"]));
-    (is_done && words[2].is_one_of(RESTART) && of).then(|| (Act::Restart, words[4..].to_vec()))
 }
 
 impl Act {
