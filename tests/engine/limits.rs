@@ -5,6 +5,7 @@ use crate::host::{Host, container};
 const DOOMED: &str = "image: busybox:1\ncommand: [sh, -c, exit 3]\n\
                       healing: {budget: {attempts: 2, window: 10m}, backoff: {initial: 300ms}}";
 
+/// The release comes while a pass over it may be under way: that once put back what it had read before, and it stayed given up.
 #[test]
 fn a_container_that_always_exits_ends_in_a_crash_loop_that_is_told_once() {
     let mut host = Host::new(&[container("web", DOOMED)]);
