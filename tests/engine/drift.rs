@@ -41,7 +41,7 @@ fn limits_that_drifted_are_corrected_in_place() {
 fn a_paused_container_is_left_alone_until_it_is_unpaused() {
     let host = Host::start(&[container("web", "image: web:1")]);
     let before = host.steps("Container/web");
-    host.docker("pause @web");
+    host.pause("web");
     host.eventually("it is said", |host| host.holds("Container/web").contains("Held: Paused"));
     host.stays(5, "web is paused", |host| host.state("web").starts_with("paused"));
     host.docker("unpause @web");

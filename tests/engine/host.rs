@@ -377,6 +377,13 @@ impl Host {
         self.try_words(&command.split(' ').collect::<Vec<_>>())
     }
 
+    /// Pauses a container. An engine with too much to do cannot freeze one, now and then.
+    pub fn pause(&self, container: &str) {
+        self.eventually("it is paused", |host| {
+            host.try_docker(&format!("pause @{container}")).is_ok() || host.state(container).starts_with("paused")
+        });
+    }
+
     /// The same with words that may have spaces in them.
     pub fn try_words(&self, words: &[&str]) -> Result<String, String> {
         let words: Vec<String> = words.iter().map(|word| word.replace('@', &format!("{}-", self.name))).collect();

@@ -313,7 +313,7 @@ fn a_database_that_is_away_keeps_nobody_waiting_and_comes_back_by_itself() {
     assert_eq!(kept.messages.items.len(), 1, "what was kept is there, and nothing else");
 
     // One that hangs, which no connection breaks for.
-    place.host.docker("pause @pg");
+    place.host.pause("pg");
     let begun = Instant::now();
     assert!(!is_there(&place.host));
     assert!(begun.elapsed() < Duration::from_secs(6), "the one who found out has waited {:?}", begun.elapsed());
