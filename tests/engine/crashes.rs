@@ -115,6 +115,39 @@ fn a_first_creation_survives_every_death() {
     }
 }
 
+/// Each time it has died there is another network of that name, which keeps the engine from starting it.
+#[test]
+fn the_removal_of_a_doubled_network_survives_every_death() {
+    let healing = "healing: {budget: {attempts: 99}, backoff: {initial: 100ms, factor: 1}}";
+    for (point, leaves_open) in POINTS {
+        let mut host = Host::new(&[container("web", &format!("image: web:1\nnetworks: ['@net']\n{healing}"))]);
+        // Engines from API 1.44 on have no two of one name.
+        let Some(first) = host.another_network("net", &host.name) else { return };
+        host.run();
+        host.converges();
+        host.stop();
+        let witness = Witness::of(&host);
+        let mut unknown_before = 0;
+        for hit in 1.. {
+            assert!(hit <= MOST, "{point} has no end");
+            host.another_network("net", &host.name).expect("this engine has two of one name");
+            host.docker("kill @web");
+            let died = dies(&host, point, hit);
+            recovers(&mut host, &witness, &format!("{point}:{hit}"), &["@web"]);
+            assert_eq!((host.networks("net").join(" "), host.state("web").as_str()), (first.clone(), "running healthy"));
+            let unknown_now = unknown(&host);
+            assert_eq!(unknown_now - unknown_before, usize::from(leaves_open && died), "{point}:{hit}");
+            unknown_before = unknown_now;
+            let removals = host.count("Container/web", "RemoveNetwork");
+            assert!((hit..=2 * hit).contains(&removals), "{removals} for {hit} networks");
+            if !died {
+                assert!(hit > 2, "{point} was passed {hit} times only");
+                break;
+            }
+        }
+    }
+}
+
 /// Replaces by one version and back by the other, and dies on the way each time.
 fn a_replacement_survives(more: &str, (point, leaves_open): (&str, bool), steps: usize) {
     let version = |number: usize| container("web", &format!("image: web:{number}\n{more}"));
