@@ -80,7 +80,18 @@ fn is_apart(line: &str) -> bool {
 /// What is found in a line, and in what is quoted there.
 fn in_line(line: &str, with_quoted: bool) -> Vec<Range<usize>> {
     let words = words(line);
-    let mut found: Vec<Range<usize>> = words.iter().filter_map(|word| shaped(line, word)).collect();
+    let mut found = Vec::new();
+    let mut until = 0;
+    for word in &words {
+        // What lies in a place whole adds nothing. Found by fuzzing: each looked at again, a line of tokens without a space between
+        // them took as long as it is long, squared.
+        if word.place.end > until
+            && let Some(place) = shaped(line, word)
+        {
+            until = until.max(place.end);
+            found.push(place);
+        }
+    }
     let first = |list: &[&str]| words.iter().position(|word| list.contains(&&*word.low)).unwrap_or(words.len());
     let (gives, uses) = (first(GIVES), first(USES));
     let mut looked_at = 0;
