@@ -408,6 +408,12 @@ impl Host {
         Some(id.split('"').next().unwrap().to_owned())
     }
 
+    /// Makes two such networks of one name; the id of the first one. None where names are unique: that is so from API 1.44 on.
+    pub fn doubled_network(&self, name: &str, owner: &str) -> Option<String> {
+        let first = self.another_network(name, owner)?;
+        self.another_network(name, owner).map(|_| first)
+    }
+
     /// The ids of the networks of this name, oldest first.
     pub fn networks(&self, name: &str) -> Vec<String> {
         let filter = format!("name=^{}-{name}$", self.name);

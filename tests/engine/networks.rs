@@ -7,8 +7,7 @@ const WEB: &str = "image: web:1\nnetworks: ['@net']\nhealing: {backoff: {initial
 #[test]
 fn of_two_networks_of_ours_the_empty_one_goes_and_the_container_comes_up() {
     let mut host = Host::new(&[container("web", WEB), container("other", WEB)]);
-    let Some(first) = host.another_network("net", &host.name) else { return };
-    let Some(_) = host.another_network("net", &host.name) else { return };
+    let Some(first) = host.doubled_network("net", &host.name) else { return };
     host.run();
     host.converges();
     assert_eq!(host.networks("net").join(" "), first, "the older one stays");
@@ -26,8 +25,8 @@ fn of_two_networks_of_ours_the_empty_one_goes_and_the_container_comes_up() {
 #[test]
 fn a_double_that_is_not_ours_is_left_alone_and_its_removal_by_hand_is_all_it_takes() {
     let mut host = Host::new(&[container("web", WEB)]);
-    let Some(first) = host.another_network("net", "somebody") else { return };
-    let Some(second) = host.another_network("net", "somebody") else { return };
+    let Some(first) = host.doubled_network("net", "somebody") else { return };
+    let second = host.networks("net").pop().unwrap();
     host.run();
     let refused = |host: &Host| host.count("Container/web", "StartContainer @web: it was made and never started [failed]");
     // More often than any budget permits.

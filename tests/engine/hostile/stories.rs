@@ -341,14 +341,12 @@ fn a_budget_of_a_group_is_kept_by_what_the_engine_did_and_told_once() {
     });
 }
 
-/// Only engines before API 1.44 permit two of a name.
 fn of_two_networks_of_ours_one_goes_and_the_container_comes_up() {
     let mut story = Story::new(13, &[container("web", &format!("image: web:1\nnetworks: ['@net']\n{PATIENT}"))]);
-    let Some(first) = story.another_network("net", &story.name) else { return };
-    story.another_network("net", &story.name).expect("they are permitted");
+    let Some(first) = story.doubled_network("net", &story.name) else { return };
     story.runs();
     story.converges();
-    story.another_network("net", &story.name).expect("they are permitted");
+    story.another_network("net", &story.name).expect("names are not unique here");
     story.docker("kill @web");
     story.eventually("it runs again", |host| is_well(host, "web"));
     story.ends("the one in use stays", |host| host.networks("net") == [first.clone()] && is_well(host, "web"));
