@@ -4,7 +4,10 @@
 //! nobody puts back what he has read before: a change is made of what is known at that instant. Writing down takes longer, and is
 //! done in turn, of what is known by then.
 
-use std::{collections::HashMap, sync::Arc, sync::Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::Mutex as AsyncMutex, time::Instant};
@@ -41,19 +44,27 @@ impl Context {
         (key, generation): (&Key, i64),
         change: impl FnOnce(History) -> History,
     ) -> Result<(), pass::Error> {
-        {
-            let mut histories = lock(&self.world.histories);
-            let known = histories.get(key).cloned().unwrap_or_default().for_generation(generation);
-            histories.insert(key.clone(), change(known));
-        }
+        self.change((key, generation), change);
         self.write_down(key).await.map_err(|source| pass::Error::Record { key: key.clone(), source })
     }
 
     /// The same where nobody waits for it.
     async fn note(&self, key: &Key, change: impl FnOnce(History) -> History) {
         let Some(object) = self.world.reader.get(key) else { return };
-        if let Err(error) = self.remember((key, object.generation()), change).await {
-            tracing::error!(error = crate::error_chain(&error), "what is remembered could not be written down");
+        self.change((key, object.generation()), change);
+        self.try_to_write_down(key).await;
+    }
+
+    fn change(&self, (key, generation): (&Key, i64), change: impl FnOnce(History) -> History) {
+        let mut histories = lock(&self.world.histories);
+        let known = histories.get(key).cloned().unwrap_or_default().for_generation(generation);
+        histories.insert(key.clone(), change(known));
+    }
+
+    /// See there; where that cannot be done, it is said.
+    async fn try_to_write_down(&self, key: &Key) {
+        if let Err(error) = self.write_down(key).await {
+            tracing::error!(object = %key, error = crate::error_chain(&error), "what is remembered could not be written down");
         }
     }
 
@@ -112,9 +123,7 @@ impl Context {
         self.note_budget(key, None);
         lock(&self.readiness).remove(key);
         self.record.status.forget(key);
-        if let Err(error) = self.write_down(key).await {
-            tracing::error!(object = %key, error = crate::error_chain(&error), "what is remembered could not be dropped");
-        }
+        self.try_to_write_down(key).await;
         self.turns.forget(key);
     }
 
@@ -126,9 +135,7 @@ impl Context {
             histories.keys().cloned().collect()
         };
         for key in keys {
-            if let Err(error) = self.write_down(&key).await {
-                tracing::error!(object = %key, error = crate::error_chain(&error), "what is remembered could not be written down");
-            }
+            self.try_to_write_down(&key).await;
         }
         self.look_at_everything(Instant::now());
     }
