@@ -37,6 +37,7 @@ const WORDS: &[&str] = &[
     "„",
     "sk-abcdefgh",
     "ghp_0123456789",
+    "A=ghp_0123456789",
     "eyJhbGciOiJIUzI1NiJ9.e30.x",
     "-----BEGIN PRIVATE KEY-----",
     "-----END PRIVATE KEY-----",
