@@ -61,7 +61,7 @@ impl Context {
         histories.insert(key.clone(), change(known));
     }
 
-    /// See there; where that cannot be done, it is said.
+    /// Writes it down where nobody waits to hear that this failed; the log says so.
     async fn try_to_write_down(&self, key: &Key) {
         if let Err(error) = self.write_down(key).await {
             tracing::error!(object = %key, error = crate::error_chain(&error), "what is remembered could not be written down");
