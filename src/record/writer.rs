@@ -147,6 +147,8 @@ pub(super) struct Writer {
     connection: Result<SqliteConnection, Error>,
     /// The file that it writes to.
     file: Option<(u64, u64)>,
+    /// Whether that file is a new one, which nobody could write yet what the old one had.
+    lacks_what_was_known: bool,
     /// The highest number given to an intent.
     last_id: i64,
     parked: Vec<(i64, Outcome)>,
@@ -157,7 +159,8 @@ impl Writer {
     pub(super) fn new(shared: Shared, requests: mpsc::Receiver<Request>, connection: SqliteConnection) -> Self {
         let file = shared.database.identity();
         let ballast = Ballast::in_directory(shared.database.directory());
-        Self { shared, requests, connection: Ok(connection), file, last_id: 0, parked: Vec::new(), ballast }
+        let (last_id, parked) = (0, Vec::new());
+        Self { shared, requests, connection: Ok(connection), file, lacks_what_was_known: false, last_id, parked, ballast }
     }
 
     /// Writes until it is stopped, or nobody is left who could want anything; then writes the rest.
@@ -354,11 +357,16 @@ impl Writer {
         let mut writes = Vec::new();
         if is_new {
             self.shared.readers.renew();
+        }
+        // The disk that damaged the old one may still be full.
+        self.lacks_what_was_known |= is_new;
+        if self.lacks_what_was_known {
             self.remember(&mut writes);
         }
         // Those that are there already are refused one by one.
         writes.extend(mem::take(&mut self.parked).into_iter().map(|outcome| Write::Outcomes(vec![outcome])));
         if self.write(&writes).await.is_ok() {
+            self.lacks_what_was_known = false;
             tracing::info!(is_new, "the journal can be written");
             self.announce(true);
         } else {
@@ -379,5 +387,38 @@ impl Writer {
     fn announce(&self, is_writable: bool) {
         self.shared.metrics.journal_writable(is_writable);
         self.shared.writable.send_if_modified(|known| mem::replace(known, is_writable) != is_writable);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{Record, Settings},
+        *,
+    };
+    use crate::manifest::Kind;
+
+    /// A stop by a person was forgotten, and undone after the next restart.
+    #[tokio::test]
+    async fn what_the_old_file_had_comes_into_the_new_one_however_often_that_fails_at_first() {
+        let state = tempfile::tempdir().unwrap();
+        let database = Database::in_directory(state.path());
+        let opening = database.open_or_start_over().await.unwrap();
+        let (shared, _) = Record::shared(database, opening.loaded, Settings::default());
+        let redis = Key { kind: Kind::Container, name: "redis".to_owned() };
+        shared.histories.lock().unwrap().insert(redis.clone(), History { failures: 3, ..History::default() });
+        let mut writer = Writer::new(shared, Submit::new().1, opening.connection);
+
+        // As if the file had just been begun, on a disk that is full.
+        writer.file = None;
+        let full = sqlx::query("PRAGMA query_only = ON");
+        full.execute(writer.connection.as_mut().unwrap()).await.unwrap();
+        writer.restore().await;
+        assert!(writer.connection.is_err());
+
+        writer.reopen().await;
+        assert!(writer.connection.is_ok());
+        let kept = Database::in_directory(state.path()).look().await.unwrap().histories;
+        assert_eq!(kept[&redis].failures, 3);
     }
 }
