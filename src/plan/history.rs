@@ -223,17 +223,19 @@ impl History {
     }
 
     /// The memory after a person said: try again.
+    ///
+    /// The budgets of groups and of the host go on, as with [`Self::with_a_clean_slate`].
     #[must_use]
     pub fn released(self) -> Self {
-        let Self { generation, choice, seen_ready, good_image, proxy, .. } = self;
+        let Self { generation, choice, seen_ready, good_image, proxy, acts, .. } = self;
         let proxy = proxy.map(|memory| Box::new(memory.without_refusal()));
-        Self { generation, choice, seen_ready, good_image, proxy, ..Self::default() }
+        Self { generation, choice, seen_ready, good_image, proxy, acts, ..Self::default() }
     }
 
     /// The memory without the tries that were made: it has lasted, or they could not help, for what made it fail was put right
     /// only after them.
     ///
-    /// The budgets of groups and of the host go on: what was done on the host was done.
+    /// The budgets of groups and of the host go on, for what was done on the host was done.
     #[must_use]
     pub fn with_a_clean_slate(self) -> Self {
         Self { attempts: Vec::new(), failures: 0, is_refused: false, crash_loop: None, ..self }

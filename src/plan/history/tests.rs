@@ -113,9 +113,9 @@ fn another_generation_remembers_what_is_about_the_world() {
 }
 
 #[test]
-fn a_release_forgets_the_stop_by_a_person_as_well() {
-    let History { good_image, choice, .. } = full();
-    let expected = History { generation: 1, choice, good_image, seen_ready: true, ..History::default() };
+fn a_release_forgets_the_stop_by_a_person_as_well_but_not_what_was_done_on_the_host() {
+    let History { good_image, choice, acts, .. } = full();
+    let expected = History { generation: 1, choice, good_image, acts, seen_ready: true, ..History::default() };
     assert_eq!(full().released(), expected);
 }
 
