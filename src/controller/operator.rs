@@ -148,22 +148,8 @@ impl Operator for Context {
     }
 
     async fn release(&self, key: &Key, actor: &str) -> Result<(), String> {
-        let outcome = self.release(key).await;
-        let recorded = match &outcome {
-            Ok(()) => Outcome::Done,
-            Err(error) => Outcome::Failed { error: error.clone() },
-        };
-        let command = Command {
-            actor: &self::actor(actor),
-            operation: "Release",
-            object: &key.clone().into(),
-            target: &key.name,
-            why: "a person asked for it",
-            details: &serde_json::Value::Null,
-            outcome: &recorded,
-        };
-        self.record.journal.note(&command).await.map_err(|error| crate::error_chain(&error))?;
-        outcome
+        let words = format!("release of {key}");
+        self.on_record(actor, ("Release", &key.clone().into()), &words, Self::release(self, key)).await
     }
 
     fn alerts(&self) -> Vec<AlertView> {
