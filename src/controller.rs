@@ -25,6 +25,7 @@ pub mod operator;
 pub mod pass;
 pub mod plugins;
 pub mod preview;
+pub mod requests;
 mod restraints;
 mod resync;
 mod retries;

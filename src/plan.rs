@@ -189,6 +189,14 @@ pub struct Step {
     pub why: Why,
 }
 
+impl Step {
+    /// Whether it is taken because somebody asked for it.
+    #[must_use]
+    pub const fn is_asked(&self) -> bool {
+        matches!(self.why, Why::Asked { .. })
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, because {}", self.action, self.why)

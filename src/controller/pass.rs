@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use kube_runtime::controller::Action;
 use tokio::time::Instant;
 
-use super::{Context, triggers::Mark, world::lock};
+use super::{Context, requests::Standing, triggers::Mark};
 use crate::{
     execute::{self, Pass, Report, Taken, execute, files},
     manifest::{Key, Kind},
@@ -131,7 +131,7 @@ async fn guarded(object: &Object, ctx: &Context) -> Result<Action, Error> {
 pub enum Looked {
     /// The object is as declared.
     Converged,
-    /// Every step of the plan was taken.
+    /// Every step of the plan was taken, or somebody wants something else by now.
     Acted,
     /// Something stands in the way.
     Waiting {
@@ -165,25 +165,21 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
         }
     };
     ctx.guard();
-    let mut plan = ctx.world.plan(object, &seen.situation);
-    if !ctx.takes_turn(key, &plan) {
-        plan = plan.withheld_for(Restrained::NotItsTurn);
-    }
+    let standing = ctx.standing(key, &seen.situation, not_before);
+    let plan = ctx.decide(object, &seen.situation, standing.as_ref());
     let _acting = ctx.world.count_act(object, &plan, seen.situation.at());
     ctx.readiness_changed(key, &seen.situation, &plan);
     let fault = ctx.fault_since(key, &plan, mark);
     if plan.steps.is_empty() || ctx.is_unmounted(&desired).await {
         ctx.decided(object, &plan, None, refusal.as_ref());
-        ctx.fought(object, &seen.situation, &plan).await?;
-        ctx.settle(object, &desired, &seen.situation, &plan).await?;
-        if plan.is_converged() {
-            ctx.corrected(key);
-            begun.conclude(PassOutcome::Converged);
-            return Ok(Looked::Converged);
-        }
-        begun.conclude(PassOutcome::Waiting);
-        return Ok(Looked::Waiting { next: next_look(&plan, &seen.situation), wait: plan.wait });
+        let looked = ctx.leave(object, (&desired, &seen.situation), plan).await?;
+        begun.conclude(if matches!(looked, Looked::Converged) { PassOutcome::Converged } else { PassOutcome::Waiting });
+        return Ok(looked);
     }
+    let Ok(asked) = ctx.take_up(key, &plan, standing.as_ref()) else {
+        begun.conclude(PassOutcome::Waiting);
+        return Ok(Looked::Acted);
+    };
     ctx.decided(object, &plan, None, refusal.as_ref());
     let pass = Pass {
         actor: asker(&plan),
@@ -195,6 +191,7 @@ pub async fn look_and_act(object: &Object, ctx: &Context, mark: Option<Mark>) ->
         is_outdated: &|| ctx.has_moved_since(key, looked),
     };
     let report = execute(&ctx.hands, &pass, &plan).await;
+    ctx.answer(key, asked, &report);
     ctx.acted((object, &seen.situation), &report, fault).await?;
     match report.failure {
         None => {
@@ -262,6 +259,23 @@ fn is_ours(failure: &execute::Error) -> bool {
 }
 
 impl Context {
+    /// What is to be done, when it is the object's turn; with what was asked of it.
+    fn decide(&self, object: &Object, situation: &Situation, asked: Option<&Standing>) -> Plan {
+        let plan = self.world.plan_asked(object, situation, asked.map(|standing| &standing.request));
+        if self.takes_turn(object.key(), &plan) { plan } else { plan.withheld_for(Restrained::NotItsTurn) }
+    }
+
+    /// Leaves an object as it is, since nothing is to be done or nothing can be.
+    async fn leave(&self, object: &Object, (desired, situation): (&Desired, &Situation), plan: Plan) -> Result<Looked, Error> {
+        self.fought(object, situation, &plan).await?;
+        self.settle(object, desired, situation, &plan).await?;
+        if plan.is_converged() {
+            self.corrected(object.key());
+            return Ok(Looked::Converged);
+        }
+        Ok(Looked::Waiting { next: next_look(&plan, situation), wait: plan.wait })
+    }
+
     /// Keeps what was learnt, where it is new.
     async fn settle(&self, object: &Object, desired: &Desired, situation: &Situation, plan: &Plan) -> Result<(), Error> {
         let (containers, reset_after) = match (situation, desired) {
@@ -297,12 +311,6 @@ impl Context {
         let key = object.key();
         if let (Some(first), Some(fault)) = (report.first_effect, fault) {
             self.record.metrics.first_effect(first.duration_since(fault));
-        }
-        if let Some(Taken { outcome, .. }) = report.taken.iter().find(|taken| matches!(taken.step.why, Why::Asked { .. })) {
-            // It was taken up, once, whatever came of it.
-            let asked = lock(&self.world.requests).remove(key);
-            // Who does not wait any more reads it in the log.
-            let _ = asked.map(|asked| asked.answer.send(outcome.error().map_or(Ok(()), |error| Err(error.to_owned()))));
         }
         for Taken { step, outcome, .. } in &report.taken {
             let operation = step.action.operation();

@@ -24,11 +24,11 @@ impl World {
     /// Decides about an object: what differs, as far as it is permitted to do something about it, and no hold says to leave it.
     #[must_use]
     pub fn plan(&self, object: &Object, situation: &Situation) -> Plan {
-        let request = lock(&self.requests).get(object.key()).map(|asked| asked.request.clone());
-        self.plan_asked(object, situation, request.as_ref())
+        let standing = self.requests.standing(object.key());
+        self.plan_asked(object, situation, standing.as_ref().map(|standing| &standing.request))
     }
 
-    /// The same with this request, and without those that stand.
+    /// The same with this request, whether or not it stands, and with no other.
     #[must_use]
     pub(super) fn plan_asked(&self, object: &Object, situation: &Situation, request: Option<&Request>) -> Plan {
         let (at, key) = (situation.at(), object.key());

@@ -4,25 +4,17 @@ mod variable;
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 
-use super::{
-    Context,
-    insight::word_of,
-    operator::actor,
-    world::{Asked, lock},
-};
+use super::{Context, insight::word_of, operator::actor};
 use crate::{
     crash,
     manifest::{Key, Kind, hold::Target},
     operator::{HoldEnd, Operator as _, Proposed, Wish, insight::Insight as _},
     plan::{
-        Plan, Situation, Step, Why,
+        Plan, Situation, Step,
         container::{Container, State},
         request::{Request, Shown, Wanted},
     },
@@ -33,8 +25,6 @@ use crate::{
     source::desired::{DesiredDirectory, holds},
 };
 
-/// How long a request stands when something else is to be done first.
-const STANDS: SignedDuration = SignedDuration::from_mins(1);
 /// How long whoever confirmed it is kept waiting for what came of it. A stop takes up to ten seconds.
 const ANSWERED: Duration = Duration::from_secs(20);
 
@@ -88,7 +78,7 @@ impl Context {
             let state = if states.is_empty() { "gone".to_owned() } else { states.join(", ") };
             return Err(format!("there is nothing to {verb}: the container of {key} is `{state}`"));
         };
-        let plan = self.world.plan_asked(&object, &situation, Some(&self.request(wanted.clone(), "")));
+        let plan = self.world.plan_asked(&object, &situation, Some(&Request::by_nobody(wanted.clone())));
         let step = asked_step(key, &plan)?;
         let users: Vec<String> =
             self.world.users(key).iter().filter(|user| user.kind == Kind::Container).map(ToString::to_string).collect();
@@ -188,13 +178,14 @@ impl Context {
 
     /// Lets the next pass take the step, and waits for what comes of it.
     async fn hand_over(&self, key: &Key, wanted: Wanted, by: &str) -> Result<String, String> {
-        let (answer, answered) = oneshot::channel();
-        let asked = Asked { request: self.request(wanted, by), answer };
-        lock(&self.world.requests).insert(key.clone(), asked);
+        let answered = self.world.requests.ask(key, Request { by: by.to_owned(), wanted });
         self.triggers.trigger(key);
         match timeout(ANSWERED, answered).await {
             Ok(Ok(outcome)) => outcome.map(|()| "done".to_owned()),
-            Ok(Err(_)) => Err("another request for the same object came in between".to_owned()),
+            Ok(Err(_)) => Err("nobody took it up".to_owned()),
+            Err(_) if self.world.requests.standing(key).is_some() => {
+                Ok("something else is done first; the audit log says when this is done, within a minute or not at all".to_owned())
+            }
             Err(_) => Ok("it is under way; the audit log says what comes of it".to_owned()),
         }
     }
@@ -220,7 +211,7 @@ impl Context {
     }
 
     /// Does something that is on record before and after.
-    async fn on_record(
+    pub(super) async fn on_record(
         &self,
         by: &str,
         (operation, object): (&'static str, &Subject),
@@ -246,11 +237,6 @@ impl Context {
             })?;
         }
         Ok(())
-    }
-
-    fn request(&self, wanted: Wanted, by: &str) -> Request {
-        let until = self.world.clock.now().saturating_add(STANDS).unwrap_or(Timestamp::MAX);
-        Request { by: by.to_owned(), wanted, until }
     }
 
     async fn situation(&self, key: &Key) -> Result<Situation, String> {
@@ -284,12 +270,11 @@ fn consequence(wanted: &Wanted) -> Option<String> {
 
 /// The step that was asked for, if it is what would be done; otherwise what stands before it.
 fn asked_step<'a>(key: &Key, plan: &'a Plan) -> Result<&'a Step, String> {
-    let is_asked = |step: &&Step| matches!(step.why, Why::Asked { .. });
-    if let Some(step) = plan.steps.iter().find(is_asked) {
+    if let Some(step) = plan.steps.iter().find(|step| step.is_asked()) {
         return Ok(step);
     }
     let wait = plan.wait.as_ref().map(|wait| format!(": {wait}")).unwrap_or_default();
-    if plan.withheld.iter().any(|step| is_asked(&step)) {
+    if plan.withheld.iter().any(Step::is_asked) {
         return Err(format!("{key} is left alone{wait}"));
     }
     match plan.steps.first().or(plan.withheld.first()) {

@@ -9,9 +9,9 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::{sync::oneshot, time::Instant};
+use tokio::time::Instant;
 
-use super::{guard::Guard, plugins::Expanded, retries::Retries};
+use super::{guard::Guard, plugins::Expanded, requests::Requests, retries::Retries};
 use crate::{
     clock::Clock,
     dotenv::Values,
@@ -76,7 +76,7 @@ pub struct World {
     /// What is permitted on the host.
     pub policy: Mutex<Arc<plan::host::Policy>>,
     /// What people have asked for and confirmed.
-    pub requests: Mutex<BTreeMap<Key, Asked>>,
+    pub requests: Requests,
     /// The acts under way, which no memory has yet, with when they were decided on.
     pub acting: Mutex<BTreeMap<Key, Timestamp>>,
     /// Whether it is the host that fails.
@@ -97,14 +97,6 @@ pub struct World {
 type OnListed<'a> = dyn Fn(&engine::Listed) -> Option<ProbeState> + Sync + 'a;
 /// Until when a stop by a person has to be thought possible.
 type OnId<'a> = dyn Fn(&str) -> Option<Timestamp> + Sync + 'a;
-
-/// A request that waits for its pass.
-pub struct Asked {
-    /// What was asked for.
-    pub request: plan::request::Request,
-    /// Who waits to hear what came of it.
-    pub answer: oneshot::Sender<Result<(), String>>,
-}
 
 /// What a pass saw.
 pub struct Seen {
@@ -137,7 +129,7 @@ impl World {
             owners: Mutex::default(),
             holds: Mutex::default(),
             policy: Mutex::default(),
-            requests: Mutex::default(),
+            requests: Requests::default(),
             acting: Mutex::default(),
             guard: Mutex::default(),
             expansion: Mutex::default(),

@@ -19,8 +19,14 @@ pub struct Request {
     pub by: String,
     /// What.
     pub wanted: Wanted,
-    /// From when on nobody waits for it any more.
-    pub until: Timestamp,
+}
+
+impl Request {
+    /// What somebody may ask for, to see what would come of it.
+    #[must_use]
+    pub const fn by_nobody(wanted: Wanted) -> Self {
+        Self { by: String::new(), wanted }
+    }
 }
 
 /// What was asked for: of exactly what was shown to whoever asked.
@@ -66,9 +72,6 @@ pub struct VariableChange {
 pub fn with(mut plan: Plan, situation: &Situation, request: &Request) -> Plan {
     let is_idle = plan.steps.is_empty() && plan.withheld.is_empty();
     let why = Why::Asked { by: request.by.clone() };
-    if situation.at() >= request.until {
-        return plan;
-    }
     match (situation, &request.wanted) {
         (Situation::Container(_, observed) | Situation::Healed(_, observed), wanted) => {
             let Some(action) = container_action(wanted, observed) else { return plan };
@@ -95,6 +98,18 @@ pub fn with(mut plan: Plan, situation: &Situation, request: &Request) -> Plan {
         _ => {}
     }
     plan
+}
+
+/// Whether what was shown to whoever asked is still so: otherwise nothing will come of it.
+#[must_use]
+pub fn fits(situation: &Situation, request: &Request) -> bool {
+    match (situation, &request.wanted) {
+        (Situation::Container(_, observed) | Situation::Healed(_, observed), wanted) => {
+            container_action(wanted, observed).is_some()
+        }
+        (Situation::Environment(_, observed), Wanted::Variable(change)) => change.fits(observed),
+        _ => false,
+    }
 }
 
 /// What is to be done with the container that was shown, if it is still as it was.

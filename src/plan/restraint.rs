@@ -97,8 +97,7 @@ pub fn restrain(plan: Plan, history: &History, restraints: &Restraints, at: Time
         return plan.withheld_for(Restrained::ObserveOnly { by: by.clone() });
     }
     // Whoever has been shown what is about to happen, and has confirmed it, knows better than any budget.
-    let is_asked = |step: &Step| matches!(step.why, Why::Asked { .. });
-    if plan.is_finishing || plan.steps.iter().all(is_asked) {
+    if plan.is_finishing || plan.steps.iter().all(Step::is_asked) {
         return plan;
     }
     match &restraints.stance {

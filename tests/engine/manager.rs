@@ -3,7 +3,7 @@
 //! Never an act without its record, never one done twice, and no question that waits is left over by the dead.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     fs::File,
     io::Write as _,
     net::TcpStream,
@@ -71,9 +71,7 @@ impl Manager {
         let mut manager = Self { host, port, token: String::new(), mooring: None, objects };
         manager.starts(None);
         manager.until("it is up", |manager| manager.host.state("web") == "running healthy");
-        let made = manager.command(&["claw", "token", "create", "ci"]).output().unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        String::from_utf8(made.stdout).unwrap().trim().clone_into(&mut manager.token);
+        manager.token = manager.machine("ci");
         manager
     }
 
@@ -148,13 +146,25 @@ impl Manager {
 
     /// What is answered to a line, if anything is.
     fn say(&self, text: &str) -> Option<String> {
-        let answer = self.post(&self.request("/claw/message", &json!({ "message": text })))?;
+        self.says(&self.token, text)
+    }
+
+    /// The same to whoever has this token.
+    fn says(&self, token: &str, text: &str) -> Option<String> {
+        let answer = self.post(&self.request(token, "/claw/message", &json!({ "message": text })))?;
         Some(answer["text"].as_str().map_or_else(|| answer.to_string(), str::to_owned))
+    }
+
+    /// A machine that may speak to it.
+    fn machine(&self, name: &str) -> String {
+        let made = self.command(&["claw", "token", "create", name]).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        String::from_utf8(made.stdout).unwrap().trim().to_owned()
     }
 
     /// The id of the question that a line leads to.
     fn question(&self, text: &str) -> String {
-        let answer = self.post(&self.request("/claw/message", &json!({ "message": text }))).unwrap();
+        let answer = self.post(&self.request(&self.token, "/claw/message", &json!({ "message": text }))).unwrap();
         let question = answer["parts"].as_array().unwrap().iter().find(|part| part["type"] == "question");
         question.unwrap_or_else(|| panic!("no question: {answer}"))["id"].as_str().unwrap().to_owned()
     }
@@ -162,13 +172,13 @@ impl Manager {
     /// Confirms it, and is gone before the answer.
     fn confirms_and_leaves(&self, body: &Value) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.write_all(self.request("/claw/admin/confirm", body).as_bytes()).unwrap();
+        stream.write_all(self.request(&self.token, "/claw/admin/confirm", body).as_bytes()).unwrap();
         self.until("it is under way", |manager| manager.acts().last().is_some_and(|act| act.ends_with("open")));
     }
 
-    fn request(&self, path: &str, body: &Value) -> String {
+    fn request(&self, token: &str, path: &str, body: &Value) -> String {
         let body = body.to_string();
-        let (port, token, length) = (self.port, &self.token, body.len());
+        let (port, length) = (self.port, body.len());
         format!(
             "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
              Connection: close\r\nContent-Length: {length}\r\n\r\n{body}"
@@ -183,12 +193,16 @@ impl Manager {
 
     /// The acts in the machine's name, each as `RestartContainer unknown`.
     fn acts(&self) -> Vec<String> {
+        self.acts_of("token:ci")
+    }
+
+    fn acts_of(&self, actor: &str) -> Vec<String> {
         let listed = self.command(&["audit", "log", "--limit", "500", "-o", "json"]).output().unwrap();
         let text = String::from_utf8_lossy(&listed.stdout);
         let listed: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
         let rows = listed["items"].as_array().unwrap_or_else(|| panic!("no items: {text}"));
         let acts = rows.iter().filter(|row| {
-            row["actor"] == "token:ci"
+            row["actor"] == actor
                 && (row["object"] != "Host" || ["ChangeDatabase", "Hold"].iter().any(|own| row["operation"] == *own))
         });
         acts.map(|row| format!("{} {}", row["operation"].as_str().unwrap(), row["outcome"].as_str().unwrap_or("open"))).collect()
@@ -228,9 +242,10 @@ fn dies_everywhere(
         if has_died {
             manager.starts(None);
             manager.converges();
+            let acts = manager.acts();
             let voided = manager.say(answers.last().unwrap()).unwrap();
-            assert!(!voided.contains("Outcome"), "{point}:{hit}: {voided}");
             assert_eq!(manager.say("yes").unwrap(), "Nothing waits for a yes.", "{point}:{hit}");
+            assert_eq!(manager.acts(), acts, "{point}:{hit}: {voided}");
         }
         let now = manager.acts();
         assert!(now.len() <= acts + 1, "{point}:{hit} is on record twice: {now:?}");
@@ -308,6 +323,7 @@ fn a_confirmed_hold_and_its_release_are_done_or_not_and_on_record_wherever_moori
 #[test]
 fn a_confirmed_change_of_a_variable_is_whole_or_not_there_wherever_mooring_dies() {
     for point in ["variable-before-write", "variable-after-temp", "variable-after-rename", "variable-after-sync"] {
+        let before = RefCell::new("0".to_owned());
         let deaths = dies_everywhere(
             Manager::new(),
             point,
@@ -317,7 +333,8 @@ fn a_confirmed_change_of_a_variable_is_whole_or_not_there_wherever_mooring_dies(
                 let text = manager.host.read(".env");
                 let level = text.strip_prefix("# What they share.\nLEVEL=").unwrap_or_else(|| panic!("{point}:{hit}: {text}"));
                 let level = level.trim_end().to_owned();
-                assert!([hit.to_string(), (hit - 1).to_string(), "0".to_owned()].contains(&level), "{point}:{hit}: {text}");
+                let was = before.replace(level.clone());
+                assert!([hit.to_string(), was].contains(&level), "{point}:{hit}: {text}");
                 manager.until("the container follows what stands there", |manager| {
                     manager.host.variable("web", "LEVEL").as_deref() == Some(&level)
                 });
@@ -452,4 +469,32 @@ fn a_confirmed_restart_of_which_the_engine_does_not_say_what_it_did_is_never_don
         assert!(between.deeds().contains(&("POST /containers/{}/restart".to_owned(), format!("{trouble:?}"))));
     }
     manager.verifies();
+}
+
+/// She was told that another wish had come in between, and he that his was done.
+#[test]
+fn of_two_wishes_at_the_same_moment_each_hears_what_came_of_his_own() {
+    let between = Between::new(&crate::host::engine());
+    let manager = Manager::at(between.address(), &[], "");
+    let (ada, bob) = (manager.machine("ada"), manager.machine("bob"));
+    let since = jiff::Timestamp::now();
+    between.orders("POST /containers/{}/restart", &[Trouble::Late]);
+    for (token, wish) in [(&ada, "restart web"), (&bob, "stop web")] {
+        assert!(manager.says(token, wish).unwrap().contains("Say `yes`"));
+    }
+    // A stop is confirmed twice.
+    assert!(manager.says(&bob, "yes").unwrap().contains("a second time"));
+    thread::scope(|scope| {
+        let hers = scope.spawn(|| manager.says(&ada, "yes").unwrap());
+        manager.until("hers is under way", |manager| !manager.acts_of("token:ada").is_empty());
+        let his = manager.says(&bob, "web").unwrap();
+        assert!(his.contains("is not as it was shown; look again"), "{his}");
+        let hers = hers.join().unwrap();
+        assert!(hers.contains("Outcome: done"), "{hers}");
+    });
+    manager.converges();
+    assert_eq!(manager.acts_of("token:ada"), ["RestartContainer done"]);
+    assert_eq!(manager.acts_of("token:bob"), [""; 0]);
+    assert_eq!(restarts(&manager, since), 1);
+    assert_eq!(manager.host.state("web"), "running healthy");
 }

@@ -11,7 +11,7 @@ use crate::{
         History, Situation,
         container::Variables,
         environment::{Desired, FileState, Observed, Recall},
-        request::{VariableChange, Wanted},
+        request::{Request, VariableChange, Wanted},
     },
     resolve,
     secret::{Secret, mask::may_be_secret},
@@ -47,7 +47,7 @@ impl Context {
         let expected = format!("{:?}", change.expected);
         let wanted = Wanted::Variable(change);
         let situation = Situation::Environment(desired.clone(), observed.clone());
-        let plan = self.world.plan_asked(&object, &situation, Some(&self.request(wanted.clone(), "")));
+        let plan = self.world.plan_asked(&object, &situation, Some(&Request::by_nobody(wanted.clone())));
         let step = asked_step(&key, &plan)?;
         let users = self.takers(&desired, name);
         let is_secret = desired.is_secret(name);
