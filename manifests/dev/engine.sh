@@ -160,7 +160,8 @@ down_first() {
   rm -f "$run/docker.pid"
 }
 
-# Unpacks, not installs, the engine of a later Debian: the machine's own packages and package lists stay as they are.
+# Unpacks, not installs, the engine of a later Debian: the machine's own packages and package lists stay as they are. Ends with 77 where
+# that one cannot be had.
 unpack_second() {
   local lib=$second_lib keys=/usr/share/keyrings/debian-archive-keyring.gpg codename uri options='' deb binary
   [[ ! -x $lib/root/usr/sbin/dockerd ]] || return 0
@@ -170,7 +171,10 @@ unpack_second() {
   codename=$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")
   # shellcheck disable=SC2016 # The dollar signs are apt's.
   uri=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' | sed -n "s/^$codename main //p" | head -n 1)
-  [[ -n $uri ]] || die "this machine's apt sources have no suite $codename to derive $second_suite from"
+  if [[ -z $uri ]]; then
+    say "this machine's apt sources have no suite $codename to derive $second_suite from"
+    exit 77
+  fi
   [[ ! -r $keys ]] || options="[signed-by=$keys] "
   printf 'deb %s%s %s main\n' "$options" "$uri" "$second_suite" >"$lib/apt/sources.list"
   cat >"$lib/apt/apt.conf" <<CONF
@@ -185,8 +189,8 @@ CONF
   (
     cd "$lib/debs"
     export APT_CONFIG=$lib/apt/apt.conf
-    apt-get -qq update </dev/null >&2
-    apt-get -qq download docker.io containerd </dev/null >&2
+    apt-get -qq update </dev/null >&2 || exit 77
+    apt-get -qq download docker.io containerd </dev/null >&2 || exit 77
     for deb in *.deb; do dpkg-deb -x "$deb" ../root.new; done
   )
   # Not runc: trixie's needs a newer libc. The engine takes the machine's own.

@@ -4,7 +4,7 @@
 #
 #   generations.sh [FILTER...]    default: what depends on events and on how an engine does things
 #
-# Ends with 77 where there is no second engine to be had.
+# Ends with 77 where the packages of a second engine cannot be had; that it does not start is a failure.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -20,11 +20,17 @@ first=$("$here/engine.sh" host)
 second=$("$here/engine.sh" host --second)
 # Who starts it ends it.
 reachable "$second" || trap '"$here/engine.sh" down --second' EXIT
-if ! "$here/engine.sh" up --second >/dev/null; then
-  # Its packages are of a later Debian than this machine's, which not every mirror has at every time.
-  say 'SKIPPED: there is no second engine to be had here'
-  exit 77
-fi
+status=0
+"$here/engine.sh" up --second >/dev/null || status=$?
+case $status in
+  0) ;;
+  77)
+    # Its packages are of a later Debian than this machine's, which not every mirror has at every time.
+    say 'SKIPPED: there is no second engine to be had here'
+    exit 77
+    ;;
+  *) die 'the second engine does not start' ;;
+esac
 
 # Both engines have the same images: what was made for the first one is handed over.
 missing=()
