@@ -16,7 +16,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -38,7 +38,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 
-use Trouble::{CutShort, DoneAndBrokenOff, DoneAndRefused, Halved, Hangs, Late, Refused};
+use Trouble::{CutShort, DoneAndBrokenOff, DoneAndRefused, DoneLater, Halved, Hangs, Late, Refused};
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 type Kept = Result<Frame<Bytes>, io::Error>;
@@ -58,6 +58,8 @@ pub enum Trouble {
     DoneAndRefused(u16),
     /// It is done, and then the connection breaks.
     DoneAndBrokenOff,
+    /// The connection breaks, and it is done some seconds later all the same, when whoever asked may have tried again.
+    DoneLater,
     /// It is passed on after a while.
     Late,
     /// There is no answer for a long time, and then none at all; nothing is done.
@@ -69,8 +71,8 @@ pub enum Trouble {
 }
 
 /// What happens to acts. To answer 304 is to say `already so`, which it is not.
-const ACTS: [Trouble; 8] =
-    [Refused(500), Refused(503), Refused(409), Refused(304), DoneAndRefused(500), DoneAndBrokenOff, Late, Hangs];
+const ACTS: [Trouble; 9] =
+    [Refused(500), Refused(503), Refused(409), Refused(304), DoneAndRefused(500), DoneAndBrokenOff, DoneLater, Late, Hangs];
 /// What happens to looks.
 const LOOKS: [Trouble; 6] = [Refused(500), Refused(503), Late, Hangs, CutShort, Halved];
 /// One look of so many gets into trouble. A pass takes half a dozen of them, and some passes have to come to their end.
@@ -115,6 +117,8 @@ struct Temper {
     /// What happens to the next requests of a kind, whatever the seed says.
     ordered: Mutex<BTreeMap<String, VecDeque<Trouble>>>,
     done: Mutex<Vec<Deed>>,
+    /// How many acts will be done later.
+    pending: AtomicUsize,
     /// None until somebody wants to know.
     asked: Mutex<Option<Vec<String>>>,
 }
@@ -176,6 +180,7 @@ impl Between {
             counts: Mutex::default(),
             ordered: Mutex::default(),
             done: Mutex::default(),
+            pending: AtomicUsize::new(0),
             asked: Mutex::default(),
         });
         let mut between = Self { runtime, directory, temper, listening: None };
@@ -229,9 +234,17 @@ impl Between {
         format!("unix://{}", self.path().display())
     }
 
-    /// From now on it does to every request what follows from this seed; with zero it behaves.
+    /// From now on it does to every request what follows from this seed; with zero it behaves, once all is done that it owes.
     pub fn turns(&self, seed: u64) {
         self.temper.seed.store(seed, Ordering::SeqCst);
+        while seed == 0 && self.owes() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Whether it is still to do what it said it had not.
+    pub fn owes(&self) -> bool {
+        self.temper.pending.load(Ordering::SeqCst) > 0
     }
 
     /// From now on it leaves the events as they are, and who asks for them in peace: who is not told of a stop cannot tell it from a death.
@@ -291,10 +304,15 @@ impl Temper {
         };
         let trouble = trouble.filter(|trouble| !is_spared(*trouble))?;
         self.note(kind, &format!("{trouble:?}"));
+        let between = |least: u64, most: u64| {
+            let mut dice = dice(&(kind, self.done.lock().unwrap().len()));
+            Duration::from_millis(dice.random_range(least..most))
+        };
         let pause = match (trouble, acts) {
             (Hangs, true) => HANG_OF_ACT,
             (Hangs, false) => HANG,
-            _ => Duration::from_millis(dice(&(kind, self.done.lock().unwrap().len())).random_range(100..2_000)),
+            (DoneLater, _) => between(1_000, 5_000),
+            _ => between(100, 2_000),
         };
         Some((trouble, pause))
     }
@@ -374,10 +392,14 @@ async fn serve(temper: &Arc<Temper>, manner: Manner, request: Request<Incoming>)
             tokio::time::sleep(pause.unwrap_or_default()).await;
             return Err(io::Error::other("it hung"));
         }
+        Some(DoneLater) => {
+            done_later(temper, pause.unwrap_or_default(), request).await?;
+            return Err(io::Error::other("it broke off"));
+        }
         Some(Late) => tokio::time::sleep(pause.unwrap_or_default()).await,
         _ => {}
     }
-    let answer = pass_on(temper, request).await?;
+    let answer = pass_on(temper, request.map(|body| body.map_err(io::Error::other).boxed_unsync())).await?;
     match trouble {
         Some(DoneAndRefused(status)) => Ok(refusal(status)),
         Some(DoneAndBrokenOff) => Err(io::Error::other("it broke off")),
@@ -395,8 +417,26 @@ fn refusal(status: u16) -> Response<Body> {
     Response::builder().status(status).header(header::CONTENT_TYPE, "application/json").body(body).unwrap()
 }
 
+/// Has it done after a pause, whoever is still there then.
+async fn done_later(temper: &Arc<Temper>, pause: Duration, request: Request<Incoming>) -> Result<(), io::Error> {
+    let (head, body) = request.into_parts();
+    let body = Full::from(body.collect().await.map_err(io::Error::other)?.to_bytes());
+    let request = Request::from_parts(head, body.map_err(|never: Infallible| match never {}).boxed_unsync());
+    temper.pending.fetch_add(1, Ordering::SeqCst);
+    let temper = Arc::clone(temper);
+    tokio::spawn(async move {
+        tokio::time::sleep(pause).await;
+        // What it comes to by then is the engine's to say, and nobody is there to hear it.
+        if let Ok(answer) = pass_on(&temper, request).await {
+            let _ = answer.into_body().collect().await;
+        }
+        temper.pending.fetch_sub(1, Ordering::SeqCst);
+    });
+    Ok(())
+}
+
 /// Asks the engine, over a connection of its own.
-async fn pass_on(temper: &Temper, mut request: Request<Incoming>) -> Result<Response<Body>, io::Error> {
+async fn pass_on(temper: &Temper, mut request: Request<Body>) -> Result<Response<Body>, io::Error> {
     let engine = UnixStream::connect(&temper.engine).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(engine)).await.map_err(io::Error::other)?;
     tokio::spawn(connection.with_upgrades());

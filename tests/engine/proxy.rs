@@ -59,8 +59,13 @@ pub fn begin(host: &mut Host) {
 
 /// The whole answer of the server at this address to a request with these headers, up to when it closes the connection.
 pub fn request(at: &str, head: &str) -> std::io::Result<String> {
+    request_within(at, head, Duration::from_secs(10))
+}
+
+/// The same from a server that may say nothing for so long.
+pub fn request_within(at: &str, head: &str, patience: Duration) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&at.parse().map_err(std::io::Error::other)?, Duration::from_secs(2))?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.set_read_timeout(Some(patience))?;
     write!(stream, "{head}\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
