@@ -494,3 +494,31 @@ fn of_two_wishes_at_the_same_moment_each_hears_what_came_of_his_own() {
     assert_eq!(witness.times(&manager.host, "restart"), 1);
     assert_eq!(manager.host.state("web"), "running healthy");
 }
+
+/// Whoever died had asked for it, and who comes after does not know that it will be done.
+#[test]
+fn what_the_engine_does_only_after_mooring_has_died_is_done_once() {
+    for (fault, kind, action) in [
+        ("kill @web", "POST /containers/{}/start", "start"),
+        ("rm -f @web", "POST /containers/{}/start", "start"),
+        ("rm -f @web", "POST /containers/create", "create"),
+    ] {
+        let between = Between::new(&crate::host::engine());
+        let mut manager = Manager::at(between.address(), &[], "");
+        let witness = Witness::of(&manager.host);
+        between.orders(kind, &[Trouble::DoneLater]);
+        manager.host.docker(fault);
+        manager.until("the engine was asked", |_| between.owes());
+        let mut mooring = manager.mooring.take().unwrap();
+        mooring.kill().unwrap();
+        mooring.wait().unwrap();
+        manager.starts(None);
+        manager.converges();
+        between.turns(0);
+        thread::sleep(Duration::from_secs(4));
+        manager.converges();
+        assert_eq!(witness.times(&manager.host, action), 1, "{fault}: {kind}");
+        assert_eq!(manager.host.names(), ["@web"], "{fault}: {kind}");
+        manager.verifies();
+    }
+}
