@@ -148,6 +148,26 @@ fn the_removal_of_a_doubled_network_survives_every_death() {
     }
 }
 
+/// The one act that has an effect each time: who has lost its outcome looks, and does not restart what is well by then.
+#[test]
+fn a_restart_of_a_sick_container_survives_every_death() {
+    let healing = "healing: {budget: {attempts: 99}, backoff: {initial: 100ms, factor: 1}}";
+    let mut host = Host::start(&[container("web", &format!("image: web:1\n{healing}"))]);
+    host.stop();
+    let witness = Witness::of(&host);
+    for ((point, leaves_open), on_record) in POINTS.into_iter().zip([1, 2, 1, 1]) {
+        let rows = host.count("Container/web", "RestartContainer");
+        let unknown_before = unknown(&host);
+        host.docker("exec @web touch /tmp/sick");
+        host.eventually("it is sick", |host| host.state("web") == "running unhealthy");
+        assert!(dies(&host, point, 1), "nobody came by {point}");
+        recovers(&mut host, &witness, point, &["@web"]);
+        assert_eq!(host.state("web"), "running healthy", "{point}");
+        assert_eq!(host.count("Container/web", "RestartContainer") - rows, on_record, "{point}");
+        assert_eq!(unknown(&host) - unknown_before, usize::from(leaves_open), "{point}");
+    }
+}
+
 /// Replaces by one version and back by the other, and dies on the way each time.
 fn a_replacement_survives(more: &str, (point, leaves_open): (&str, bool), steps: usize) {
     let version = |number: usize| container("web", &format!("image: web:{number}\n{more}"));
