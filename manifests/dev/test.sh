@@ -46,6 +46,21 @@ join() {
   cat "$results/beside"
 }
 
+# Removes what tests left behind that were killed, by the process in its name. Whose process lives is at it.
+sweep() {
+  local host name=name=mtest- pid
+  local -a removal
+  host=$("$here/engine.sh" host)
+  {
+    docker -H "$host" ps --all --filter $name --format 'container rm --force {{.Names}}'
+    docker -H "$host" network ls --filter $name --format 'network rm {{.Name}}'
+    docker -H "$host" volume ls --filter $name --format 'volume rm {{.Name}}'
+  } | while read -ra removal; do
+    pid=$(sed -nE 's/^(mooring-lease-)?mtest-([0-9]+)-.*/\2/p' <<<"${removal[-1]}")
+    if [[ -n $pid ]] && ! kill -0 "$pid" 2>/dev/null; then docker -H "$host" "${removal[@]}" >/dev/null; fi
+  done
+}
+
 # shellcheck disable=SC2317 # What is named to `part` is called there.
 suite() { cargo test --locked --all-features "$@"; }
 # For the most part these wait: for the engine, for a probe, for something that shall not happen.
@@ -56,6 +71,7 @@ simulation() { cargo test --locked --profile sim --test sim "$@"; }
 # shellcheck disable=SC2317
 build() { suite --no-run && simulation --no-run; }
 
+sweep
 part build build
 
 beside ollama suite --test ollama

@@ -581,7 +581,8 @@ mod tests {
         ] {
             let begun = std::time::Instant::now();
             let _ = concealed(&text);
-            assert!(begun.elapsed().as_millis() < 2_000, "{:?} for {}…", begun.elapsed(), &text[..5]);
+            // Squared it would be hours.
+            assert!(begun.elapsed().as_secs() < 20, "{:?} for {}…", begun.elapsed(), &text[..5]);
         }
     }
 }

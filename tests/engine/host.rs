@@ -57,8 +57,14 @@ pub fn socket() -> PathBuf {
 }
 
 /// A port that nobody listened on just now.
+///
+/// The kernel gives it to nobody by itself (those are above 32767): a container that was killed has to get it again.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static GIVEN: AtomicUsize = AtomicUsize::new(0);
+    let begin = std::process::id() as usize * 61;
+    let next = || 20_000 + (begin + GIVEN.fetch_add(1, Ordering::Relaxed)) % 12_000;
+    let mut ports = std::iter::repeat_with(next).map(|port| u16::try_from(port).expect("less than 32000"));
+    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("there is no end of them")
 }
 
 /// A Mooring and what it is to keep.

@@ -28,7 +28,7 @@ const PORT: u16 = 18_089;
 const ASKED: Duration = Duration::from_millis(100);
 
 /// What Mooring may grow by, in KiB, however long it lasts: the caches of its databases, and what its threads keep for the next time.
-const GROWTH: u64 = 32 * 1024;
+const GROWTH: u64 = 16 * 1024;
 
 /// What the client has met.
 #[derive(Default)]
