@@ -178,7 +178,7 @@ async fn measure(options: &Options, engine: &Engine) -> Result<Vec<Row>> {
         rows.push(model::removed(engine, options.faults() / 5).await?);
     }
     if options.wants(Item::Audit) {
-        rows.push(audit::verified(options).await?);
+        rows.extend(audit::audit(options).await?);
     }
     if options.wants(Item::Steady) {
         rows.extend(steady::steady(engine, options).await?);
