@@ -90,7 +90,7 @@ impl Context {
     }
 
     /// A person said: try again.
-    pub async fn release(&self, key: &Key) -> Result<(), String> {
+    pub async fn try_again(&self, key: &Key) -> Result<(), String> {
         self.believe_absent_holds().await;
         if matches!(key.kind, Kind::Hold | Kind::Host) {
             return Ok(());

@@ -149,7 +149,7 @@ impl Operator for Context {
 
     async fn release(&self, key: &Key, actor: &str) -> Result<(), String> {
         let words = format!("release of {key}");
-        self.on_record(actor, ("Release", &key.clone().into()), &words, Self::release(self, key)).await
+        self.on_record(actor, ("Release", &key.clone().into()), &words, self.try_again(key)).await
     }
 
     fn alerts(&self) -> Vec<AlertView> {

@@ -162,7 +162,7 @@ impl Context {
             Means::Release(key, held_by) => {
                 let done = async {
                     holds::end(&held_by, &self.world.settings.desired).map_err(|error| crate::error_chain(&error))?;
-                    self.release(&key).await
+                    self.try_again(&key).await
                 };
                 self.on_record(by, ("Release", &key.clone().into()), &now.words, done).await?;
                 Ok("it is looked at now".to_owned())

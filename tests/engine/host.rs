@@ -199,7 +199,7 @@ impl Host {
 
     /// A person says: try again.
     pub fn release(&self, key: &str) {
-        self.runtime.block_on(self.context().release(&key.parse().unwrap())).unwrap();
+        self.runtime.block_on(self.context().try_again(&key.parse().unwrap())).unwrap();
     }
 
     /// Waits until every object is as declared.

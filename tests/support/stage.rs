@@ -165,7 +165,7 @@ impl Stage {
             ["network", name] => self.engine.network(name, None),
             ["rm-network", name] => self.engine.remove_youngest_network(name),
             ["network-of-ours", name] => self.engine.network(name, Some("mooring")),
-            ["release", key] => self.context().release(&key.parse().unwrap()).await.unwrap(),
+            ["release", key] => self.context().try_again(&key.parse().unwrap()).await.unwrap(),
             ["burst", name, events] => {
                 let (engine, name, events) = (self.engine.clone(), (*name).to_owned(), events.parse().unwrap());
                 tokio::spawn(async move { engine.burst(&name, events).await });
