@@ -29,7 +29,7 @@ use super::{
     edge::IMAGE,
     nginx::Nginx,
     ollama::Ollama,
-    oracle::Oracle,
+    oracle::{Asked, Oracle},
     schedule::Trouble,
     support::simulated::{Events, Simulated, outside::Thing},
     trace::Trace,
@@ -228,11 +228,15 @@ impl Hostile {
         &self,
         action: &EngineAction,
         variables: &BTreeMap<String, Secret>,
+        asked: &Asked,
     ) -> Result<Effect, execute::engine::Error> {
         let before = self.engine.everything();
         self.spares_pulls(action, &before);
         let effect = execute::engine::Engine::perform(&self.engine, action, variables).await;
         self.trace.note(format!("engine: {action} -> {}", outcome(&effect)));
+        if let Ok(Effect::Done) = effect {
+            asked.is_carried_out();
+        }
         self.oracle.done(action, &before, effect.as_ref().ok().copied());
         effect
     }
@@ -254,7 +258,7 @@ impl Hostile {
     }
 
     /// Runs a command in a container, as far as there is anything in it.
-    async fn run(&self, id: &str, command: &[String]) -> Result<Ran, execute::engine::Error> {
+    async fn run(&self, id: &str, command: &[String], asked: Option<&Asked>) -> Result<Ran, execute::engine::Error> {
         let Some(thing) = self.engine.everything().into_iter().find(|thing| thing.listed.id == id) else {
             let message = format!("No such container: {id}");
             return Err(execute::engine::Error::Refused { status: 404, message });
@@ -265,7 +269,11 @@ impl Hostile {
         }
         // Whether anybody is there at all.
         let ran = execute::engine::Engine::exec(&self.engine, id, command, PATIENCE_TO_ACT).await?;
-        Ok(if thing.listed.image.starts_with(IMAGE) { self.nginx.exec(id, command) } else { ran })
+        let ran = if thing.listed.image.starts_with(IMAGE) { self.nginx.exec(id, command) } else { ran };
+        if let Some(asked) = asked.filter(|_| ran.exit_code == 0) {
+            asked.is_carried_out();
+        }
+        Ok(ran)
     }
 }
 
@@ -356,17 +364,17 @@ impl execute::engine::Engine for Hostile {
     ) -> Result<Effect, execute::engine::Error> {
         let (before, after) = (self.roll(1, 60), self.roll(1, 250));
         self.trace.note(format!("asked to {action}"));
-        let _asked = self.oracle.asked(action);
+        let asked = self.oracle.asked(action);
         match self.meet(PATIENCE_TO_ACT, before).await {
             Fate::Well => {
-                let effect = self.carry_out(action, variables).await;
+                let effect = self.carry_out(action, variables, &asked).await;
                 sleep(after).await;
                 effect
             }
             Fate::Ill { error, done } => {
                 if done {
                     // What it came to, nobody is told.
-                    let _ = self.carry_out(action, variables).await;
+                    let _ = self.carry_out(action, variables, &asked).await;
                 } else {
                     self.trace.note(format!("engine: {action} is not carried out"));
                 }
@@ -387,16 +395,16 @@ impl execute::engine::Engine for Hostile {
         let (before, after) = (self.roll(1, 40), self.roll(1, 80));
         let is_act = command.last().is_some_and(|word| word == "reload");
         let name = self.name_of(id);
-        let _asked = is_act.then(|| self.oracle.asked_for("ReloadProxy", &name));
+        let asked = is_act.then(|| self.oracle.asked_for("ReloadProxy", &name));
         match self.meet(limit, before).await {
             Fate::Well => {
-                let ran = self.run(id, command).await;
+                let ran = self.run(id, command, asked.as_ref()).await;
                 sleep(after).await;
                 ran
             }
             Fate::Ill { error, done } => {
                 if done {
-                    let _ = self.run(id, command).await;
+                    let _ = self.run(id, command, asked.as_ref()).await;
                 }
                 Err(self.told(error, limit).await)
             }

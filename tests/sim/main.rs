@@ -19,6 +19,7 @@ mod disk;
 mod edge;
 mod fleet;
 mod hostile;
+mod ledger;
 mod model;
 mod network;
 mod nginx;
@@ -65,6 +66,22 @@ fn sees(sabotage: Sabotage, violation: &str) {
 #[test]
 fn the_oracle_sees_an_act_without_a_record() {
     sees(Sabotage::ActsWithoutRecord, "an act without a record: RestartContainer api");
+}
+
+#[test]
+fn the_oracle_sees_that_what_was_refused_is_called_done() {
+    sees(Sabotage::CallsRefusedDone, "RestartContainer of nobody is on record as done, and was done 0 times");
+}
+
+#[test]
+fn the_oracle_sees_that_what_was_done_is_called_already_so() {
+    sees(Sabotage::CallsDoneAlreadySo, "RestartContainer of api is on record as already-so, and was done 1 times");
+}
+
+#[test]
+fn the_oracle_sees_an_act_that_is_done_twice() {
+    sees(Sabotage::ActsTwice, "RestartContainer of api is asked for once more by the same record");
+    sees(Sabotage::ActsTwice, "RestartContainer of api was done 2 times, and by the log 1 to 1 times");
 }
 
 #[test]

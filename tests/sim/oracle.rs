@@ -20,7 +20,14 @@ use mooring::{
 };
 use tokio::time::Instant;
 
-use super::{edge::EDGE, records::Records, support::simulated::outside::Thing, trace::Trace, world::World};
+use super::{
+    edge::EDGE,
+    ledger::{Ledger, What},
+    records::Records,
+    support::simulated::outside::Thing,
+    trace::Trace,
+    world::World,
+};
 
 /// How the log calls it when sites are written.
 const SWAP: &str = "SwapSites";
@@ -41,8 +48,10 @@ struct Inner {
     violations: Vec<String>,
     records: Option<Records>,
     /// How often each operation was asked for on each target, and how many of these are not answered yet.
-    asked: BTreeMap<(String, String), usize>,
-    under_way: BTreeMap<(String, String), usize>,
+    asked: BTreeMap<What, usize>,
+    under_way: BTreeMap<What, usize>,
+    /// What was really done.
+    ledger: Ledger,
     /// How often Mooring has changed each file, and how far the log had come when it was last seen to.
     written: BTreeMap<PathBuf, usize>,
     head: i64,
@@ -79,6 +88,7 @@ impl Oracle {
             records: None,
             asked: BTreeMap::new(),
             under_way: BTreeMap::new(),
+            ledger: Ledger::default(),
             written: BTreeMap::new(),
             head: 0,
             acts: 0,
@@ -162,15 +172,19 @@ impl Oracle {
         let mut state = self.state();
         state.acts += 1;
         let what = (operation.to_owned(), target.to_owned());
-        let open = state.records.as_mut().map_or(0, |records| records.open_intents(&what.0, &what.1));
+        let open = state.records.as_mut().map(|records| records.open_intents(&what.0, &what.1)).unwrap_or_default();
         *state.asked.entry(what.clone()).or_default() += 1;
         let under_way = state.under_way.entry(what.clone()).or_default();
         *under_way += 1;
         // Several objects may want the same thing, each with a record of its own.
-        if open < *under_way {
+        let is_on_record = open.len() >= *under_way;
+        let intent = state.ledger.take(&open);
+        if !is_on_record {
             state.accuse(format!("an act without a record: {operation} {target}"));
+        } else if intent.is_none() {
+            state.accuse(format!("{operation} of {target} is asked for once more by the same record"));
         }
-        Asked { oracle: self.clone(), what }
+        Asked { oracle: self.clone(), what, intent }
     }
 
     /// Mooring has changed these files: each change has to be on record by now, with an intent of its own.
@@ -268,8 +282,8 @@ impl Oracle {
         }
     }
 
-    /// Checks what can only be judged at the end: that nothing was done more often than it is on record, and that no budget
-    /// was exceeded.
+    /// Checks what can only be judged at the end: that nothing was done more often than it is on record, nor otherwise than
+    /// the record says, and that no budget was exceeded.
     pub fn count(&self, records: &mut Records) {
         let mut state = self.state();
         for ((operation, target), times) in state.asked.clone() {
@@ -277,6 +291,9 @@ impl Oracle {
             if on_record < times {
                 state.accuse(format!("{operation} of {target} was asked for {times} times, and is on record {on_record} times"));
             }
+        }
+        for lie in state.ledger.lies(&records.outcomes()) {
+            state.accuse(lie);
         }
         let mut all: Vec<Instant> = Vec::new();
         let corrections = state.corrections.clone();
@@ -310,7 +327,16 @@ impl Oracle {
 /// Something that Mooring has asked for.
 pub struct Asked {
     oracle: Oracle,
-    what: (String, String),
+    what: What,
+    /// The intent that it goes by.
+    intent: Option<i64>,
+}
+
+impl Asked {
+    /// It was carried out, and the world is different now.
+    pub fn is_carried_out(&self) {
+        self.oracle.state().ledger.carried_out(&self.what, self.intent);
+    }
 }
 
 impl Drop for Asked {

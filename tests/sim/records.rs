@@ -1,7 +1,7 @@
 //! A look into Mooring's journal by somebody who does not use Mooring's code for it.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     pin::pin,
     sync::Arc,
@@ -21,11 +21,19 @@ impl Records {
         Self(at_once(options.connect()).unwrap())
     }
 
-    /// How many intents are open for such a step.
-    pub fn open_intents(&mut self, operation: &str, target: &str) -> usize {
-        const OPEN: &str = "SELECT count(*) FROM open_intent JOIN audit ON audit.id = open_intent.id \
-                            WHERE operation = $1 AND target = $2";
-        self.count(OPEN, operation, target)
+    /// The intents that are open for such a step, oldest first.
+    pub fn open_intents(&mut self, operation: &str, target: &str) -> Vec<i64> {
+        const OPEN: &str = "SELECT audit.id FROM open_intent JOIN audit ON audit.id = open_intent.id \
+                            WHERE operation = $1 AND target = $2 ORDER BY audit.id";
+        at_once(sqlx::query_scalar(OPEN).bind(operation).bind(target).fetch_all(&mut self.0)).unwrap()
+    }
+
+    /// Each intent with what was to be done, to what, and what came of it.
+    pub fn outcomes(&mut self) -> BTreeMap<i64, (String, String, String)> {
+        const ALL: &str = "SELECT audit.id, audit.operation, audit.target, outcome.outcome \
+                           FROM audit JOIN audit AS outcome ON outcome.intent = audit.id";
+        let rows = at_once(sqlx::query(ALL).fetch_all(&mut self.0)).unwrap();
+        rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2), row.get(3)))).collect()
     }
 
     /// How many intents there ever were for one of these operations on this target, and how many of them were open when the

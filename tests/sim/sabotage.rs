@@ -37,6 +37,12 @@ use super::{
 pub enum Sabotage {
     /// The executor acts and writes nothing down.
     ActsWithoutRecord,
+    /// What the engine refuses is on record as done.
+    CallsRefusedDone,
+    /// What it does is on record as done before.
+    CallsDoneAlreadySo,
+    /// An act is done twice, with one record.
+    ActsTwice,
     /// It writes a file and says nothing of it.
     WritesWithoutRecord,
     /// It writes a file that it has nothing to do with.
@@ -106,6 +112,12 @@ impl Sabotage {
         let api = EngineAction::RestartContainer { container: Target::named("api") };
         match self {
             Self::ActsWithoutRecord => drop(stage.hostile.perform(&api, &BTreeMap::new()).await),
+            Self::CallsRefusedDone => {
+                let nobody = EngineAction::RestartContainer { container: Target::named("nobody") };
+                concluded_as(stage, &nobody, 1, |_| Outcome::Done).await;
+            }
+            Self::CallsDoneAlreadySo => concluded_as(stage, &api, 1, |_| Outcome::AlreadySo).await,
+            Self::ActsTwice => concluded_as(stage, &api, 2, |_| Outcome::Done).await,
             Self::WritesWithoutRecord => {
                 let (path, temporary) = (stage.path(".env.secrets"), stage.path(".mooring-tmp-x"));
                 // As Mooring does it: on another thread, in one step.
@@ -229,14 +241,22 @@ impl Sabotage {
 
 /// Acts as the executor does, with nobody having decided on it.
 async fn on_record(stage: &Stage, action: &EngineAction) {
+    concluded_as(stage, action, 1, |outcome| outcome).await;
+}
+
+/// The same so many times by one record, with what came of the last said in other words.
+async fn concluded_as(stage: &Stage, action: &EngineAction, times: usize, say: fn(Outcome) -> Outcome) {
     let Some(ctx) = stage.context() else { return };
     let (object, step) = (Key::new(Kind::Container, "api"), Step { action: action.clone().into(), why: Why::Missing });
     let intent =
         Intent { actor: &Actor::Reconciler, pass: PassId::new(), number: 1, object: &object, generation: 1, step: &step };
     let intent = ctx.record.journal.intend(&intent).await.unwrap();
-    let done = stage.hostile.perform(action, &BTreeMap::new()).await;
-    let outcome = done.map_or_else(|error| Outcome::Failed { error: error.to_string() }, |_| Outcome::Done);
-    ctx.record.journal.conclude(intent, outcome).await.unwrap();
+    let mut outcome = Outcome::Unknown;
+    for _ in 0..times {
+        let done = stage.hostile.perform(action, &BTreeMap::new()).await;
+        outcome = done.map_or_else(|error| Outcome::Failed { error: error.to_string() }, |_| Outcome::Done);
+    }
+    ctx.record.journal.conclude(intent, say(outcome)).await.unwrap();
 }
 
 /// Has nginx read its files, as the executor does, with nobody having decided on it.
