@@ -160,6 +160,11 @@ fn the_oracle_sees_a_budget_that_is_not_kept() {
 }
 
 #[test]
+fn the_oracle_sees_a_budget_that_was_not_kept_before_the_clock_was_set() {
+    sees(Sabotage::KeptNoBudget, "api was brought back");
+}
+
+#[test]
 fn the_oracle_sees_a_hand_on_somebody_elses_container() {
     sees(Sabotage::TouchesStrangers, "somebody else's container: stop stranger-0");
 }

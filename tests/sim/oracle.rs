@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound::{Excluded, Included},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -59,14 +60,14 @@ struct Inner {
     acts: usize,
     /// When each object was brought back, or was tried to be.
     corrections: BTreeMap<String, Vec<Instant>>,
-    /// How often it was asked to start, restart or make one for each object, whatever the reason and whatever came of it.
-    tries: BTreeMap<String, usize>,
-    /// From when on each object's tries count: its manifest changed then.
-    fresh: BTreeMap<String, Instant>,
+    /// When it was asked to start, restart or make one for each object, whatever the reason and whatever came of it.
+    tries: BTreeMap<String, Vec<Instant>>,
+    /// When each object's tries began to count anew: its manifest changed then.
+    fresh: BTreeMap<String, BTreeSet<Instant>>,
     /// When Mooring last wrote a site that no nginx has been told of: what nginx died of before that is put right.
     untold: Option<Instant>,
-    /// From when on everybody's do: the clock was set, and with it every window.
-    fresh_for_all: Option<Instant>,
+    /// When everybody's did: the clock was set, and with it every window.
+    fresh_for_all: BTreeSet<Instant>,
     /// Containers that Mooring itself has stopped.
     stopped: BTreeSet<String>,
     /// Since when each object has been well, and those that were for long enough to be known to be.
@@ -96,7 +97,7 @@ impl Oracle {
             tries: BTreeMap::new(),
             fresh: BTreeMap::new(),
             untold: None,
-            fresh_for_all: None,
+            fresh_for_all: BTreeSet::new(),
             stopped: BTreeSet::new(),
             well_since: BTreeMap::new(),
             have_been_well: BTreeSet::new(),
@@ -119,12 +120,12 @@ impl Oracle {
     pub fn declared(&self, world: &World, changed: &str) {
         let mut state = self.state();
         state.world = world.clone();
-        state.fresh.insert(changed.to_owned(), Instant::now());
+        state.fresh.entry(changed.to_owned()).or_default().insert(Instant::now());
     }
 
     /// The clock was set: windows that go across that moment are not what they were.
     pub fn clock_set(&self) {
-        self.state().fresh_for_all = Some(Instant::now());
+        self.state().fresh_for_all.insert(Instant::now());
     }
 
     /// An nginx has read its files anew without having been started.
@@ -147,9 +148,12 @@ impl Oracle {
         self.state().acts
     }
 
-    /// How often Mooring has tried to bring this object back, at most.
+    /// How often Mooring has tried to bring this object back within the window of a budget, at most.
     pub fn tries(&self, service: &str) -> usize {
-        self.state().tries.get(service).copied().unwrap_or_default()
+        let state = self.state();
+        let times = state.tries.get(service).map(Vec::as_slice).unwrap_or_default();
+        // Where the clock was set, what was long ago may have been lately.
+        if state.fresh_for_all.is_empty() { most_within(times, WINDOW) } else { times.len() }
     }
 
     /// The value that a secret has to have, once it has one.
@@ -295,28 +299,7 @@ impl Oracle {
         for lie in state.ledger.lies(&records.outcomes()) {
             state.accuse(lie);
         }
-        let mut all: Vec<Instant> = Vec::new();
-        let corrections = state.corrections.clone();
-        for (service, times) in &corrections {
-            let begins = state.fresh.get(service).copied();
-            let limit = usize::try_from(state.world.services[service].attempts).unwrap();
-            let times: Vec<Instant> = times.iter().copied().filter(|at| state.counts(*at)).collect();
-            let own: Vec<Instant> = times.iter().copied().filter(|at| begins.is_none_or(|begins| *at >= begins)).collect();
-            let most = most_within(&own, WINDOW);
-            if most > limit {
-                state.accuse(format!("{service} was brought back {most} times in ten minutes, and {limit} are permitted"));
-            }
-            all.extend(times);
-        }
-        all.sort();
-        if let Some((attempts, minute)) = state.world.budget {
-            for (limit, span) in [(attempts, WINDOW), (minute, MINUTE)] {
-                let (most, limit) = (most_within(&all, span), usize::try_from(limit).unwrap());
-                if most > limit {
-                    state.accuse(format!("there were {most} corrections on the host in {span:?}, and {limit} are permitted"));
-                }
-            }
-        }
+        state.judge_budgets();
     }
 
     fn state(&self) -> MutexGuard<'_, Inner> {
@@ -353,8 +336,27 @@ impl Inner {
         self.violations.push(violation);
     }
 
-    fn counts(&self, at: Instant) -> bool {
-        self.fresh_for_all.is_none_or(|begins| at >= begins)
+    /// Between any two moments at which tries begin to count anew, no budget is exceeded.
+    fn judge_budgets(&mut self) {
+        let mut all: Vec<Instant> = Vec::new();
+        for (service, times) in self.corrections.clone() {
+            let limit = usize::try_from(self.world.services[&service].attempts).unwrap();
+            let fresh = self.fresh.get(&service).into_iter().flatten().chain(&self.fresh_for_all).copied().collect();
+            let most = most_between(&times, &fresh, WINDOW);
+            if most > limit {
+                self.accuse(format!("{service} was brought back {most} times in ten minutes, and {limit} are permitted"));
+            }
+            all.extend(times);
+        }
+        all.sort();
+        if let Some((attempts, minute)) = self.world.budget {
+            for (limit, span) in [(attempts, WINDOW), (minute, MINUTE)] {
+                let (most, limit) = (most_between(&all, &self.fresh_for_all, span), usize::try_from(limit).unwrap());
+                if most > limit {
+                    self.accuse(format!("there were {most} corrections on the host in {span:?}, and {limit} are permitted"));
+                }
+            }
+        }
     }
 
     /// What must never be asked for, whatever is there.
@@ -393,7 +395,7 @@ impl Inner {
             action
         {
             let name = action.target().trim_end_matches(".next").trim_start_matches("shop-").trim_end_matches("-1");
-            *self.tries.entry(name.to_owned()).or_default() += 1;
+            self.tries.entry(name.to_owned()).or_default().push(Instant::now());
         }
     }
 
@@ -410,7 +412,7 @@ impl Inner {
     fn corrected(&mut self, service: &str) {
         self.trace.note(format!("oracle: {service} is brought back"));
         if let Some(written) = self.untold.take_if(|_| service == EDGE) {
-            self.fresh.insert(EDGE.to_owned(), written);
+            self.fresh.entry(EDGE.to_owned()).or_default().insert(written);
         }
         self.corrections.entry(service.to_owned()).or_default().push(Instant::now());
     }
@@ -446,6 +448,13 @@ pub fn service_of(thing: &Thing) -> Option<String> {
     let labels = &thing.listed.labels;
     let own = labels.get(OBJECT_LABEL).and_then(|object| object.strip_prefix("Container/"));
     own.or_else(|| labels.get("com.docker.compose.service").map(String::as_str)).map(str::to_owned)
+}
+
+/// The most of these times that lie within such a span, none of these moments among them.
+fn most_between(times: &[Instant], moments: &BTreeSet<Instant>, span: Duration) -> usize {
+    // What happens at such a moment happens after it.
+    let parts = times.chunk_by(|at, next| moments.range((Excluded(*at), Included(*next))).next().is_none());
+    parts.map(|part| most_within(part, span)).max().unwrap_or(0)
 }
 
 /// The most of these times that lie within such a span.

@@ -73,6 +73,8 @@ pub enum Sabotage {
     LeavesHalf,
     /// It acts, on record, as often as it likes.
     KeepsNoBudget,
+    /// It did so until the clock was set.
+    KeptNoBudget,
     /// It stops what is somebody else's, on record.
     TouchesStrangers,
     /// A secret gets another value.
@@ -137,11 +139,11 @@ impl Sabotage {
                 fs::create_dir(ballast).unwrap();
             }
             Self::LeavesHalf => fs::write(stage.path(".mooring-tmp-half"), "DB_PASS").unwrap(),
-            Self::KeepsNoBudget => {
-                for _ in 0..8 {
-                    on_record(stage, &api).await;
-                    sleep(Duration::from_secs(5)).await;
-                }
+            Self::KeepsNoBudget => exceed_budget(stage, &api).await,
+            Self::KeptNoBudget => {
+                exceed_budget(stage, &api).await;
+                stage.oracle.clock_set();
+                stage.set_clock(5);
             }
             Self::TouchesStrangers => {
                 let name = &stage.world.strangers[0];
@@ -257,6 +259,13 @@ async fn concluded_as(stage: &Stage, action: &EngineAction, times: usize, say: f
         outcome = done.map_or_else(|error| Outcome::Failed { error: error.to_string() }, |_| Outcome::Done);
     }
     ctx.record.journal.conclude(intent, say(outcome)).await.unwrap();
+}
+
+async fn exceed_budget(stage: &Stage, action: &EngineAction) {
+    for _ in 0..8 {
+        on_record(stage, action).await;
+        sleep(Duration::from_secs(5)).await;
+    }
 }
 
 /// Has nginx read its files, as the executor does, with nobody having decided on it.
