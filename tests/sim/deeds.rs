@@ -219,8 +219,12 @@ impl Stage {
                 self.deeds.stopped.insert(service);
                 self.engine.stop(&name);
             }
-            (Fault::Start(_), Some(thing)) if matches!(thing.listed.state, State::Exited { .. }) => self.engine.start(&name),
+            (Fault::Start(_), Some(thing)) if matches!(thing.listed.state, State::Exited { .. }) => {
+                self.deeds.stopped.remove(&service);
+                self.engine.start(&name);
+            }
             (Fault::Remove(_), Some(_)) => {
+                self.deeds.stopped.remove(&service);
                 self.deeds.removed.insert(service);
                 self.engine.remove(&name);
             }
@@ -234,6 +238,7 @@ impl Stage {
                 self.engine.set_health(&name, Health::Unhealthy);
             }
             (Fault::Squat(..), found) => {
+                self.deeds.stopped.remove(&service);
                 self.deeds.named.insert(service.clone());
                 self.deeds.removed.insert(service);
                 if found.is_some() {

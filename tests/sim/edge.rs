@@ -10,7 +10,7 @@ use std::{
 };
 
 use mooring::{
-    manifest::status::{ConditionStatus, Status},
+    manifest::status::{ConditionStatus, ConditionType, Status},
     plan::container::State,
 };
 
@@ -234,9 +234,15 @@ pub struct Case<'a> {
 impl Case<'_> {
     /// Whether each route leads to where its backend is; `others` is how the containers stand.
     pub fn verdict(&self, edge: &Edge, others: &BTreeMap<String, Verdict>) -> Verdict {
-        // Who is not there serves nobody, and that is told of the container.
-        if others.get(EDGE) != Some(&Verdict::Well) {
-            return Verdict::Explained("WaitingForDependency".to_owned());
+        // Who is not there serves nobody, and that is told of the container. Who is called ready serves all the same.
+        if others.get(EDGE) != Some(&Verdict::Well) && !self.is_ready() {
+            return match self.is_true("WaitingForDependency") || self.is_true("NoContainer") {
+                true => Verdict::Explained("WaitingForDependency".to_owned()),
+                false => Verdict::Wrong(format!("its container is not well, and Mooring says {}", told(self.status))),
+            };
+        }
+        if !self.thing(EDGE).is_some_and(|thing| thing.listed.state == State::Running) {
+            return Verdict::Wrong(format!("its container does not run, and Mooring says {}", told(self.status)));
         }
         let wrong = edge.routes.iter().find_map(|route| self.misled(route)).or_else(|| self.own_is_touched());
         let all_up = edge.routes.iter().all(|(.., service, _)| others.get(service) == Some(&Verdict::Well));
@@ -250,6 +256,11 @@ impl Case<'_> {
             }
             None => Verdict::Well,
         }
+    }
+
+    fn is_ready(&self) -> bool {
+        let ready = self.status.and_then(|status| status.condition(ConditionType::Ready));
+        ready.is_some_and(|ready| ready.status == ConditionStatus::True)
     }
 
     fn is_true(&self, reason: &str) -> bool {

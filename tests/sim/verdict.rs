@@ -40,7 +40,7 @@ pub enum Verdict {
 /// What people did, for the reasons that are only true if they did.
 #[derive(Clone, Debug, Default)]
 pub struct Deeds {
-    /// Services that somebody has stopped.
+    /// Services that somebody has stopped, and neither started nor removed since.
     pub stopped: BTreeSet<String>,
     /// Services of which somebody wanted something else.
     pub changed: BTreeSet<String>,
@@ -173,7 +173,7 @@ impl Case<'_> {
         let tries = self.oracle.tries(name);
         let given = status.conditions.iter().filter(|condition| condition.status == ConditionStatus::True);
         let is_true = |reason: &str| match reason {
-            "StoppedByHand" => self.deeds.stopped.contains(name),
+            "StoppedByHand" => self.deeds.stopped.contains(name) && !service.heals_stops && !self.runs(name),
             "CrashLoop" => tries >= usize::try_from(service.attempts).unwrap(),
             "RecreateForbidden" => service.is_stateful && !service.may_recreate,
             // Two checks that contradict each other: nobody is restarted while one of them succeeds.
@@ -189,6 +189,10 @@ impl Case<'_> {
             _ => false,
         };
         given.map(|condition| condition.reason.clone()).find(|reason| is_true(reason))
+    }
+
+    fn runs(&self, name: &str) -> bool {
+        self.things.iter().any(|thing| service_of(thing).as_deref() == Some(name) && thing.listed.state == State::Running)
     }
 
     fn environment(&self) -> Verdict {
