@@ -279,7 +279,7 @@ fn as_many_seeds_as_there_is_time_for() {
 }
 
 /// A test of a change shall not fail for what was so before it: more seeds than these are looked at on demand.
-const MOST: u64 = 3000;
+const MOST: u64 = 10_000;
 /// As few as a machine may manage that is ten times slower than it should be.
 const LEAST: usize = 200;
 /// How long the simulation runs when nobody says how many seeds.
