@@ -173,7 +173,7 @@ impl Case<'_> {
         let tries = self.oracle.tries(name);
         let given = status.conditions.iter().filter(|condition| condition.status == ConditionStatus::True);
         let is_true = |reason: &str| match reason {
-            "StoppedByHand" => self.deeds.stopped.contains(name) && !service.heals_stops && !self.runs(name),
+            "StoppedByHand" => self.deeds.stopped.contains(name) && !service.heals_stops && self.is_down(name),
             "CrashLoop" => tries >= usize::try_from(service.attempts).unwrap(),
             "RecreateForbidden" => service.is_stateful && !service.may_recreate,
             // Two checks that contradict each other: nobody is restarted while one of them succeeds.
@@ -191,8 +191,9 @@ impl Case<'_> {
         given.map(|condition| condition.reason.clone()).find(|reason| is_true(reason))
     }
 
-    fn runs(&self, name: &str) -> bool {
-        self.things.iter().any(|thing| service_of(thing).as_deref() == Some(name) && thing.listed.state == State::Running)
+    /// Whether one of its containers is: there are two while one replaces the other.
+    fn is_down(&self, name: &str) -> bool {
+        self.things.iter().any(|thing| service_of(thing).as_deref() == Some(name) && thing.listed.state != State::Running)
     }
 
     fn environment(&self) -> Verdict {
