@@ -17,6 +17,7 @@ use mooring::{
 use super::{
     dice::Dice,
     nginx::{Answer, INSIDE, Nginx},
+    oracle::service_of,
     run::Stage,
     support::simulated::outside::Thing,
     verdict::{Deeds, Verdict, told},
@@ -274,7 +275,10 @@ impl Case<'_> {
 
     fn misled(&self, (host, path, service, port): &(&str, &str, String, u16)) -> Option<String> {
         let answer = self.nginx.answer(&self.thing(EDGE)?.listed.id, host, path);
-        let running = self.thing(service).filter(|thing| thing.listed.state == State::Running);
+        // While one replaces the other, the one that has the name may have been stopped by hand.
+        let named = self.things.iter().filter(|thing| thing.listed.name == *service);
+        let others = self.things.iter().filter(|thing| service_of(thing).as_ref() == Some(service));
+        let running = named.chain(others).find(|thing| thing.listed.state == State::Running);
         let address = running.and_then(|thing| thing.listed.networks.get(NETWORK).cloned().flatten());
         let wanted = match address {
             Some(address) => Answer::From(vec![format!("{address}:{port}")]),
