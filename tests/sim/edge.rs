@@ -237,10 +237,9 @@ impl Case<'_> {
     pub fn verdict(&self, edge: &Edge, others: &BTreeMap<String, Verdict>) -> Verdict {
         // Who is not there serves nobody, and that is told of the container. Who is called ready serves all the same.
         if others.get(EDGE) != Some(&Verdict::Well) && !self.is_ready() {
-            return match self.is_true("WaitingForDependency") || self.is_true("NoContainer") {
-                true => Verdict::Explained("WaitingForDependency".to_owned()),
-                false => Verdict::Wrong(format!("its container is not well, and Mooring says {}", told(self.status))),
-            };
+            let is_said = self.is_true("WaitingForDependency") || self.is_true("NoContainer");
+            let wrong = || Verdict::Wrong(format!("its container is not well, and Mooring says {}", told(self.status)));
+            return if is_said { Verdict::Explained("WaitingForDependency".to_owned()) } else { wrong() };
         }
         if !self.thing(EDGE).is_some_and(|thing| thing.listed.state == State::Running) {
             return Verdict::Wrong(format!("its container does not run, and Mooring says {}", told(self.status)));
