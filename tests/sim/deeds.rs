@@ -138,6 +138,7 @@ impl Stage {
                 // Who takes a manifest away and brings it back begins anew.
                 if let Fault::Vanish(..) = fault {
                     self.oracle.declared(&self.world, service);
+                    self.oracle.begins_anew(service);
                 }
                 let file = format!("{service}.yaml");
                 let text = self.world.files()[&file].clone();

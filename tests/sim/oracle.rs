@@ -123,6 +123,13 @@ impl Oracle {
         state.fresh.entry(changed.to_owned()).or_default().insert(Instant::now());
     }
 
+    /// The manifest of this object was away, and is back: what is made for it now is made for the first time.
+    pub fn begins_anew(&self, service: &str) {
+        let mut state = self.state();
+        state.well_since.remove(service);
+        state.have_been_well.remove(service);
+    }
+
     /// The clock was set: windows that go across that moment are not what they were.
     pub fn clock_set(&self) {
         self.state().fresh_for_all.insert(Instant::now());
