@@ -284,13 +284,18 @@ fn in_place(desired: &Desired, observed: &Observed, container: &Container) -> Pl
     plan
 }
 
-/// Puts a container back on the networks that it has left.
+/// Puts a container back on the networks that it has left. One that never ran names its networks, whether they are there or not: it is
+/// on each as soon as that is.
 pub(super) fn reconnect(plan: &mut Plan, networks: &[Network], observed: &Observed, container: &Container) {
-    for network in networks.iter().filter(|network| !container.networks.contains(&network.name)) {
-        let why = Why::Disconnected { network: network.name.clone() };
-        if observed.missing_networks.contains(&network.name) {
-            plan.step(EngineAction::CreateNetwork { name: network.name.clone() }, why.clone());
+    for network in networks {
+        let is_gone = observed.missing_networks.contains(&network.name);
+        let is_named = container.networks.contains(&network.name);
+        let why = || Why::Disconnected { network: network.name.clone() };
+        if is_gone && (!is_named || container.state == State::Created) {
+            plan.step(EngineAction::CreateNetwork { name: network.name.clone() }, why());
         }
-        plan.step(EngineAction::ConnectNetwork { container: container.target(), network: network.clone() }, why);
+        if !is_named {
+            plan.step(EngineAction::ConnectNetwork { container: container.target(), network: network.clone() }, why());
+        }
     }
 }

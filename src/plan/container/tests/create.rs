@@ -79,6 +79,22 @@ fn a_container_that_was_not_joined_to_all_its_networks_is_joined_before_its_star
     );
 }
 
+/// The engine said that the network was there when it was asked to make it. The container names it, and was never started.
+#[test]
+fn a_container_that_was_never_started_gets_the_network_that_it_names() {
+    let wish = desired("web").network("front");
+    let world = world().with(container("c1", "web").made_from(&wish).created()).no_network("front");
+    check(
+        &wish,
+        &world,
+        expect![[r#"
+            create network front, because it is not on front
+            start web, because it was made and never started
+            wait: it is starting
+        "#]],
+    );
+}
+
 #[test]
 fn a_name_that_belongs_to_a_foreign_container_is_left_to_it() {
     check(
