@@ -350,9 +350,12 @@ impl<'a> Look<'a> {
         let digest = sites::site::digest(sites);
         let change = self.change(config, sites, &digest, &changes);
         if !is_running {
-            // It may be down because of what somebody did to the files. What is known to work can be put back untested, and
-            // so can anything where what is there is known not to work.
-            let may_be_put = self.memory().proven.as_ref() == Some(&digest) || self.lost_certificates().next().is_some();
+            // It may be down because of what somebody did to the files. What it has loaded, or is known to work, can be put back
+            // untested, also with other addresses in it, and so can anything where what is there is known not to work.
+            let memory = self.memory();
+            let is_loaded = memory.loaded.as_ref().is_some_and(|loaded| loaded.config == config.digest());
+            let is_known = is_loaded || memory.proven.as_ref() == Some(&digest) || memory.good.as_ref() == Some(config);
+            let may_be_put = is_known || self.lost_certificates().next().is_some();
             if !changes.is_empty() && may_be_put {
                 plan.step(ProxyAction::SwapSites { change }, changes.why.clone());
             }

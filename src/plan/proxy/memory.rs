@@ -46,6 +46,9 @@ pub struct Loaded {
     pub digest: String,
     /// Which nginx, and since when it runs.
     pub instance: String,
+    /// The digest of the configuration that they were made from. Empty where an earlier version has remembered it.
+    #[serde(default)]
+    pub config: String,
 }
 
 /// A configuration that did not work.
@@ -124,11 +127,11 @@ impl Memory {
             }
             _ => {}
         }
-        if let ProxyAction::ReloadProxy { digest, instance, .. } = action {
+        if let ProxyAction::ReloadProxy { digest, instance, config, .. } = action {
             self.reloaded(at);
+            let loaded = || Loaded { digest: digest.clone(), instance: instance.clone(), config: config.clone() };
             // Whether one that failed has loaded anything is not known.
-            self.loaded =
-                failure.is_none().then(|| Loaded { digest: digest.clone(), instance: instance.clone() }).or(self.loaded);
+            self.loaded = failure.is_none().then(loaded).or(self.loaded);
         }
         match (action, failure) {
             (ProxyAction::ProveRoutes { proof, .. }, None) => {

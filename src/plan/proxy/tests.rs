@@ -279,6 +279,22 @@ fn a_dead_nginx_gets_back_only_what_is_known_to_work() {
     );
 }
 
+/// A file was gone that another one needs, and the engine came back with other addresses: nginx and its file waited for each other.
+#[test]
+fn a_dead_nginx_gets_back_what_is_known_to_work_with_other_addresses_in_it() {
+    let mut world = settled();
+    world.edit("api.test.conf");
+    world.place("api", &["172.20.0.9"]);
+    world.running = false;
+    plans(
+        &world,
+        &expect![[r#"
+            write api.test.conf, because somebody has edited api.test.conf
+            wait: Container/nginx is not running
+        "#]],
+    );
+}
+
 /// It was started three times with files that it died of, and given up before they were right.
 #[test]
 fn an_nginx_that_was_down_while_its_files_were_put_right_gets_its_tries_back() {
