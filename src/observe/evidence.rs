@@ -92,9 +92,12 @@ impl Evidence {
         *self.trail(id) = Trail { ours: Some(now), ..Trail::default() };
     }
 
-    /// The engine is gone: the stops it announced were its own.
+    /// The engine is gone: the stops it announced were its own. What we asked for it may still do when it is back.
     pub fn engine_gone(&mut self) {
-        self.by_container.clear();
+        self.by_container.retain(|_, trail| {
+            *trail = Trail { ours: trail.ours, ..Trail::default() };
+            trail.ours.is_some()
+        });
     }
 
     /// The engine's last word about a container, with its time.
@@ -242,6 +245,17 @@ mod tests {
         assert!(watch.suspects(10_060));
         watch = watch.sees(10_070, EventAction::Stopped);
         assert!(watch.confirms(40_000));
+    }
+
+    /// It was taken for a stop by hand, and the container stayed down for good.
+    #[test]
+    fn what_we_asked_for_is_ours_although_the_engine_was_away_in_between() {
+        let mut watch = Watch::new();
+        watch.evidence.ours("c1", watch.start);
+        watch.evidence.engine_gone();
+        let mut watch = watch.sees(10_000, TERM).sees(10_040, EventAction::Died).sees(10_060, EventAction::Stopped);
+        assert!(!watch.suspects(10_061));
+        assert!(!watch.confirms(40_000));
     }
 
     #[test]
