@@ -19,7 +19,7 @@ use crate::{
         restraint::Restrained,
     },
     record::{
-        journal::{Actor, PassId},
+        journal::{Actor, Outcome, PassId},
         pass::PassOutcome,
     },
     resolve::{self, Desired},
@@ -343,6 +343,9 @@ impl Context {
         {
             self.was_put_right(key).await;
         }
+        // What was already so has nobody to fight with.
+        let corrected = report.taken.iter().filter(|taken| matches!(taken.outcome, Outcome::Done)).map(|taken| &taken.step);
+        let corrected: Vec<&Step> = corrected.collect();
         let (at, now) = (self.world.clock.now(), Instant::now());
         let acted = |history| {
             let learnt =
@@ -356,7 +359,7 @@ impl Context {
                     (error, _) => history.after(step, error, then),
                 }
             });
-            history.acted(&taken, &done, at)
+            history.acted(&taken, &corrected, at)
         };
         self.remember((key, object.generation()), acted).await
     }

@@ -431,6 +431,13 @@ impl Simulated {
         Ok(())
     }
 
+    fn is_on(&self, id: &str, network: &str) -> bool {
+        let world = self.world();
+        let listed = &world.containers[id].listed;
+        let is_there = |known: &String| world.networks.iter().any(|network| network.id == *known);
+        listed.networks.contains_key(network) && listed.network_ids.get(network).is_none_or(is_there)
+    }
+
     fn remove_network(&self, id: &str) -> Result<Effect, execute::engine::Error> {
         let mut world = self.world();
         let is_on_it = |container: &Container| {
@@ -468,6 +475,10 @@ impl Simulated {
                 self.with(id, |container| container.listed.name.clone_from(to));
             }
             EngineAction::ConnectNetwork { network, .. } => {
+                // As `execute::docker` finds it before it asks.
+                if self.is_on(id, &network.name) {
+                    return Ok(Effect::AlreadySo);
+                }
                 self.with(id, |container| {
                     container.listed.networks.insert(network.name.clone(), None);
                     if container.listed.state != State::Running {
