@@ -238,15 +238,13 @@ impl Context {
             turned: Mutex::new(Instant::now()),
             _instance: instance,
         });
+        ctx.take_over(opened.open_intents).await;
         ctx.rescan().await;
         if let Some(problems) = ctx.host_refused() {
             ctx.close().await;
             return Err(OpenError::Policy(problems));
         }
         ctx.sweep();
-        for intent in opened.open_intents {
-            tracing::warn!(?intent, "a step was cut short by a crash; looking again");
-        }
         Ok(Open { ctx, queue })
     }
 

@@ -16,7 +16,7 @@ use super::{Context, pass, world::lock};
 use crate::{
     manifest::{Key, Kind},
     plan::{History, history::ManualStop},
-    record,
+    record::{self, journal::OpenIntent},
 };
 
 /// Whose turn it is to write down what is remembered of an object: an older memory must not come after a newer one.
@@ -107,6 +107,28 @@ impl Context {
         self.note(key, change).await;
         self.world.retries.clear(key);
         self.triggers.trigger(key);
+    }
+
+    /// The steps that somebody did not live to see the end of: each may have been done, and may still be.
+    pub(super) async fn take_over(&self, intents: Vec<OpenIntent>) {
+        for intent in intents {
+            tracing::warn!(?intent, "a step was cut short by a crash; looking again");
+            let OpenIntent { object, operation, why_code, container, created_at, .. } = intent;
+            if let Some(container) = container.filter(|_| ["StopContainer", "RestartContainer"].contains(&operation.as_str())) {
+                lock(&self.world.evidence).ours(&container, Instant::now());
+            }
+            {
+                let mut histories = lock(&self.world.histories);
+                let known = histories.get(&object).cloned().unwrap_or_default();
+                let at = created_at.min(self.world.clock.now());
+                let charged = known.clone().cut_short((&operation, &why_code), at);
+                if charged == known {
+                    continue;
+                }
+                histories.insert(object.clone(), charged);
+            }
+            self.try_to_write_down(&object).await;
+        }
     }
 
     /// Nothing is left of an object whose manifest is gone, but that things were done to it: the host's budgets would be

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    EngineAction, ModelAction, Plan, Step, Wait, Why,
+    Code, EngineAction, ModelAction, Plan, Step, Wait, Why,
     action::Action,
     container::{Container, Readiness, State},
     fight::Fight,
@@ -244,7 +244,7 @@ impl History {
     /// The memory after a pass that took these steps, some of them with success.
     #[must_use]
     pub fn acted<'a>(mut self, taken: &[&'a Step], done: &[&'a Step], at: Timestamp) -> Self {
-        if taken.iter().any(|step| restraint::is_charged(step, self.seen_ready)) {
+        if taken.iter().any(|step| restraint::is_charged(step.code(), self.seen_ready)) {
             self.acts.push(at);
         }
         self.acts.retain(|act| at.duration_since(*act) <= ACTS_KEPT);
@@ -284,12 +284,9 @@ impl History {
         if failure.is_some_and(is_about_doubles) {
             return self;
         }
-        if is_corrective(action, &step.why, self.seen_ready) {
-            self.attempts.push(at);
+        if is_corrective(step.code(), self.seen_ready) {
             self.failures = self.failures.saturating_add(u32::from(failure.is_none()));
-            self.is_refused = failure.is_some();
-            let surplus = self.attempts.len().saturating_sub(ATTEMPTS_KEPT);
-            self.attempts.drain(..surplus);
+            self = self.tried(failure.is_some(), at);
         }
         match (action, &step.why) {
             (EngineAction::PullImage { image }, _) => {
@@ -313,6 +310,27 @@ impl History {
                 }
             }
             _ => {}
+        }
+        self
+    }
+
+    fn tried(mut self, is_refused: bool, at: Timestamp) -> Self {
+        self.attempts.push(at);
+        self.is_refused = is_refused;
+        let surplus = self.attempts.len().saturating_sub(ATTEMPTS_KEPT);
+        self.attempts.drain(..surplus);
+        self
+    }
+
+    /// The memory of somebody who died in the middle of a step. It may have been done, and no more is done than is permitted; that it
+    /// did not help is not known.
+    #[must_use]
+    pub fn cut_short(mut self, code: Code<'_>, at: Timestamp) -> Self {
+        if is_corrective(code, self.seen_ready) {
+            self = self.tried(true, at);
+        }
+        if restraint::is_charged(code, self.seen_ready) {
+            self.acts.push(at);
         }
         self
     }
@@ -379,13 +397,13 @@ pub(super) fn is_about_doubles(reason: &str) -> bool {
 }
 
 /// Whether a step is a try at bringing something back, as opposed to making it the first time.
-pub(super) fn is_corrective(action: &EngineAction, why: &Why, seen_ready: bool) -> bool {
-    match (action, why) {
-        (_, Why::Asked { .. }) => false,
-        (EngineAction::RestartContainer { .. }, _)
-        | (EngineAction::StartContainer { .. }, Why::NotRunning { .. } | Why::StartFailed { .. })
-        | (EngineAction::CreateContainer(_), Why::RestartDidNotHelp { .. } | Why::ImageSuspect { .. }) => true,
-        (EngineAction::CreateContainer(_), Why::Missing) => seen_ready,
+pub(super) fn is_corrective(code: Code<'_>, seen_ready: bool) -> bool {
+    match code {
+        (_, "Asked") => false,
+        ("RestartContainer", _)
+        | ("StartContainer", "NotRunning" | "StartFailed")
+        | ("CreateContainer", "RestartDidNotHelp" | "ImageSuspect") => true,
+        ("CreateContainer", "Missing") => seen_ready,
         _ => false,
     }
 }

@@ -11,7 +11,7 @@ mod wait;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Action, EngineAction, Plan, Step, Why,
+    Action, Code, EngineAction, Plan, Step,
     fight::{self, Contests},
     history::{History, is_corrective},
 };
@@ -101,7 +101,7 @@ pub fn restrain(plan: Plan, history: &History, restraints: &Restraints, at: Time
         return plan;
     }
     match &restraints.stance {
-        Stance::Trouble { cause, .. } if plan.steps.iter().any(is_disruptive) => {
+        Stance::Trouble { cause, .. } if plan.steps.iter().any(|step| is_disruptive(step.code())) => {
             return plan.withheld_for(Restrained::HostInTrouble { cause: cause.clone() });
         }
         Stance::Trouble { is_turn: false, .. } | Stance::Recovery { is_turn: false }
@@ -111,7 +111,7 @@ pub fn restrain(plan: Plan, history: &History, restraints: &Restraints, at: Time
         }
         Stance::Ordinary | Stance::Trouble { .. } | Stance::Recovery { .. } => {}
     }
-    if !plan.steps.iter().any(|step| is_charged(step, history.seen_ready)) {
+    if !is_act(&plan, history) {
         return plan;
     }
     let spent = restraints.budgets.iter().filter_map(|budget| Some((budget.spent_until(at)?, budget)));
@@ -124,13 +124,8 @@ pub fn restrain(plan: Plan, history: &History, restraints: &Restraints, at: Time
 }
 
 /// Whether a step takes down something that runs.
-fn is_disruptive(step: &Step) -> bool {
-    let action = match &step.action {
-        Action::Engine(action) => action,
-        Action::File(_) | Action::Proxy(_) | Action::Model(_) => return false,
-    };
-    matches!(action, EngineAction::RestartContainer { .. } | EngineAction::StopContainer { .. })
-        || matches!((action, &step.why), (EngineAction::CreateContainer(_), Why::Outdated { .. }))
+fn is_disruptive(code: Code<'_>) -> bool {
+    matches!(code, ("RestartContainer" | "StopContainer", _) | ("CreateContainer", "Outdated"))
 }
 
 pub(super) fn acts_on_container(step: &Step) -> bool {
@@ -147,16 +142,13 @@ pub(super) fn acts_on_container(step: &Step) -> bool {
 /// Whether a plan counts against budgets. `history` is the object's.
 #[must_use]
 pub fn is_act(plan: &Plan, history: &History) -> bool {
-    plan.steps.iter().any(|step| is_charged(step, history.seen_ready))
+    plan.steps.iter().any(|step| is_charged(step.code(), history.seen_ready))
 }
 
 /// Whether a step counts against budgets: it corrects something, or takes something down. Making things for the first
 /// time does not, however many they are.
-pub(super) fn is_charged(step: &Step, seen_ready: bool) -> bool {
-    match &step.action {
-        Action::Engine(action) => is_corrective(action, &step.why, seen_ready) || is_disruptive(step),
-        Action::File(_) | Action::Proxy(_) | Action::Model(_) => false,
-    }
+pub(super) fn is_charged(code: Code<'_>, seen_ready: bool) -> bool {
+    is_corrective(code, seen_ready) || is_disruptive(code)
 }
 
 #[cfg(test)]

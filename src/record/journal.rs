@@ -167,8 +167,12 @@ pub struct OpenIntent {
     pub operation: String,
     /// To what.
     pub target: String,
+    /// Its reason, by [its code](crate::plan::Why::code).
+    pub why_code: String,
+    /// The id of the container, where it was about one that was there.
+    pub container: Option<String>,
     /// When.
-    pub created_at: String,
+    pub created_at: Timestamp,
 }
 
 /// Which entries of the log are wanted.
@@ -432,7 +436,7 @@ fn row_of_command(command: &Command<'_>) -> Row {
 }
 
 pub(super) const OPEN_INTENTS: &str = "
-    SELECT audit.id, created_at, object, operation, target
+    SELECT audit.id, created_at, object, operation, target, why_code, details ->> '$.action.container.id' AS container
     FROM open_intent JOIN audit ON audit.id = open_intent.id
     ORDER BY audit.id";
 
@@ -443,7 +447,9 @@ fn open_intent(row: &SqliteRow) -> Option<OpenIntent> {
         object: row.get::<String, _>("object").parse().ok()?,
         operation: row.get("operation"),
         target: row.get("target"),
-        created_at: row.get("created_at"),
+        why_code: row.get("why_code"),
+        container: row.get("container"),
+        created_at: row.get::<String, _>("created_at").parse().ok()?,
     })
 }
 

@@ -119,6 +119,15 @@ fn a_release_forgets_the_stop_by_a_person_as_well_but_not_what_was_done_on_the_h
     assert_eq!(full().released(), expected);
 }
 
+/// Whoever died in the middle of it, and died again, started a container as often as it died itself.
+#[test]
+fn a_step_that_was_cut_short_is_a_try_that_proves_nothing() {
+    let tried = History { seen_ready: true, ..History::default() }.cut_short(start(fell()).code(), now());
+    assert_eq!((tried.attempts, tried.acts, tried.failures, tried.is_refused), (vec![now()], vec![now()], 0, true));
+    let first = step(EngineAction::StartContainer { container: web() }, Why::NeverStarted);
+    assert_eq!(History::default().cut_short(first.code(), now()), History::default());
+}
+
 #[test]
 fn only_corrective_steps_are_tries() {
     let is_try = |step: &Step, seen_ready| {

@@ -2,7 +2,7 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::{Target, fight::Contest, shape::FieldChange};
+use crate::plan::{Target, Why, fight::Contest, shape::FieldChange};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_767_225_600 + seconds).unwrap()
