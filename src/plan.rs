@@ -189,7 +189,16 @@ pub struct Step {
     pub why: Why,
 }
 
+/// What a step is by the words of the audit log: its operation and the code of its reason.
+pub type Code<'a> = (&'a str, &'a str);
+
 impl Step {
+    /// See [`Code`].
+    #[must_use]
+    pub fn code(&self) -> Code<'static> {
+        (self.action.operation(), self.why.code())
+    }
+
     /// Whether it is taken because somebody asked for it.
     #[must_use]
     pub const fn is_asked(&self) -> bool {

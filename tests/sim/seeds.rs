@@ -124,6 +124,58 @@ pub const KNOWN: &[Known] = &[
         },
     },
     Known {
+        story: "Mooring died in the middle of starting a container, and nobody remembered that try: whoever came after made as many \
+                as are permitted, and so there was one more. A step that was cut short is a try.",
+        seed: 1_001_204,
+        breadth: Breadth::All,
+        faults: || {
+            vec![
+                (869, Fault::Garble(api(), Duration::from_millis(21_108))),
+                (7_454, Engine(Trouble::LosesEvents, Duration::from_millis(3_164))),
+                (8_394, Stop("web".to_owned())),
+                (10_095, Crash(Duration::from_millis(134))),
+                (10_588, ShutDown(Duration::from_millis(279))),
+            ]
+        },
+    },
+    Known {
+        story: "The engine said that a network was there already when it was asked to make it, and it was not. The container was made, \
+                named it, and could not be started for want of it, for ever: what it named passed for what it was on.",
+        seed: 1_001_867,
+        breadth: Breadth::All,
+        faults: || vec![(32, Engine(Trouble::Refuses(304), Duration::from_millis(16_548)))],
+    },
+    Known {
+        story: "A container was connected three times in a third of a second, as lists were old, of which two times it was connected \
+                already. That was taken for a fight with somebody, and it was left off its network the next time. What was \
+                already so has nobody to fight with.",
+        seed: 1_000_333,
+        breadth: Breadth::All,
+        faults: || {
+            vec![
+                (7_064, Engine(Trouble::ListsOfYesterday, Duration::from_millis(16_205))),
+                (12_758, Fault::Disconnect(api())),
+                (19_174, Fault::Disconnect(api())),
+            ]
+        },
+    },
+    Known {
+        story: "A generated file was deleted while Mooring was down, and the engine died and gave other addresses. nginx could not start \
+                without the file, and it was not written before nginx ran, as with these addresses nobody had proven it. What nginx \
+                has loaded may be put back with other addresses in it.",
+        seed: 3_000_009,
+        breadth: Breadth::All,
+        faults: || {
+            vec![
+                (1_139, Fault::Edge(edge::Fault::Deaf(Duration::from_millis(2_114)))),
+                (9_885, Crash(Duration::from_millis(5_655))),
+                (13_201, Fault::Edge(edge::Fault::DropSite(0))),
+                (14_732, EngineDies(Duration::from_millis(3_864))),
+                (19_168, Fault::Upgrade(db(), 3)),
+            ]
+        },
+    },
+    Known {
         story: "Kept as a proof of the harness: an engine that refuses, dies, and comes back while Mooring is started anew.",
         seed: 7,
         breadth: Breadth::Narrow,
