@@ -49,6 +49,8 @@ pub struct Hands {
     pub stopping: watch::Receiver<bool>,
     /// Told of each container that is about to be stopped by us.
     pub before_stop: Box<dyn Fn(&str) + Send + Sync>,
+    /// Told when such a call has failed, which the engine may carry out all the same.
+    pub stop_failed: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 /// In whose name, in which pass and for what a plan is carried out.
@@ -195,10 +197,17 @@ async fn perform(hands: &Hands, pass: &Pass<'_>, step: &Step) -> Result<Effect, 
         Action::Engine(action) => {
             let variables = variables(action, pass.environments)
                 .map_err(|variable| Error::ValueGone { step: action.to_string(), variable })?;
-            if let EngineAction::StopContainer { container } | EngineAction::RestartContainer { container } = action {
+            let stopped = match action {
+                EngineAction::StopContainer { container } | EngineAction::RestartContainer { container } => Some(container),
+                _ => None,
+            };
+            if let Some(container) = stopped {
                 (hands.before_stop)(container.reference());
             }
             let performed = hands.engine.perform(action, &variables).await;
+            if let (Some(container), Err(_)) = (stopped, &performed) {
+                (hands.stop_failed)(container.reference());
+            }
             performed.map_err(|source| Error::Engine { step: action.to_string(), source })
         }
         Action::File(action) => {

@@ -209,7 +209,7 @@ impl Context {
             found: Mutex::new(found::load(&settings.state)),
             ..World::new(settings, clock, reader, (Arc::clone(&engines.observe), Arc::clone(&engines.dial)), fingerprints)
         };
-        let evidence = Arc::clone(&world.evidence);
+        let (evidence, owed) = (Arc::clone(&world.evidence), Arc::clone(&world.evidence));
         let (stopping, stops) = watch::channel(false);
         let hands = Hands {
             journal: record.journal.clone(),
@@ -220,6 +220,7 @@ impl Context {
             engine: engines.execute,
             stopping: stops,
             before_stop: Box::new(move |id| lock(&evidence).ours(id, Instant::now())),
+            stop_failed: Box::new(move |id| lock(&owed).owed(id, Instant::now())),
         };
         let desired = DesiredState::open(&world.settings, writer).map_err(|source| OpenError::Desired { source })?;
         let ctx = Arc::new(Self {

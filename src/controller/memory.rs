@@ -115,7 +115,7 @@ impl Context {
             tracing::warn!(?intent, "a step was cut short by a crash; looking again");
             let OpenIntent { object, operation, why_code, container, created_at, .. } = intent;
             if let Some(container) = container.filter(|_| ["StopContainer", "RestartContainer"].contains(&operation.as_str())) {
-                lock(&self.world.evidence).ours(&container, Instant::now());
+                lock(&self.world.evidence).owed(&container, Instant::now());
             }
             {
                 let mut histories = lock(&self.world.histories);

@@ -54,6 +54,8 @@ struct Trail {
     died: Option<Instant>,
     stopped: Option<Instant>,
     ours: Option<Instant>,
+    /// When a call of ours failed, which the engine may carry out all the same.
+    owed: Option<Instant>,
 }
 
 impl Evidence {
@@ -70,7 +72,11 @@ impl Evidence {
         }
         match event.action {
             EventAction::Started => {
-                self.forget(id);
+                // What the engine still owes comes after the start.
+                let owed = self.by_container.remove(id).and_then(|trail| trail.owed);
+                if owed.is_some() {
+                    self.trail(id).owed = owed;
+                }
                 self.started.insert(id.clone(), (event.at, now));
             }
             // Told late, of what was before that start: it explains nothing that comes after.
@@ -79,7 +85,7 @@ impl Evidence {
             EventAction::Died => self.trail(id).died = Some(now),
             EventAction::Stopped => {
                 let trail = self.trail(id);
-                if trail.ours.is_none_or(|at| now.duration_since(at) > OURS) {
+                if !trail.is_ours(now) {
                     trail.stopped = Some(now);
                 }
             }
@@ -89,14 +95,20 @@ impl Evidence {
 
     /// Says that we are about to stop or restart a container ourselves.
     pub fn ours(&mut self, id: &str, now: Instant) {
-        *self.trail(id) = Trail { ours: Some(now), ..Trail::default() };
+        let trail = self.trail(id);
+        *trail = Trail { ours: Some(now), owed: trail.owed, ..Trail::default() };
+    }
+
+    /// Says that this failed: it may not have been done yet, and be done when the container has been started again.
+    pub fn owed(&mut self, id: &str, now: Instant) {
+        self.trail(id).owed = Some(now);
     }
 
     /// The engine is gone: the stops it announced were its own. What we asked for it may still do when it is back.
     pub fn engine_gone(&mut self) {
         self.by_container.retain(|_, trail| {
-            *trail = Trail { ours: trail.ours, ..Trail::default() };
-            trail.ours.is_some()
+            *trail = Trail { ours: trail.ours, owed: trail.owed, ..Trail::default() };
+            trail.ours.or(trail.owed).is_some()
         });
     }
 
@@ -110,7 +122,7 @@ impl Evidence {
     #[must_use]
     pub fn suspected_for(&self, id: &str, now: Instant) -> Option<Duration> {
         let trail = self.by_container.get(id)?;
-        if trail.ours.is_some_and(|at| now.duration_since(at) <= OURS) {
+        if trail.is_ours(now) {
             return None;
         }
         if let Some(stopped) = trail.stopped {
@@ -149,7 +161,12 @@ fn explained(trail: &Trail, now: Instant) -> Option<Instant> {
 
 impl Trail {
     fn latest(&self) -> Option<Instant> {
-        self.signalled.max(self.died).max(self.stopped).max(self.ours)
+        self.signalled.max(self.died).max(self.stopped).max(self.ours).max(self.owed)
+    }
+
+    /// Whether what is seen now may be our own doing.
+    fn is_ours(&self, now: Instant) -> bool {
+        self.ours.max(self.owed).is_some_and(|at| now.duration_since(at) <= OURS)
     }
 }
 
@@ -256,6 +273,21 @@ mod tests {
         let mut watch = watch.sees(10_000, TERM).sees(10_040, EventAction::Died).sees(10_060, EventAction::Stopped);
         assert!(!watch.suspects(10_061));
         assert!(!watch.confirms(40_000));
+    }
+
+    /// It was asked three times, refused each time, and did so after the container had been started again.
+    #[test]
+    fn a_stop_that_failed_is_ours_when_it_comes_after_the_next_start_but_not_for_long() {
+        let stops =
+            |watch: Watch, at: u64| watch.sees(at, TERM).sees(at + 40, EventAction::Died).sees(at + 60, EventAction::Stopped);
+        let mut watch = Watch::new();
+        watch.evidence.ours("c1", watch.start);
+        watch.evidence.owed("c1", watch.start);
+        let watch = stops(watch.sees(3_000, EventAction::Started), 10_000);
+        assert!(!watch.suspects(10_061));
+        let mut watch = stops(watch.sees(11_000, EventAction::Started), 61_000);
+        assert!(watch.suspects(61_061));
+        assert!(watch.confirms(90_000));
     }
 
     #[test]
