@@ -367,11 +367,11 @@ impl Note {
         }
     }
 
-    /// Whether something does not work until a person has mended it.
+    /// Whether something does not work, or may do harm, until a person has mended it: two of a container may write to the same data.
     #[must_use]
     pub fn is_defect(&self) -> bool {
         match self {
-            Self::NameNotFound { .. } | Self::NameElsewhere { .. } => true,
+            Self::NameNotFound { .. } | Self::NameElsewhere { .. } | Self::Leftover { .. } => true,
             Self::Plugin(finding) => finding.is_defect(),
             _ => false,
         }

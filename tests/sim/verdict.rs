@@ -111,7 +111,11 @@ impl Case<'_> {
         };
         match (differs, ready.status == ConditionStatus::True) {
             (None, true) => Verdict::Well,
-            (Some(difference), true) => Verdict::Wrong(format!("Mooring calls it ready, and {difference}")),
+            (Some(difference), true) => match status.and_then(|status| self.reason(name, status)) {
+                // One of them is as declared, and a person has to say what becomes of the other one's data.
+                Some(reason) if reason == "Leftover" => Verdict::Explained(reason),
+                _ => Verdict::Wrong(format!("Mooring calls it ready, and {difference}")),
+            },
             (difference, false) => {
                 let difference = difference.unwrap_or_else(|| "it is as declared".to_owned());
                 let reason = status.and_then(|status| self.reason(name, status));
@@ -178,6 +182,7 @@ impl Case<'_> {
             "RecreateForbidden" => service.is_stateful && !service.may_recreate,
             // Two checks that contradict each other: nobody is restarted while one of them succeeds.
             "HealthUntrusted" => service.probe.is_some(),
+            "Leftover" => service.is_stateful && !service.may_recreate && self.deeds.named.contains(name),
             "NameTaken" => self.deeds.named.contains(name),
             "NotFound" => service.is_theirs && self.deeds.removed.contains(name),
             "ReplacementFailed" | "OnLastGoodImage" => is_bad || self.deeds.changed.contains(name),
