@@ -28,12 +28,14 @@ impl Stage {
             }
             Fault::ShutDown(_) => {
                 self.is_away = true;
+                self.hostile.late.forget();
                 self.engine.shut_down().await;
                 // Whoever goes away, hangs up, however soon there is another one.
                 self.hostile.cut();
             }
             Fault::EngineDies(_) => {
                 self.is_away = true;
+                self.hostile.late.forget();
                 self.engine.crash();
                 self.hostile.cut();
             }

@@ -27,9 +27,10 @@ use tokio::{
 use super::{
     dice::Dice,
     edge::IMAGE,
+    late::{Heard, Late},
     nginx::Nginx,
     ollama::Ollama,
-    oracle::{Asked, Oracle},
+    oracle::{Call, Oracle},
     schedule::Trouble,
     support::simulated::{Events, Simulated, outside::Thing},
     trace::Trace,
@@ -45,9 +46,11 @@ const YESTERDAY: Duration = Duration::from_secs(4);
 /// The engine as Mooring meets it. Clones are the same one.
 #[derive(Clone)]
 pub struct Hostile {
-    engine: Simulated,
+    pub(super) engine: Simulated,
     oracle: Oracle,
-    trace: Trace,
+    pub(super) trace: Trace,
+    /// What is carried out when nobody waits for it any more.
+    pub late: Late,
     nginx: Nginx,
     ollama: Ollama,
     mood: Arc<Mutex<Mood>>,
@@ -74,17 +77,26 @@ enum Fate {
     Ill { error: Ill, done: bool },
 }
 
-enum Ill {
+pub enum Ill {
     TimedOut,
     Status(u16),
     Garbled,
 }
 
+impl Ill {
+    /// When whoever has asked knows of it.
+    fn is_told_after(&self, patience: Duration) -> Duration {
+        if let Self::TimedOut = self { patience } else { Duration::ZERO }
+    }
+}
+
 impl Hostile {
     /// In front of this engine.
-    pub fn new((engine, nginx, ollama): (Simulated, Nginx, Ollama), dice: Dice, oracle: Oracle, trace: Trace) -> Self {
+    pub fn new((engine, nginx, ollama): (Simulated, Nginx, Ollama), seed: u64, oracle: Oracle, trace: Trace) -> Self {
+        let (dice, late) = (Dice::new(seed, "engine"), Late::new(seed));
         let mood = Mood { dice, troubles: Vec::new(), yesterday: None, run_in: BTreeMap::new() };
-        Self { engine, oracle, trace, nginx, ollama, mood: Arc::new(Mutex::new(mood)), cuts: Arc::new(watch::channel(0).0) }
+        let (mood, cuts) = (Arc::new(Mutex::new(mood)), Arc::new(watch::channel(0).0));
+        Self { engine, oracle, trace, late, nginx, ollama, mood, cuts }
     }
 
     /// Something is wrong from now on, for so long.
@@ -224,20 +236,19 @@ impl Hostile {
     }
 
     /// Carries an order out, and shows it to the oracle first.
-    async fn carry_out(
+    pub(super) async fn carry_out(
         &self,
         action: &EngineAction,
         variables: &BTreeMap<String, Secret>,
-        asked: &Asked,
+        call: &Call,
     ) -> Result<Effect, execute::engine::Error> {
         let before = self.engine.everything();
-        self.spares_pulls(action, &before);
         let effect = execute::engine::Engine::perform(&self.engine, action, variables).await;
         self.trace.note(format!("engine: {action} -> {}", outcome(&effect)));
         if let Ok(Effect::Done) = effect {
-            asked.is_carried_out();
+            self.oracle.carried_out(call);
         }
-        self.oracle.done(action, &before, effect.as_ref().ok().copied());
+        self.oracle.done((action, call), &before, effect.as_ref().ok().copied());
         effect
     }
 }
@@ -258,7 +269,7 @@ impl Hostile {
     }
 
     /// Runs a command in a container, as far as there is anything in it.
-    async fn run(&self, id: &str, command: &[String], asked: Option<&Asked>) -> Result<Ran, execute::engine::Error> {
+    async fn run(&self, id: &str, command: &[String], call: Option<&Call>) -> Result<Ran, execute::engine::Error> {
         let Some(thing) = self.engine.everything().into_iter().find(|thing| thing.listed.id == id) else {
             let message = format!("No such container: {id}");
             return Err(execute::engine::Error::Refused { status: 404, message });
@@ -270,8 +281,8 @@ impl Hostile {
         // Whether anybody is there at all.
         let ran = execute::engine::Engine::exec(&self.engine, id, command, PATIENCE_TO_ACT).await?;
         let ran = if thing.listed.image.starts_with(IMAGE) { self.nginx.exec(id, command) } else { ran };
-        if let Some(asked) = asked.filter(|_| ran.exit_code == 0) {
-            asked.is_carried_out();
+        if let Some(call) = call.filter(|_| ran.exit_code == 0) {
+            self.oracle.carried_out(call);
         }
         Ok(ran)
     }
@@ -365,25 +376,34 @@ impl execute::engine::Engine for Hostile {
         let (before, after) = (self.roll(1, 60), self.roll(1, 250));
         self.trace.note(format!("asked to {action}"));
         let asked = self.oracle.asked(action);
-        match self.meet(PATIENCE_TO_ACT, before).await {
-            Fate::Well => {
-                let effect = self.carry_out(action, variables, &asked).await;
+        self.spares_pulls(action, &self.engine.everything());
+        let mut heard = Heard { engine: self, action, variables, call: asked.call.clone(), is_settled: false };
+        let fate = self.meet(PATIENCE_TO_ACT, before).await;
+        heard.is_settled = true;
+        let may_be_late = match &fate {
+            Fate::Well => self.is(Trouble::PutsOff),
+            Fate::Ill { error, done } => !done && !matches!(error, Ill::Status(..500)),
+        };
+        let late = if may_be_late { self.late.by(action) } else { None };
+        let (error, done) = match fate {
+            Fate::Well if late.is_none() => {
+                let effect = self.carry_out(action, variables, &asked.call).await;
                 sleep(after).await;
-                effect
+                return effect;
             }
-            Fate::Ill { error, done } => {
-                if done {
-                    // What it came to, nobody is told.
-                    let _ = self.carry_out(action, variables, &asked).await;
-                } else {
-                    self.trace.note(format!("engine: {action} is not carried out"));
-                }
-                match error {
-                    // To the engine's client that is no error: it says that there was nothing to do.
-                    Ill::Status(304) => Ok(Effect::AlreadySo),
-                    error => Err(self.told(error, PATIENCE_TO_ACT).await),
-                }
-            }
+            Fate::Well => (self.late.excuse(), false),
+            Fate::Ill { error, done } => (error, done),
+        };
+        match late {
+            Some(late) => self.later(action, variables, &asked.call, late + error.is_told_after(PATIENCE_TO_ACT)),
+            // What it came to, nobody is told.
+            None if done => drop(self.carry_out(action, variables, &asked.call).await),
+            None => self.trace.note(format!("engine: {action} is not carried out")),
+        }
+        match error {
+            // To the engine's client that is no error: it says that there was nothing to do.
+            Ill::Status(304) => Ok(Effect::AlreadySo),
+            error => Err(self.told(error, PATIENCE_TO_ACT).await),
         }
     }
 
@@ -398,13 +418,13 @@ impl execute::engine::Engine for Hostile {
         let asked = is_act.then(|| self.oracle.asked_for("ReloadProxy", &name));
         match self.meet(limit, before).await {
             Fate::Well => {
-                let ran = self.run(id, command, asked.as_ref()).await;
+                let ran = self.run(id, command, asked.as_ref().map(|asked| &asked.call)).await;
                 sleep(after).await;
                 ran
             }
             Fate::Ill { error, done } => {
                 if done {
-                    let _ = self.run(id, command, asked.as_ref()).await;
+                    let _ = self.run(id, command, asked.as_ref().map(|asked| &asked.call)).await;
                 }
                 Err(self.told(error, limit).await)
             }

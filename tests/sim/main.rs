@@ -19,6 +19,7 @@ mod disk;
 mod edge;
 mod fleet;
 mod hostile;
+mod late;
 mod ledger;
 mod model;
 mod network;

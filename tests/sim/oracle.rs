@@ -195,7 +195,7 @@ impl Oracle {
         } else if intent.is_none() {
             state.accuse(format!("{operation} of {target} is asked for once more by the same record"));
         }
-        Asked { oracle: self.clone(), what, intent }
+        Asked { oracle: self.clone(), call: Call { what, intent, at: Instant::now() } }
     }
 
     /// Mooring has changed these files: each change has to be on record by now, with an intent of its own.
@@ -224,13 +224,18 @@ impl Oracle {
         }
     }
 
+    /// It was carried out, and the world is different now.
+    pub fn carried_out(&self, call: &Call) {
+        self.state().ledger.carried_out(&call.what, call.intent);
+    }
+
     /// It was done, to an engine that had these containers.
-    pub fn done(&self, action: &EngineAction, before: &[Thing], effect: Option<Effect>) {
+    pub fn done(&self, (action, call): (&EngineAction, &Call), before: &[Thing], effect: Option<Effect>) {
         let mut state = self.state();
         // What the engine itself refuses has touched nothing.
         let Some(effect) = effect else { return };
         if let EngineAction::CreateContainer(new) = action {
-            state.made(new, before);
+            state.made((new, call), before);
             return;
         }
         let Some(target) = action.container() else { return };
@@ -241,13 +246,13 @@ impl Oracle {
         let Some(service) = service_of(thing) else { return };
         match action {
             EngineAction::StopContainer { .. } => drop(state.stopped.insert(thing.listed.id.clone())),
-            EngineAction::RestartContainer { .. } => state.corrected(&service),
+            EngineAction::RestartContainer { .. } => state.corrected(&service, call),
             EngineAction::StartContainer { .. } if effect == Effect::Done => {
                 // The old one comes back when the new one is given up, which happens as often as new ones are tried.
                 let is_back = state.given_up.get(&service).is_some_and(|at| at.elapsed() < MINUTE);
                 let returns = state.stopped.remove(&thing.listed.id) || is_back;
                 if thing.starts > 0 && !returns {
-                    state.corrected(&service);
+                    state.corrected(&service, call);
                 }
             }
             EngineAction::RemoveContainer { .. } => state.removed(thing, &service),
@@ -314,24 +319,26 @@ impl Oracle {
     }
 }
 
-/// Something that Mooring has asked for.
+/// Something that Mooring has asked for, and waits for.
 pub struct Asked {
     oracle: Oracle,
+    /// What it is, also when nobody waits for it any more.
+    pub call: Call,
+}
+
+/// Something that Mooring has asked for.
+#[derive(Clone)]
+pub struct Call {
     what: What,
     /// The intent that it goes by.
     intent: Option<i64>,
-}
-
-impl Asked {
-    /// It was carried out, and the world is different now.
-    pub fn is_carried_out(&self) {
-        self.oracle.state().ledger.carried_out(&self.what, self.intent);
-    }
+    /// When.
+    at: Instant,
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        if let Some(under_way) = self.oracle.state().under_way.get_mut(&self.what) {
+        if let Some(under_way) = self.oracle.state().under_way.get_mut(&self.call.what) {
             *under_way -= 1;
         }
     }
@@ -346,7 +353,8 @@ impl Inner {
     /// Between any two moments at which tries begin to count anew, no budget is exceeded.
     fn judge_budgets(&mut self) {
         let mut all: Vec<Instant> = Vec::new();
-        for (service, times) in self.corrections.clone() {
+        for (service, mut times) in self.corrections.clone() {
+            times.sort();
             let limit = usize::try_from(self.world.services[&service].attempts).unwrap();
             let fresh = self.fresh.get(&service).into_iter().flatten().chain(&self.fresh_for_all).copied().collect();
             let most = most_between(&times, &fresh, WINDOW);
@@ -406,22 +414,23 @@ impl Inner {
         }
     }
 
-    fn made(&mut self, new: &NewContainer, before: &[Thing]) {
+    fn made(&mut self, (new, call): (&NewContainer, &Call), before: &[Thing]) {
         let service = new.object.name.clone();
         let is_there = before.iter().any(|thing| service_of(thing).as_deref() == Some(&service));
         // Making it for the first time is no correction, nor is making it after Mooring itself has taken it away.
         let is_given_up = self.given_up.get(&service).is_some_and(|at| at.elapsed() < MINUTE);
         if !is_there && !is_given_up && self.have_been_well.contains(&service) {
-            self.corrected(&service);
+            self.corrected(&service, call);
         }
     }
 
-    fn corrected(&mut self, service: &str) {
+    fn corrected(&mut self, service: &str, call: &Call) {
         self.trace.note(format!("oracle: {service} is brought back"));
         if let Some(written) = self.untold.take_if(|_| service == EDGE) {
             self.fresh.entry(EDGE.to_owned()).or_default().insert(written);
         }
-        self.corrections.entry(service.to_owned()).or_default().push(Instant::now());
+        // What is carried out late was decided on when it was asked for.
+        self.corrections.entry(service.to_owned()).or_default().push(call.at);
     }
 
     fn secret_is(&mut self, name: &str, value: &str, place: &str) {

@@ -229,12 +229,7 @@ impl Stage {
         let started = nginx.clone();
         engine.at_each_start(Arc::new(move |image, id| if image.starts_with(IMAGE) { started.start(id) } else { None }));
         let ollama = Ollama::new(Dice::new(seed, "model server"), oracle.clone(), trace.clone());
-        let hostile = Hostile::new(
-            (engine.clone(), nginx.clone(), ollama.clone()),
-            Dice::new(seed, "engine"),
-            oracle.clone(),
-            trace.clone(),
-        );
+        let hostile = Hostile::new((engine.clone(), nginx.clone(), ollama.clone()), seed, oracle.clone(), trace.clone());
         let network = Network::new(engine.clone(), ollama.clone());
         fs::create_dir_all(directory.path().join("desired/sites")).unwrap();
         let stage = Self {
@@ -462,7 +457,7 @@ impl Stage {
             self.pass(Instant::now() + Duration::from_secs(5)).await;
             let verdicts = self.verdicts();
             let wrong: Vec<_> = verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Wrong(_))).collect();
-            if wrong.is_empty() {
+            if wrong.is_empty() && !self.hostile.late.is_left() {
                 let since = *since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= STAYS {
                     let explained = verdicts.values().filter(|verdict| **verdict != Verdict::Well).count();

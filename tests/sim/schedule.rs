@@ -32,6 +32,8 @@ pub enum Trouble {
     SwapsEvents,
     /// They arrive seconds later.
     DelaysEvents,
+    /// It says that it has not done what it does seconds later, when nobody waits for it any more.
+    PutsOff,
 }
 
 /// Something that goes wrong, for so long where it has an end.
@@ -178,6 +180,7 @@ impl Schedule {
         if disk::are_possible() {
             faults.extend(disks(&mut Dice::new(seed, "disks"), span));
         }
+        faults.extend(putting_off(&mut Dice::new(seed, "putting off"), world, span));
         faults.extend(at_edge(&mut Dice::new(seed, "edge's faults"), world, span));
         faults.extend(at_model(&mut Dice::new(seed, "model's faults"), world, span));
         faults.extend(deafness(&mut Dice::new(seed, "deafness"), world, span));
@@ -192,6 +195,7 @@ impl Schedule {
         faults.extend((0..10).flat_map(|_| at_edge(&mut dice, world, 60_000)));
         faults.extend((0..4).flat_map(|_| at_model(&mut dice, world, 60_000)));
         faults.extend((0..4).flat_map(|_| deafness(&mut dice, world, 60_000)));
+        faults.extend((0..4).flat_map(|_| putting_off(&mut dice, world, 60_000)));
         faults.sort_by_key(|(at, _)| *at);
         Self { faults }
     }
@@ -246,6 +250,22 @@ fn fault(dice: &mut Dice, world: &World) -> Fault {
         90..=96 => Fault::Crash(span / 4),
         _ => Fault::Restart(span / 4),
     }
+}
+
+/// What is done when nobody waits for it any more, in one run of five, and something that gives it to do.
+fn putting_off(dice: &mut Dice, world: &World, span: u64) -> Vec<(Duration, Fault)> {
+    let count = if dice.percent(20) { 1 + dice.below(3) } else { 0 };
+    let faults = |dice: &mut Dice| {
+        let (at, lasts, number) = (dice.millis(0, span), dice.millis(SHORTEST, LONGEST), u32::try_from(dice.below(4)).unwrap());
+        let occasion = match dice.below(3) {
+            0 => Fault::Edit(dice.pick(&world.own()).clone(), number),
+            1 => Fault::Unhealthy(dice.pick(&world.names()).clone()),
+            _ => Fault::Crash(dice.millis(SHORTEST, LONGEST) / 4),
+        };
+        let then = at + dice.millis(0, 5_000);
+        [(at, Fault::Engine(Trouble::PutsOff, lasts)), (then, occasion)]
+    };
+    (0..count).flat_map(|_| faults(dice)).collect()
 }
 
 fn at_edge(dice: &mut Dice, world: &World, span: u64) -> Vec<(Duration, Fault)> {
