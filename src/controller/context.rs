@@ -240,6 +240,7 @@ impl Context {
             _instance: instance,
         });
         ctx.take_over(opened.open_intents).await;
+        ctx.expect_late_stops().await;
         ctx.rescan().await;
         if let Some(problems) = ctx.host_refused() {
             ctx.close().await;

@@ -15,9 +15,16 @@ use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 use super::{Context, pass, world::lock};
 use crate::{
     manifest::{Key, Kind},
+    observe::evidence::OURS,
     plan::{History, history::ManualStop},
-    record::{self, journal::OpenIntent},
+    record::{
+        self,
+        journal::{AuditEntry, AuditFilter, OpenIntent},
+    },
 };
+
+/// How many acts are looked through for stops that may come late.
+const LATE: u32 = 200;
 
 /// Whose turn it is to write down what is remembered of an object: an older memory must not come after a newer one.
 #[derive(Debug, Default)]
@@ -109,14 +116,34 @@ impl Context {
         self.triggers.trigger(key);
     }
 
-    /// The steps that somebody did not live to see the end of: each may have been done, and may still be.
+    /// The stops that whoever was here before asked for and nobody knows to be done: the engine may still carry them out.
+    pub(super) async fn expect_late_stops(&self) {
+        // There is no index by time: the newest are those of the last minute, but for some in a storm.
+        let entries = match self.record.journal.log(&AuditFilter { limit: LATE, ..AuditFilter::default() }).await {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::warn!(error = crate::error_chain(&error), "late stops will pass for stops by hand");
+                return;
+            }
+        };
+        let since = self.world.clock.now().checked_sub(OURS).unwrap_or(Timestamp::MIN);
+        let is_owed = |entry: &&AuditEntry| {
+            ["StopContainer", "RestartContainer"].contains(&entry.operation.as_str())
+                && matches!(entry.outcome.as_deref(), Some("failed" | "unknown"))
+                && entry.created_at.parse::<Timestamp>().is_ok_and(|at| at >= since)
+        };
+        for entry in entries.iter().filter(is_owed) {
+            if let Some(id) = entry.details["action"]["container"]["id"].as_str() {
+                lock(&self.world.evidence).owed(id, Instant::now());
+            }
+        }
+    }
+
+    /// The steps that somebody did not live to see the end of: each may have been done.
     pub(super) async fn take_over(&self, intents: Vec<OpenIntent>) {
         for intent in intents {
             tracing::warn!(?intent, "a step was cut short by a crash; looking again");
-            let OpenIntent { object, operation, why_code, container, created_at, .. } = intent;
-            if let Some(container) = container.filter(|_| ["StopContainer", "RestartContainer"].contains(&operation.as_str())) {
-                lock(&self.world.evidence).owed(&container, Instant::now());
-            }
+            let OpenIntent { object, operation, why_code, created_at, .. } = intent;
             {
                 let mut histories = lock(&self.world.histories);
                 let known = histories.get(&object).cloned().unwrap_or_default();

@@ -35,7 +35,7 @@ const CONFIRMED: Duration = Duration::from_secs(20);
 const SIGNAL_EXPLAINS: Duration = Duration::from_mins(1);
 
 /// How long after our own call the engine's events about it can still arrive.
-const OURS: Duration = Duration::from_mins(1);
+pub const OURS: Duration = Duration::from_mins(1);
 
 /// What was seen live about the stops of containers.
 #[derive(Debug, Default)]

@@ -169,8 +169,6 @@ pub struct OpenIntent {
     pub target: String,
     /// Its reason, by [its code](crate::plan::Why::code).
     pub why_code: String,
-    /// The id of the container, where it was about one that was there.
-    pub container: Option<String>,
     /// When.
     pub created_at: Timestamp,
 }
@@ -436,7 +434,7 @@ fn row_of_command(command: &Command<'_>) -> Row {
 }
 
 pub(super) const OPEN_INTENTS: &str = "
-    SELECT audit.id, created_at, object, operation, target, why_code, details ->> '$.action.container.id' AS container
+    SELECT audit.id, created_at, object, operation, target, why_code
     FROM open_intent JOIN audit ON audit.id = open_intent.id
     ORDER BY audit.id";
 
@@ -448,7 +446,6 @@ fn open_intent(row: &SqliteRow) -> Option<OpenIntent> {
         operation: row.get("operation"),
         target: row.get("target"),
         why_code: row.get("why_code"),
-        container: row.get("container"),
         created_at: row.get::<String, _>("created_at").parse().ok()?,
     })
 }
