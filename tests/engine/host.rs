@@ -7,7 +7,6 @@
 use std::{
     fmt::Write as _,
     fs,
-    io::{Read, Write as _},
     path::{Path, PathBuf},
     process::Command,
     sync::{
@@ -396,37 +395,6 @@ impl Host {
         let output = self.client().args(&words).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim().to_owned();
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
-    }
-
-    /// Makes a network as a Mooring of this owner does, whether or not there is one; its id. None where names are unique.
-    pub fn another_network(&self, name: &str, owner: &str) -> Option<String> {
-        let body =
-            format!(r#"{{"Name": "{}-{name}", "Driver": "bridge", "Labels": {{"dev.mooring.owner": "{owner}"}}}}"#, self.name);
-        let mut socket = std::os::unix::net::UnixStream::connect(socket()).unwrap();
-        let head = format!("Host: docker\r\nContent-Type: application/json\r\nContent-Length: {}", body.len());
-        write!(socket, "POST /networks/create HTTP/1.0\r\n{head}\r\n\r\n{body}").unwrap();
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).unwrap();
-        if answer.contains(" 409 ") {
-            return None;
-        }
-        let (_, id) = answer.split_once(r#""Id":""#).unwrap_or_else(|| panic!("{answer}"));
-        Some(id.split('"').next().unwrap().to_owned())
-    }
-
-    /// Makes two such networks of one name; the id of the first one. None where names are unique: that is so from API 1.44 on.
-    pub fn doubled_network(&self, name: &str, owner: &str) -> Option<String> {
-        let first = self.another_network(name, owner)?;
-        self.another_network(name, owner).map(|_| first)
-    }
-
-    /// The ids of the networks of this name, oldest first.
-    pub fn networks(&self, name: &str) -> Vec<String> {
-        let filter = format!("name=^{}-{name}$", self.name);
-        let listed = self.docker(&format!("network ls --no-trunc --filter {filter} --format {{{{.CreatedAt}}}}\t{{{{.ID}}}}"));
-        let mut lines: Vec<&str> = listed.lines().collect();
-        lines.sort_unstable();
-        lines.into_iter().map(|line| line.split('\t').nth(1).unwrap().to_owned()).collect()
     }
 
     /// One thing about a container, by a template; nothing when there is no container.
