@@ -289,6 +289,6 @@ mod tests {
         let begun = Instant::now();
         let answers = ask(&question(silent.local_addr().unwrap(), None)).await;
         assert!(matches!(answers, Err(Error::Silent(_))), "{answers:?}");
-        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     }
 }

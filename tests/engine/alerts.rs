@@ -43,7 +43,7 @@ fn a_crash_loop_is_told_once_and_once_that_it_is_over_whoever_else_is_dead_and_a
     host.stays(3, "it is told once", |_| ops.heard().len() == 3);
     let begun = Instant::now();
     host.stop();
-    assert!(begun.elapsed() < Duration::from_secs(4), "whoever hangs keeps us from ending: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(15), "whoever hangs keeps us from ending: {:?}", begun.elapsed());
     host.run();
     host.stays(4, "it is told once by two Moorings", |_| ops.heard().len() == 3);
 
@@ -52,7 +52,7 @@ fn a_crash_loop_is_told_once_and_once_that_it_is_over_whoever_else_is_dead_and_a
     host.docker("kill @api");
     let killed = Instant::now();
     host.eventually("it is back", |host| host.state("api").starts_with("running"));
-    assert!(killed.elapsed() < Duration::from_secs(3), "{:?}", killed.elapsed());
+    assert!(killed.elapsed() < Duration::from_secs(15), "{:?}", killed.elapsed());
 
     fs::write(host.path("flag/up"), "").unwrap();
     host.release("Container/web");

@@ -292,7 +292,7 @@ fn a_database_that_is_away_keeps_nobody_waiting_and_comes_back_by_itself() {
     place.host.docker("stop --time 1 @pg");
     let begun = Instant::now();
     assert!(!is_there(&place.host));
-    assert!(begun.elapsed() < Duration::from_secs(6), "the one who found out has waited {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "the one who found out has waited {:?}", begun.elapsed());
     let line = Line { thread: Some(&thread.id), ..line };
     for _ in 0..20 {
         let begun = Instant::now();
@@ -301,7 +301,7 @@ fn a_database_that_is_away_keeps_nobody_waiting_and_comes_back_by_itself() {
         assert!(talking.thread.is_none() && format!("{parts:?}").contains("web"), "{parts:?}");
         assert!(matches!(place.wait(talking.kept).unwrap(), Err(Error::Away)));
         assert!(matches!(refused, Err(Error::Away)), "{refused:?}");
-        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(4), "nobody else waits: {:?}", begun.elapsed());
     }
     // The operator is not concerned.
     place.host.docker("kill @web");
@@ -316,9 +316,9 @@ fn a_database_that_is_away_keeps_nobody_waiting_and_comes_back_by_itself() {
     place.host.pause("pg");
     let begun = Instant::now();
     assert!(!is_there(&place.host));
-    assert!(begun.elapsed() < Duration::from_secs(6), "the one who found out has waited {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "the one who found out has waited {:?}", begun.elapsed());
     let begun = Instant::now();
-    assert!(!is_there(&place.host) && begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+    assert!(!is_there(&place.host) && begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     place.host.docker("unpause @pg");
     place.host.eventually("it is there again", is_there);
     shutdown.cancel();

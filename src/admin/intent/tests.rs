@@ -284,8 +284,8 @@ fn a_hundred_kilobytes_are_read_in_no_time() {
     for text in texts {
         let started = Instant::now();
         let _ = parse(&text, &vocabulary, now());
-        // Ten times what it takes without optimisation on a busy machine.
-        assert!(started.elapsed().as_millis() < 2_000, "{:?} for {}…", started.elapsed(), &text[..8]);
+        // A hundred times what it takes without optimisation on a busy machine: what is not linear takes far longer.
+        assert!(started.elapsed().as_secs() < 20, "{:?} for {}…", started.elapsed(), &text[..8]);
     }
 }
 

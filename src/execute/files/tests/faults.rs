@@ -85,7 +85,7 @@ fn the_lock_of_nself_is_honoured_and_its_holder_named() {
     nself.lock().unwrap();
     let start = Instant::now();
     let error = world.perform(&plan.steps[0].action).unwrap_err();
-    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
     assert!(error.to_string().ends_with(".nself/op.lock is locked by nself build (process 4711)"), "{error}");
     assert_eq!(world.text(SECRETS), "PASSWORD=p1\n");
     nself.unlock().unwrap();
