@@ -79,7 +79,8 @@ struct Watch {
     told: Option<tokio::sync::watch::Receiver<()>>,
     signal: Arc<Signal>,
     burst: Option<Burst>,
-    next_check: Instant,
+    /// None where there is nothing to check.
+    next_check: Option<Instant>,
     /// Whether it has been said that the directories are polled; once is enough.
     is_polling: bool,
 }
@@ -124,7 +125,7 @@ impl Watch {
             told,
             signal,
             burst: None,
-            next_check: Instant::now(),
+            next_check: Some(Instant::now()),
             is_polling: false,
         }
     }
@@ -133,21 +134,22 @@ impl Watch {
     async fn changed(&mut self) {
         loop {
             let now = Instant::now();
-            if now >= self.next_check || self.signal.lost.load(Ordering::Relaxed) {
+            if self.next_check.is_some_and(|at| now >= at) || self.signal.lost.load(Ordering::Relaxed) {
                 self.check();
-                self.next_check = now + CHECK;
+                // Whoever has no directories would be woken up each second for nothing.
+                self.next_check = (!self.roots.is_empty()).then_some(now + CHECK);
             }
             let due = self.burst.map(|burst| (burst.last + self.settle).min(burst.first + self.cap));
             if due.is_some_and(|due| now >= due) {
                 self.burst = None;
                 return;
             }
-            let wake = due.map_or(self.next_check, |due| due.min(self.next_check));
+            let wake = due.into_iter().chain(self.next_check).min();
             tokio::select! {
                 biased;
                 () = self.signal.changed.notified() => self.heard(),
                 () = told(&mut self.told) => self.heard(),
-                () = sleep_until(wake) => {}
+                () = until(wake) => {}
             }
         }
     }
@@ -172,7 +174,7 @@ impl Watch {
     }
 
     fn arm(&mut self, mut identities: Vec<Option<Identity>>) -> Armed {
-        if self.told.is_some() {
+        if self.told.is_some() || self.roots.is_empty() {
             return Armed { _watcher: None, identities };
         }
         let (mut watcher, mut trouble) = match self.watcher() {
@@ -198,6 +200,14 @@ impl Watch {
     fn watcher(&self) -> notify::Result<RecommendedWatcher> {
         let (signal, roots) = (Arc::clone(&self.signal), Arc::clone(&self.roots));
         notify::recommended_watcher(move |event| hear(&signal, &roots, &event))
+    }
+}
+
+/// Ends at that time, if there is one.
+async fn until(wake: Option<Instant>) {
+    match wake {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Real directories and a real clock: the kernel is what is tested.
+//! Real directories and a real clock: the kernel is what is tested. Only the rules of time are told at a clock that is held.
 
 use std::{fs, pin::Pin};
 
@@ -21,7 +21,7 @@ async fn watching(directories: Vec<PathBuf>) -> Triggers {
 }
 
 async fn fires(triggers: &mut Triggers) -> bool {
-    timeout(Duration::from_secs(3), triggers.next()).await.is_ok()
+    timeout(Duration::from_secs(30), triggers.next()).await.is_ok()
 }
 
 async fn is_quiet(triggers: &mut Triggers) -> bool {
@@ -35,6 +35,7 @@ async fn changes_fire_and_reading_does_not() {
     let mut triggers = watching(vec![directory.path().to_owned()]).await;
     fs::write(&file, "a").unwrap();
     assert!(fires(&mut triggers).await);
+    while !is_quiet(&mut triggers).await {} // On a busy machine a write may be heard of in two goes.
     fs::read(&file).unwrap();
     fs::read_dir(directory.path()).unwrap().for_each(drop);
     assert!(is_quiet(&mut triggers).await, "reading is no change");
@@ -66,26 +67,49 @@ async fn a_flat_watch_does_not_look_below() {
     assert!(fires(&mut triggers).await);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_burst_fires_once_and_an_endless_one_all_the_same() {
+    let directory = TempDir::new().unwrap();
+    let teller = Arc::new(tokio::sync::watch::channel(()).0);
+    let hearing = Hearing::Told(Arc::clone(&teller));
+    let mut triggers: Triggers = Box::pin(watch(&hearing, vec![directory.path().to_owned()], SETTLE, CAP));
+    triggers.next().await;
+    let saves = |times: usize| {
+        let teller = Arc::clone(&teller);
+        async move {
+            for _ in 0..times {
+                teller.send_replace(());
+                tokio::time::sleep(SETTLE / 5).await;
+            }
+        }
+    };
+
+    let start = Instant::now();
+    let writer = tokio::spawn(saves(10));
+    triggers.next().await;
+    assert_eq!(start.elapsed(), SETTLE / 5 * 9 + SETTLE, "after the last of them");
+    assert!(is_quiet(&mut triggers).await, "a burst is one reason");
+    writer.await.unwrap();
+
+    let start = Instant::now();
+    let writer = tokio::spawn(saves(1_000));
+    triggers.next().await;
+    assert_eq!(start.elapsed(), CAP, "it waited as long as it may, but not for ever");
+    writer.abort();
+}
+
+#[tokio::test]
+async fn what_is_written_over_and_over_fires() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("a.yaml");
     let mut triggers = watching(vec![directory.path().to_owned()]).await;
-    for number in 0..20 {
-        fs::write(&file, number.to_string()).unwrap();
-    }
-    assert!(fires(&mut triggers).await);
-    assert!(is_quiet(&mut triggers).await, "a burst is one reason");
     let writer = tokio::spawn(async move {
         loop {
             fs::write(&file, "again").unwrap();
             tokio::time::sleep(SETTLE / 5).await;
         }
     });
-    let start = Instant::now();
-    assert!(fires(&mut triggers).await);
-    assert!(start.elapsed() + SETTLE >= CAP, "it waited as long as it may");
-    assert!(start.elapsed() < CAP * 4, "but not for ever");
+    assert!(fires(&mut triggers).await && fires(&mut triggers).await);
     writer.abort();
 }
 
@@ -121,4 +145,16 @@ async fn a_directory_that_does_not_exist_yet_is_waited_for() {
     assert!(fires(&mut triggers).await);
     fs::write(other.join(".env"), "A=1").unwrap();
     assert!(fires(&mut triggers).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_there_is_nothing_to_watch_nobody_is_woken_up() {
+    let mut triggers = watching(Vec::new()).await;
+    let mut polls = 0;
+    let counted = std::future::poll_fn(|context| {
+        polls += 1;
+        triggers.poll_next_unpin(context)
+    });
+    assert!(timeout(Duration::from_hours(1), counted).await.is_err(), "and nothing is told");
+    assert!(polls <= 2, "{polls} times in an hour");
 }
