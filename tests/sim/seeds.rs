@@ -176,6 +176,24 @@ pub const KNOWN: &[Known] = &[
         },
     },
     Known {
+        story: "A version that never comes up was replaced by the one before it, the engine put off the stop that this takes, and Mooring \
+                died. Whoever came after heard of a stop that it had not asked for, took it for one by hand, and left the container \
+                down. What the log has of the stops of whoever was here before is expected now.",
+        seed: 2_001_092,
+        breadth: Breadth::All,
+        faults: || {
+            vec![
+                (214, Engine(Trouble::PutsOff, Duration::from_millis(22_198))),
+                (268, Fault::Upgrade(db(), 3)),
+                (611, Fault::Cut),
+                (659, Fault::LoseSecret(1)),
+                (1_022, Crash(Duration::from_micros(202_500))),
+                (1_744, Fault::Cut),
+                (2_826, Crash(Duration::from_micros(4_797_250))),
+            ]
+        },
+    },
+    Known {
         story: "Kept as a proof of the harness: an engine that refuses, dies, and comes back while Mooring is started anew.",
         seed: 7,
         breadth: Breadth::Narrow,
