@@ -23,7 +23,7 @@ use crate::{
     plan::{Action, EngineAction, Plan, Step, action::VariableSource},
     record::{
         self,
-        journal::{Actor, Intent, Journal, Outcome, PassId},
+        journal::{Actor, Intent, IntentId, Journal, Outcome, PassId},
     },
     resolve::Desired,
     secret::Secret,
@@ -88,6 +88,8 @@ pub struct Report {
 /// A step that was taken.
 #[derive(Debug)]
 pub struct Taken {
+    /// Its number in the audit log.
+    pub intent: IntentId,
     /// The step.
     pub step: Step,
     /// What it came to.
@@ -183,7 +185,7 @@ pub async fn execute(hands: &Hands, pass: &Pass<'_>, plan: &Plan) -> Report {
             tracing::error!(error = crate::error_chain(&error), step = %step.action, "an outcome could not be written down");
         }
         crash::point("execute-after-outcome");
-        report.taken.push(Taken { step: step.clone(), outcome, at });
+        report.taken.push(Taken { intent, step: step.clone(), outcome, at });
         if let Err(error) = result {
             report.failure = Some(error);
             return report;

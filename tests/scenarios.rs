@@ -38,6 +38,7 @@ macro_rules! scenarios {
 scenarios! {
     crash_loop,
     crash_loop_mended_by_manifest,
+    death_in_a_remake,
     death_in_replacement_beside,
     death_in_replacement_exclusive,
     death_while_not_listening,

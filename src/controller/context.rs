@@ -239,8 +239,7 @@ impl Context {
             turned: Mutex::new(Instant::now()),
             _instance: instance,
         });
-        ctx.take_over(opened.open_intents).await;
-        ctx.expect_late_stops().await;
+        ctx.take_over(&opened.open_intents).await;
         ctx.rescan().await;
         if let Some(problems) = ctx.host_refused() {
             ctx.close().await;

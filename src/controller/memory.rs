@@ -7,6 +7,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,14 +17,17 @@ use super::{Context, pass, world::lock};
 use crate::{
     manifest::{Key, Kind},
     observe::evidence::OURS,
-    plan::{History, history::ManualStop},
+    plan::{
+        Code, History,
+        history::{CutShort, End, ManualStop},
+    },
     record::{
         self,
         journal::{AuditEntry, AuditFilter, OpenIntent},
     },
 };
 
-/// How many acts are looked through for stops that may come late.
+/// How many acts are looked through for those that nobody remembers, and for stops that may come late.
 const LATE: u32 = 200;
 
 /// Whose turn it is to write down what is remembered of an object: an older memory must not come after a newer one.
@@ -116,46 +120,64 @@ impl Context {
         self.triggers.trigger(key);
     }
 
-    /// The stops that whoever was here before asked for and nobody knows to be done: the engine may still carry them out.
-    pub(super) async fn expect_late_stops(&self) {
+    /// What whoever was here before did, and did not live to remember or to see the end of.
+    pub(super) async fn take_over(&self, open: &[OpenIntent]) {
+        for intent in open {
+            tracing::warn!(?intent, "a step was cut short by a crash; looking again");
+        }
         // There is no index by time: the newest are those of the last minute, but for some in a storm.
         let entries = match self.record.journal.log(&AuditFilter { limit: LATE, ..AuditFilter::default() }).await {
             Ok(entries) => entries,
             Err(error) => {
-                tracing::warn!(error = crate::error_chain(&error), "late stops will pass for stops by hand");
+                let error = crate::error_chain(&error);
+                tracing::error!(error, "what was done last is not remembered, and late stops will pass for stops by hand");
                 return;
             }
         };
-        let since = self.world.clock.now().checked_sub(OURS).unwrap_or(Timestamp::MIN);
+        self.expect_late_stops(&entries);
+        for pass in passes(&entries) {
+            self.remember_pass(&pass, entries.last().map_or(0, |newest| newest.id)).await;
+        }
+    }
+
+    /// The stops that nobody knows to be done: the engine may still carry them out. Who asked for one means it, whenever it comes.
+    fn expect_late_stops(&self, entries: &[AuditEntry]) {
+        let now = self.world.clock.now();
         let is_owed = |entry: &&AuditEntry| {
-            ["StopContainer", "RestartContainer"].contains(&entry.operation.as_str())
-                && matches!(entry.outcome.as_deref(), Some("failed" | "unknown"))
-                && entry.created_at.parse::<Timestamp>().is_ok_and(|at| at >= since)
+            let is_stop = ["RestartContainer", "StopContainer"].contains(&entry.operation.as_str()) && code(entry) != STOP_ASKED;
+            is_stop && matches!(entry.outcome.as_deref(), Some("failed" | "unknown"))
         };
         for entry in entries.iter().filter(is_owed) {
-            if let Some(id) = entry.details["action"]["container"]["id"].as_str() {
-                lock(&self.world.evidence).owed(id, Instant::now());
+            let age = at(entry).and_then(|at| Duration::try_from(now.duration_since(at)).ok()).unwrap_or_default();
+            if let Some(id) = container(entry)
+                && age <= OURS
+            {
+                lock(&self.world.evidence).owed(id, Instant::now().checked_sub(age).unwrap_or_else(Instant::now));
             }
         }
     }
 
-    /// The steps that somebody did not live to see the end of: each may have been done.
-    pub(super) async fn take_over(&self, intents: Vec<OpenIntent>) {
-        for intent in intents {
-            tracing::warn!(?intent, "a step was cut short by a crash; looking again");
-            let OpenIntent { object, operation, why_code, created_at, .. } = intent;
-            {
-                let mut histories = lock(&self.world.histories);
-                let known = histories.get(&object).cloned().unwrap_or_default();
-                let at = created_at.min(self.world.clock.now());
-                let charged = known.clone().cut_short((&operation, &why_code), at);
-                if charged == known {
-                    continue;
-                }
-                histories.insert(object.clone(), charged);
+    /// Remembers the steps of a pass that the object's memory does not go by yet.
+    async fn remember_pass(&self, steps: &[&AuditEntry], newest: i64) {
+        let Some(key) = steps.first().and_then(|entry| entry.object.parse::<Key>().ok()) else { return };
+        let (generation, now) = (steps.iter().find_map(|entry| entry.generation).unwrap_or_default(), self.world.clock.now());
+        {
+            let mut histories = lock(&self.world.histories);
+            let known = histories.get(&key).cloned().unwrap_or_default();
+            // A number that this log has not reached is of one that was moved aside.
+            let goes_by = if known.goes_by <= newest { known.goes_by } else { 0 };
+            let unseen: Vec<CutShort<'_>> =
+                steps.iter().filter(|entry| entry.id > goes_by).map(|entry| cut_short(entry, now)).collect();
+            let Some(last) = steps.last().filter(|_| !unseen.is_empty()) else { return };
+            let nothing = History { generation, goes_by: last.id, ..History::default() };
+            let known = if known.generation < generation { known.for_generation(generation) } else { known };
+            let charged = known.cut_short(&unseen, now).going_by(last.id);
+            if charged == nothing && !histories.contains_key(&key) {
+                return;
             }
-            self.try_to_write_down(&object).await;
+            histories.insert(key.clone(), charged);
         }
+        self.try_to_write_down(&key).await;
     }
 
     /// Nothing is left of an object whose manifest is gone, but that things were done to it: the host's budgets would be
@@ -188,4 +210,41 @@ impl Context {
         }
         self.look_at_everything(Instant::now());
     }
+}
+
+/// A stop that somebody asked for.
+const STOP_ASKED: Code<'static> = ("StopContainer", "Asked");
+
+/// The steps of each pass, in the order in which the passes began.
+fn passes(entries: &[AuditEntry]) -> Vec<Vec<&AuditEntry>> {
+    let mut passes: Vec<Vec<&AuditEntry>> = Vec::new();
+    for entry in entries.iter().filter(|entry| entry.pass.is_some()) {
+        match passes.iter_mut().find(|pass| pass.first().is_some_and(|first| first.pass == entry.pass)) {
+            Some(pass) => pass.push(entry),
+            None => passes.push(vec![entry]),
+        }
+    }
+    passes
+}
+
+fn cut_short(entry: &AuditEntry, now: Timestamp) -> CutShort<'_> {
+    let end = match entry.outcome.as_deref() {
+        Some("done" | "already-so") => End::Done,
+        Some("failed") => End::Failed,
+        _ => End::Unknown,
+    };
+    CutShort { code: code(entry), container: container(entry), end, at: at(entry).map_or(now, |at| at.min(now)) }
+}
+
+fn code(entry: &AuditEntry) -> Code<'_> {
+    (&entry.operation, &entry.why_code)
+}
+
+fn at(entry: &AuditEntry) -> Option<Timestamp> {
+    entry.created_at.parse().ok()
+}
+
+/// The id of the container that a step was about.
+fn container(entry: &AuditEntry) -> Option<&str> {
+    entry.details["action"]["container"]["id"].as_str()
 }

@@ -350,7 +350,7 @@ impl Context {
         let acted = |history| {
             let learnt =
                 report.taken.iter().filter(|taken| taken.outcome.error().is_none() || !is_broken_off(report, &taken.step));
-            let history = learnt.fold(history, |history: History, Taken { step, outcome, at: then }| {
+            let history = learnt.fold(history, |history: History, Taken { step, outcome, at: then, .. }| {
                 // A reload is as old as it is, however long the proof after it has taken.
                 let ago = SignedDuration::try_from(now.duration_since(*then)).unwrap_or_default();
                 let then = at.saturating_sub(ago).unwrap_or(at);
@@ -359,7 +359,8 @@ impl Context {
                     (error, _) => history.after(step, error, then),
                 }
             });
-            history.acted(&taken, &corrected, at)
+            let goes_by = report.taken.last().map_or(history.goes_by, |taken| taken.intent.0);
+            history.acted(&taken, &corrected, at).going_by(goes_by)
         };
         self.remember((key, object.generation()), acted).await
     }

@@ -16,7 +16,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{Context, world::lock};
 use crate::{
-    execute::Report,
+    execute::{self, Report},
     manifest::Key,
     plan::{self, Plan, Situation, Step, request::Request},
 };
@@ -46,7 +46,8 @@ pub struct Asked {
 /// A request as a pass goes by it.
 #[derive(Clone, Debug)]
 pub struct Standing {
-    number: u64,
+    /// The number that whoever asked has been given.
+    pub number: u64,
     /// When. What was seen before that says nothing about what was shown.
     pub since: Instant,
     /// What was asked for.
@@ -54,15 +55,15 @@ pub struct Standing {
 }
 
 impl Requests {
-    /// Asks for something. Whoever still waits with another wish for the same object is told so.
-    pub fn ask(&self, key: &Key, request: Request) -> oneshot::Receiver<Answer> {
+    /// Asks for something, under a number of its own. Whoever still waits with another wish for the same object is told so.
+    pub fn ask(&self, key: &Key, request: Request) -> (u64, oneshot::Receiver<Answer>) {
         let (answer, answered) = oneshot::channel();
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
         let asked = Asked { number, since: Instant::now(), request, answer };
         if let Some(before) = lock(&self.by_object).insert(key.clone(), asked) {
             before.was_replaced();
         }
-        answered
+        (number, answered)
     }
 
     /// What was asked of an object and not taken up yet.
@@ -132,6 +133,10 @@ impl Context {
         let Some(asked) = asked else { return };
         match report.taken.iter().find(|taken| taken.step.is_asked()) {
             Some(taken) => asked.answer(taken.outcome.error().map_or(Ok(()), |error| Err(error.to_owned()))),
+            // Whoever asked can do something about that, and would wait for it in vain.
+            None if matches!(report.failure, Some(execute::Error::Record { .. })) => {
+                asked.answer(Err(report.failure.as_ref().map(|failure| crate::error_chain(failure)).unwrap_or_default()));
+            }
             None => self.world.requests.give_back(key, asked),
         }
     }
@@ -160,9 +165,9 @@ mod tests {
     #[tokio::test]
     async fn what_is_taken_up_is_answered_by_what_came_of_it_whoever_asks_meanwhile() {
         let requests = Requests::default();
-        let ada = requests.ask(&web(), request("ada"));
+        let (_, ada) = requests.ask(&web(), request("ada"));
         let taken = requests.take_up(&web(), &standing(&requests)).unwrap();
-        let mut bob = requests.ask(&web(), request("bob"));
+        let (_, mut bob) = requests.ask(&web(), request("bob"));
         taken.answer(Ok(()));
         assert_eq!(ada.await.unwrap(), Ok(()));
         assert!(bob.try_recv().is_err(), "nothing was done for bob");
@@ -172,7 +177,7 @@ mod tests {
     #[tokio::test]
     async fn who_still_waits_is_replaced_and_told_and_nothing_is_done_in_the_name_of_that() {
         let requests = Requests::default();
-        let ada = requests.ask(&web(), request("ada"));
+        let (_, ada) = requests.ask(&web(), request("ada"));
         let seen = standing(&requests);
         let _bob = requests.ask(&web(), request("bob"));
         assert!(ada.await.unwrap().unwrap_err().contains("came in between"));
@@ -183,7 +188,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_not_begun_stands_again_unless_somebody_has_asked_for_something_else() {
         let requests = Requests::default();
-        let mut ada = requests.ask(&web(), request("ada"));
+        let (_, mut ada) = requests.ask(&web(), request("ada"));
         let taken = requests.take_up(&web(), &standing(&requests)).unwrap();
         requests.give_back(&web(), taken);
         assert!(ada.try_recv().is_err());

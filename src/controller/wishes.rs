@@ -178,12 +178,12 @@ impl Context {
 
     /// Lets the next pass take the step, and waits for what comes of it.
     async fn hand_over(&self, key: &Key, wanted: Wanted, by: &str) -> Result<String, String> {
-        let answered = self.world.requests.ask(key, Request { by: by.to_owned(), wanted });
+        let (number, answered) = self.world.requests.ask(key, Request { by: by.to_owned(), wanted });
         self.triggers.trigger(key);
         match timeout(ANSWERED, answered).await {
             Ok(Ok(outcome)) => outcome.map(|()| "done".to_owned()),
-            Ok(Err(_)) => Err("nobody took it up".to_owned()),
-            Err(_) if self.world.requests.standing(key).is_some() => {
+            Ok(Err(_)) => Err("it was broken off, maybe before it was begun; the audit log says how far it came".to_owned()),
+            Err(_) if self.world.requests.standing(key).is_some_and(|standing| standing.number == number) => {
                 Ok("something else is done first; the audit log says when this is done, within a minute or not at all".to_owned())
             }
             Err(_) => Ok("it is under way; the audit log says what comes of it".to_owned()),
@@ -218,7 +218,11 @@ impl Context {
         words: &str,
         act: impl Future<Output = Result<(), String>> + Send,
     ) -> Result<(), String> {
-        let intent = self.announce(by, operation, (object, words), words).await?;
+        let target = match object {
+            Subject::Object(key) => &key.name,
+            Subject::Host => words,
+        };
+        let intent = self.announce(by, operation, (object, target), words).await?;
         crash::point("wish-after-intent");
         let done = act.await;
         crash::point("wish-after-act");

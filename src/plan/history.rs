@@ -82,6 +82,32 @@ pub struct History {
     /// What is left alone because somebody else undoes it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub fights: BTreeMap<String, Fight>,
+    /// The number in the audit log of the last step that this goes by: what came after it, nobody lived to remember.
+    pub goes_by: i64,
+}
+
+/// A step that is on record, and that whoever took it did not live to remember.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutShort<'a> {
+    /// What it was, and why.
+    pub code: Code<'a>,
+    /// The id of the container that it was about, where there was one.
+    pub container: Option<&'a str>,
+    /// What came of it.
+    pub end: End,
+    /// When it was begun.
+    pub at: Timestamp,
+}
+
+/// What came of a step that is on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was done, or was so already.
+    Done,
+    /// It was refused.
+    Failed,
+    /// Nobody lived to see it.
+    Unknown,
 }
 
 /// The last good image stands in for the wanted one.
@@ -172,9 +198,9 @@ impl History {
         if self.generation == generation {
             return self;
         }
-        let Self { manual_stop, seen_ready, good_image, choice, proxy, acts, .. } = self;
+        let Self { manual_stop, seen_ready, good_image, choice, proxy, acts, goes_by, .. } = self;
         let proxy = proxy.map(|memory| Box::new(memory.without_refusal()));
-        Self { generation, manual_stop, choice, seen_ready, good_image, proxy, acts, ..Self::default() }
+        Self { generation, manual_stop, choice, seen_ready, good_image, proxy, acts, goes_by, ..Self::default() }
     }
 
     /// What is left of the memory when the manifest is gone: what was done on the host was done, and counts against its budgets.
@@ -182,7 +208,7 @@ impl History {
     #[must_use]
     pub fn left_behind(mut self, at: Timestamp) -> Option<Self> {
         self.acts.retain(|act| at.duration_since(*act) <= ACTS_KEPT);
-        (!self.acts.is_empty()).then(|| Self { acts: self.acts, ..Self::default() })
+        (!self.acts.is_empty()).then(|| Self { acts: self.acts, goes_by: self.goes_by, ..Self::default() })
     }
 
     /// Whether it is all that is left of an object: those that exist have a generation.
@@ -227,9 +253,9 @@ impl History {
     /// The budgets of groups and of the host go on, as with [`Self::with_a_clean_slate`].
     #[must_use]
     pub fn released(self) -> Self {
-        let Self { generation, choice, seen_ready, good_image, proxy, acts, .. } = self;
+        let Self { generation, choice, seen_ready, good_image, proxy, acts, goes_by, .. } = self;
         let proxy = proxy.map(|memory| Box::new(memory.without_refusal()));
-        Self { generation, choice, seen_ready, good_image, proxy, acts, ..Self::default() }
+        Self { generation, choice, seen_ready, good_image, proxy, acts, goes_by, ..Self::default() }
     }
 
     /// The memory without the tries that were made: it has lasted, or they could not help, for what made it fail was put right
@@ -322,17 +348,31 @@ impl History {
         self
     }
 
-    /// The memory of somebody who died in the middle of a step. It may have been done, and no more is done than is permitted; that it
-    /// did not help is not known.
+    /// The memory of somebody who died in a pass, after these steps or in the middle of the last.
+    ///
+    /// What nobody lived to see may have been done, and no more is done than is permitted; that it did not help is not known.
+    /// A stop that somebody asked for is meant: who does not run is not started again for that.
     #[must_use]
-    pub fn cut_short(mut self, code: Code<'_>, at: Timestamp) -> Self {
-        if is_corrective(code, self.seen_ready) {
-            self = self.tried(true, at);
+    pub fn cut_short(mut self, steps: &[CutShort<'_>], now: Timestamp) -> Self {
+        for step in steps {
+            if is_corrective(step.code, self.seen_ready) {
+                self.failures = self.failures.saturating_add(u32::from(step.end == End::Done));
+                self = self.tried(step.end != End::Done, step.at);
+            }
+            if let (("StopContainer", "Asked"), Some(id), End::Done | End::Unknown) = (step.code, step.container, step.end) {
+                self.manual_stop = Some(ManualStop { container: id.to_owned(), at: step.at, asked: true });
+            }
         }
-        if restraint::is_charged(code, self.seen_ready) {
-            self.acts.push(at);
-        }
+        let charged = steps.iter().find(|step| restraint::is_charged(step.code, self.seen_ready));
+        self.acts.extend(charged.map(|step| step.at));
+        self.acts.retain(|act| now.duration_since(*act) <= ACTS_KEPT);
         self
+    }
+
+    /// The memory once it goes by the steps up to this one, by its number in the audit log.
+    #[must_use]
+    pub fn going_by(self, step: i64) -> Self {
+        Self { goes_by: step, ..self }
     }
 
     /// The memory after a pass that decided on `plan`, seeing `containers`.

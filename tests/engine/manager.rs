@@ -283,6 +283,32 @@ fn a_confirmed_restart_is_done_once_or_not_at_all_wherever_mooring_dies() {
     }
 }
 
+/// Whoever asked was told that it stays stopped. The log said that it was done, and whoever came after started it again.
+#[test]
+fn a_confirmed_stop_lasts_or_was_never_made_wherever_mooring_dies() {
+    for (point, is_stopped) in [
+        ("execute-before-intent", false),
+        ("execute-after-intent", false),
+        ("execute-after-effect", true),
+        ("execute-after-outcome", true),
+    ] {
+        let mut manager = Manager::new();
+        manager.ends();
+        manager.starts(Some(point));
+        manager.converges();
+        let shown = manager.say("stop web").unwrap();
+        assert!(shown.contains("Say `yes`"), "{shown}");
+        // What takes something down is confirmed by its name as well.
+        let has_answered = manager.say("yes").is_some() && manager.say("web").is_some();
+        assert!(manager.has_died(has_answered), "nobody came by {point}");
+        manager.starts(None);
+        manager.until("it is up", |manager| manager.say("status").is_some());
+        let is_so = |host: &Host| host.state("web").starts_with("exited") == is_stopped;
+        manager.host.stays(5, point, is_so);
+        manager.verifies();
+    }
+}
+
 /// What is no step of a plan has an intent of its own.
 #[test]
 fn a_confirmed_hold_and_its_release_are_done_or_not_and_on_record_wherever_mooring_dies() {

@@ -47,6 +47,7 @@ fn full() -> History {
         acts: vec![seconds_ago(3)],
         corrections: BTreeMap::from([("memLimit = 64m".to_owned(), vec![seconds_ago(3)])]),
         fights: BTreeMap::from([("memLimit = 64m".to_owned(), Fight { times: 3, since: seconds_ago(3) })]),
+        goes_by: 17,
     }
 }
 
@@ -107,25 +108,55 @@ fn the_same_generation_remembers_everything() {
 /// Editing a manifest once started what a person had stopped.
 #[test]
 fn another_generation_remembers_what_is_about_the_world() {
-    let History { manual_stop, good_image, choice, acts, .. } = full();
-    let expected = History { generation: 2, manual_stop, choice, good_image, acts, seen_ready: true, ..History::default() };
+    let History { manual_stop, good_image, choice, acts, goes_by, .. } = full();
+    let expected =
+        History { generation: 2, manual_stop, choice, good_image, acts, goes_by, seen_ready: true, ..History::default() };
     assert_eq!(full().for_generation(2), expected);
 }
 
 #[test]
 fn a_release_forgets_the_stop_by_a_person_as_well_but_not_what_was_done_on_the_host() {
-    let History { good_image, choice, acts, .. } = full();
-    let expected = History { generation: 1, choice, good_image, acts, seen_ready: true, ..History::default() };
+    let History { good_image, choice, acts, goes_by, .. } = full();
+    let expected = History { generation: 1, choice, good_image, acts, goes_by, seen_ready: true, ..History::default() };
     assert_eq!(full().released(), expected);
+}
+
+fn forgotten(step: &Step, end: End) -> CutShort<'_> {
+    CutShort { code: step.code(), container: Some("c1"), end, at: now() }
 }
 
 /// Whoever died in the middle of it, and died again, started a container as often as it died itself.
 #[test]
 fn a_step_that_was_cut_short_is_a_try_that_proves_nothing() {
-    let tried = History { seen_ready: true, ..History::default() }.cut_short(start(fell()).code(), now());
+    let before = || History { seen_ready: true, ..History::default() };
+    let tried = before().cut_short(&[forgotten(&start(fell()), End::Unknown)], now());
     assert_eq!((tried.attempts, tried.acts, tried.failures, tried.is_refused), (vec![now()], vec![now()], 0, true));
     let first = step(EngineAction::StartContainer { container: web() }, Why::NeverStarted);
-    assert_eq!(History::default().cut_short(first.code(), now()), History::default());
+    assert_eq!(History::default().cut_short(&[forgotten(&first, End::Unknown)], now()), History::default());
+}
+
+/// A container made anew that took Mooring along when it was started was made anew by each that came after.
+#[test]
+fn a_pass_that_was_cut_short_counts_once_by_the_steps_before_its_last_as_well() {
+    let before = History { seen_ready: true, failures: 1, attempts: vec![seconds_ago(3)], ..History::default() };
+    let create = create("nginx:1", Why::RestartDidNotHelp { attempts: 1 });
+    let remove = step(EngineAction::RemoveContainer { container: web() }, Why::RestartDidNotHelp { attempts: 1 });
+    let start = start(Why::RestartDidNotHelp { attempts: 1 });
+    let steps = [forgotten(&remove, End::Done), forgotten(&create, End::Done), forgotten(&start, End::Unknown)];
+    let tried = before.cut_short(&steps, now());
+    assert_eq!((tried.attempts, tried.failures, tried.is_refused), (vec![seconds_ago(3), now()], 2, false));
+    assert_eq!(tried.acts, [now()], "a pass is one act");
+}
+
+#[test]
+fn a_stop_that_was_asked_for_is_remembered_by_whoever_comes_after_unless_it_failed() {
+    let stop = step(EngineAction::StopContainer { container: web() }, Why::Asked { by: "ada".into() });
+    let asked = ManualStop { container: "c1".into(), at: now(), asked: true };
+    for (end, expected) in [(End::Done, Some(&asked)), (End::Unknown, Some(&asked)), (End::Failed, None)] {
+        assert_eq!(History::default().cut_short(&[forgotten(&stop, end)], now()).manual_stop.as_ref(), expected, "{end:?}");
+    }
+    let replaced = step(EngineAction::StopContainer { container: web() }, Why::Replaced);
+    assert_eq!(History::default().cut_short(&[forgotten(&replaced, End::Done)], now()).manual_stop, None);
 }
 
 #[test]
@@ -352,7 +383,7 @@ fn what_was_tried_in_the_future_was_tried_just_now() {
 fn of_an_object_that_is_gone_only_what_was_done_is_remembered_for_an_hour() {
     let left = full().left_behind(now()).unwrap();
     assert!(left.is_left_behind());
-    assert_eq!(left, History { acts: vec![seconds_ago(3)], ..History::default() });
+    assert_eq!(left, History { acts: vec![seconds_ago(3)], goes_by: 17, ..History::default() });
     assert_eq!(left.clone().for_generation(1), History { generation: 1, ..left.clone() });
     assert_eq!(left.left_behind(now() + SignedDuration::from_hours(2)), None);
 }
