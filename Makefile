@@ -19,7 +19,7 @@ test: setup ## Run all tests, those against the real engine included
 	@manifests/dev/test.sh
 
 soak: setup ## Break something on the real engine each second, for MINUTES=30; SEED=1 repeats it
-	MINUTES=$(or $(MINUTES),30) SEED=$(SEED) cargo test --locked --test engine -- --ignored --nocapture a_fault_each_second
+	MINUTES=$(or $(MINUTES),30) SEED=$(SEED) cargo test --locked --all-features --test engine -- --ignored --nocapture a_fault_each_second
 
 sim: ## Run Mooring in SEEDS=1000 simulated worlds FROM=0 that go wrong (part of test); SHOW=1 tells all that happens
 	FROM=$(or $(FROM),0) SEEDS=$(or $(SEEDS),1000) cargo test --locked --profile sim --test sim -- --nocapture as_many_seeds

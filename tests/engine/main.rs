@@ -11,7 +11,6 @@
 mod alerts;
 mod between;
 mod changes;
-#[cfg(feature = "crash-points")]
 mod crashes;
 mod deaths;
 mod desired;
@@ -25,7 +24,6 @@ mod insight;
 mod journal;
 mod kept;
 mod limits;
-#[cfg(feature = "crash-points")]
 mod manager;
 mod networks;
 mod others;

@@ -134,7 +134,6 @@ fn what_a_killed_engine_leaves_behind_is_healed_when_it_is_back() {
     drop(host);
 }
 
-#[cfg(feature = "crash-points")]
 #[test]
 fn a_killed_mooring_and_a_restarted_engine_are_no_obstacle_to_the_next_mooring() {
     let mut engine = PrivateEngine::start();

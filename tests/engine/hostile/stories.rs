@@ -357,7 +357,6 @@ fn of_two_networks_of_ours_one_goes_and_the_container_comes_up() {
 }
 
 /// The child dies while the engine is hostile, and so is it to whoever comes after.
-#[cfg(feature = "crash-points")]
 fn whoever_comes_after_one_that_died_finds_its_way() {
     let web = format!("image: web:1\nnetworks: ['@net']\nenvFrom: [{{environment: shop}}]\n{PATIENT}");
     let shop = environment("shop", "secrets: {generate: [{name: ONE}]}\ncomputed: {values: {URL: 'x://${ONE}'}}");
@@ -393,7 +392,6 @@ fn what_people_do_and_wish_is_respected_by_a_mooring_with_a_hostile_engine() {
         what_somebody_has_changed_is_put_right,
         a_budget_is_kept_also_when_the_engine_does_not_say_what_it_did,
         a_budget_of_a_group_is_kept_by_what_the_engine_did_and_told_once,
-        #[cfg(feature = "crash-points")]
         whoever_comes_after_one_that_died_finds_its_way,
     ];
     at_once(stories, |story| story());
