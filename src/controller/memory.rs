@@ -18,8 +18,8 @@ use crate::{
     manifest::{Key, Kind},
     observe::evidence::OURS,
     plan::{
-        Code, History,
-        history::{CutShort, End, ManualStop},
+        History,
+        history::{CutShort, End, ManualStop, STOP_ASKED},
     },
     record::{
         self,
@@ -144,12 +144,12 @@ impl Context {
     fn expect_late_stops(&self, entries: &[AuditEntry]) {
         let now = self.world.clock.now();
         let is_owed = |entry: &&AuditEntry| {
-            let is_stop = ["RestartContainer", "StopContainer"].contains(&entry.operation.as_str()) && code(entry) != STOP_ASKED;
+            let is_stop = ["RestartContainer", "StopContainer"].contains(&entry.operation.as_str()) && entry.code() != STOP_ASKED;
             is_stop && matches!(entry.outcome.as_deref(), Some("failed" | "unknown"))
         };
         for entry in entries.iter().filter(is_owed) {
-            let age = at(entry).and_then(|at| Duration::try_from(now.duration_since(at)).ok()).unwrap_or_default();
-            if let Some(id) = container(entry)
+            let age = entry.begun().and_then(|at| Duration::try_from(now.duration_since(at)).ok()).unwrap_or_default();
+            if let Some(id) = entry.container()
                 && age <= OURS
             {
                 lock(&self.world.evidence).owed(id, Instant::now().checked_sub(age).unwrap_or_else(Instant::now));
@@ -159,24 +159,19 @@ impl Context {
 
     /// Remembers the steps of a pass that the object's memory does not go by yet.
     async fn remember_pass(&self, steps: &[&AuditEntry], newest: i64) {
-        let Some(key) = steps.first().and_then(|entry| entry.object.parse::<Key>().ok()) else { return };
-        let (generation, now) = (steps.iter().find_map(|entry| entry.generation).unwrap_or_default(), self.world.clock.now());
-        {
-            let mut histories = lock(&self.world.histories);
-            let known = histories.get(&key).cloned().unwrap_or_default();
-            // A number that this log has not reached is of one that was moved aside.
-            let goes_by = if known.goes_by <= newest { known.goes_by } else { 0 };
-            let unseen: Vec<CutShort<'_>> =
-                steps.iter().filter(|entry| entry.id > goes_by).map(|entry| cut_short(entry, now)).collect();
-            let Some(last) = steps.last().filter(|_| !unseen.is_empty()) else { return };
-            let nothing = History { generation, goes_by: last.id, ..History::default() };
-            let known = if known.generation < generation { known.for_generation(generation) } else { known };
-            let charged = known.cut_short(&unseen, now).going_by(last.id);
-            if charged == nothing && !histories.contains_key(&key) {
-                return;
-            }
-            histories.insert(key.clone(), charged);
+        let (Some(first), Some(last)) = (steps.first(), steps.last()) else { return };
+        let Ok(key) = first.object.parse::<Key>() else { return };
+        let goes_by = lock(&self.world.histories).get(&key).map_or(0, |known| known.goes_by);
+        // A number that this log has not reached is of one that was moved aside.
+        let goes_by = if goes_by <= newest { goes_by } else { 0 };
+        let now = self.world.clock.now();
+        let unseen: Vec<CutShort<'_>> =
+            steps.iter().filter(|entry| entry.id > goes_by).map(|entry| cut_short(entry, now)).collect();
+        if unseen.is_empty() {
+            return;
         }
+        let generation = first.generation.unwrap_or_default();
+        self.change((&key, generation), |known| known.cut_short(&unseen, now).going_by(last.id));
         self.try_to_write_down(&key).await;
     }
 
@@ -212,9 +207,6 @@ impl Context {
     }
 }
 
-/// A stop that somebody asked for.
-const STOP_ASKED: Code<'static> = ("StopContainer", "Asked");
-
 /// The steps of each pass, in the order in which the passes began.
 fn passes(entries: &[AuditEntry]) -> Vec<Vec<&AuditEntry>> {
     let mut passes: Vec<Vec<&AuditEntry>> = Vec::new();
@@ -233,18 +225,5 @@ fn cut_short(entry: &AuditEntry, now: Timestamp) -> CutShort<'_> {
         Some("failed") => End::Failed,
         _ => End::Unknown,
     };
-    CutShort { code: code(entry), container: container(entry), end, at: at(entry).map_or(now, |at| at.min(now)) }
-}
-
-fn code(entry: &AuditEntry) -> Code<'_> {
-    (&entry.operation, &entry.why_code)
-}
-
-fn at(entry: &AuditEntry) -> Option<Timestamp> {
-    entry.created_at.parse().ok()
-}
-
-/// The id of the container that a step was about.
-fn container(entry: &AuditEntry) -> Option<&str> {
-    entry.details["action"]["container"]["id"].as_str()
+    CutShort { code: entry.code(), container: entry.container(), end, at: entry.begun().map_or(now, |at| at.min(now)) }
 }

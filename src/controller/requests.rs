@@ -131,13 +131,11 @@ impl Context {
     /// Tells whoever asked what came of it. What was not begun stands again.
     pub(super) fn answer(&self, key: &Key, asked: Option<Asked>, report: &Report) {
         let Some(asked) = asked else { return };
-        match report.taken.iter().find(|taken| taken.step.is_asked()) {
-            Some(taken) => asked.answer(taken.outcome.error().map_or(Ok(()), |error| Err(error.to_owned()))),
+        match (report.taken.iter().find(|taken| taken.step.is_asked()), &report.failure) {
+            (Some(taken), _) => asked.answer(taken.outcome.error().map_or(Ok(()), |error| Err(error.to_owned()))),
             // Whoever asked can do something about that, and would wait for it in vain.
-            None if matches!(report.failure, Some(execute::Error::Record { .. })) => {
-                asked.answer(Err(report.failure.as_ref().map(|failure| crate::error_chain(failure)).unwrap_or_default()));
-            }
-            None => self.world.requests.give_back(key, asked),
+            (None, Some(failure @ execute::Error::Record { .. })) => asked.answer(Err(crate::error_chain(failure))),
+            (None, _) => self.world.requests.give_back(key, asked),
         }
     }
 }

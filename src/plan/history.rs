@@ -26,6 +26,9 @@ const ATTEMPTS_KEPT: usize = 32;
 /// For how long acts are remembered: no budget has a longer window.
 const ACTS_KEPT: SignedDuration = SignedDuration::from_hours(1);
 
+/// A stop that somebody asked for.
+pub const STOP_ASKED: Code<'static> = ("StopContainer", "Asked");
+
 /// The memory of one object.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -206,9 +209,9 @@ impl History {
     /// What is left of the memory when the manifest is gone: what was done on the host was done, and counts against its budgets.
     /// None when nothing counts any more.
     #[must_use]
-    pub fn left_behind(mut self, at: Timestamp) -> Option<Self> {
-        self.acts.retain(|act| at.duration_since(*act) <= ACTS_KEPT);
-        (!self.acts.is_empty()).then(|| Self { acts: self.acts, goes_by: self.goes_by, ..Self::default() })
+    pub fn left_behind(self, at: Timestamp) -> Option<Self> {
+        let Self { acts, goes_by, .. } = self.having_acted(None, at);
+        (!acts.is_empty()).then(|| Self { acts, goes_by, ..Self::default() })
     }
 
     /// Whether it is all that is left of an object: those that exist have a generation.
@@ -269,12 +272,16 @@ impl History {
 
     /// The memory after a pass that took these steps, some of them with success.
     #[must_use]
-    pub fn acted<'a>(mut self, taken: &[&'a Step], done: &[&'a Step], at: Timestamp) -> Self {
-        if taken.iter().any(|step| restraint::is_charged(step.code(), self.seen_ready)) {
-            self.acts.push(at);
-        }
-        self.acts.retain(|act| at.duration_since(*act) <= ACTS_KEPT);
-        self.having_corrected(done.iter().copied(), at)
+    pub fn acted<'a>(self, taken: &[&'a Step], done: &[&'a Step], at: Timestamp) -> Self {
+        let is_charged = taken.iter().any(|step| restraint::is_charged(step.code(), self.seen_ready));
+        self.having_acted(is_charged.then_some(at), at).having_corrected(done.iter().copied(), at)
+    }
+
+    /// The memory after an act that counts against budgets, if there was one: a pass is one at most.
+    fn having_acted(mut self, act: Option<Timestamp>, now: Timestamp) -> Self {
+        self.acts.extend(act);
+        self.acts.retain(|act| now.duration_since(*act) <= ACTS_KEPT);
+        self
     }
 
     /// The memory after a step for which the one that it was meant for could not even be asked: nothing was refused by it.
@@ -311,7 +318,6 @@ impl History {
             return self;
         }
         if is_corrective(step.code(), self.seen_ready) {
-            self.failures = self.failures.saturating_add(u32::from(failure.is_none()));
             self = self.tried(failure.is_some(), at);
         }
         match (action, &step.why) {
@@ -341,6 +347,7 @@ impl History {
     }
 
     fn tried(mut self, is_refused: bool, at: Timestamp) -> Self {
+        self.failures = self.failures.saturating_add(u32::from(!is_refused));
         self.attempts.push(at);
         self.is_refused = is_refused;
         let surplus = self.attempts.len().saturating_sub(ATTEMPTS_KEPT);
@@ -356,17 +363,14 @@ impl History {
     pub fn cut_short(mut self, steps: &[CutShort<'_>], now: Timestamp) -> Self {
         for step in steps {
             if is_corrective(step.code, self.seen_ready) {
-                self.failures = self.failures.saturating_add(u32::from(step.end == End::Done));
                 self = self.tried(step.end != End::Done, step.at);
             }
-            if let (("StopContainer", "Asked"), Some(id), End::Done | End::Unknown) = (step.code, step.container, step.end) {
+            if let (STOP_ASKED, Some(id), End::Done | End::Unknown) = (step.code, step.container, step.end) {
                 self.manual_stop = Some(ManualStop { container: id.to_owned(), at: step.at, asked: true });
             }
         }
         let charged = steps.iter().find(|step| restraint::is_charged(step.code, self.seen_ready));
-        self.acts.extend(charged.map(|step| step.at));
-        self.acts.retain(|act| now.duration_since(*act) <= ACTS_KEPT);
-        self
+        self.having_acted(charged.map(|step| step.at), now)
     }
 
     /// The memory once it goes by the steps up to this one, by its number in the audit log.

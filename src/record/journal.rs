@@ -23,7 +23,11 @@ use super::{
     statements::ARCHIVABLE,
     writer::{Row, Submit, Write},
 };
-use crate::{crash, manifest::Key, plan::Step};
+use crate::{
+    crash,
+    manifest::Key,
+    plan::{Code, Step},
+};
 
 /// Who acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,10 +171,8 @@ pub struct OpenIntent {
     pub operation: String,
     /// To what.
     pub target: String,
-    /// Its reason, by [its code](crate::plan::Why::code).
-    pub why_code: String,
     /// When.
-    pub created_at: Timestamp,
+    pub created_at: String,
 }
 
 /// Which entries of the log are wanted.
@@ -252,6 +254,26 @@ pub struct AuditEntry {
     pub concluded_at: Option<String>,
     /// The whole step.
     pub details: serde_json::Value,
+}
+
+impl AuditEntry {
+    /// What it was, and why: as [`Step::code`].
+    #[must_use]
+    pub fn code(&self) -> Code<'_> {
+        (&self.operation, &self.why_code)
+    }
+
+    /// When it was about to be done; none for a time that this version cannot read.
+    #[must_use]
+    pub fn begun(&self) -> Option<Timestamp> {
+        self.created_at.parse().ok()
+    }
+
+    /// The id of the container that it was about, where there was one.
+    #[must_use]
+    pub fn container(&self) -> Option<&str> {
+        self.details["action"]["container"]["id"].as_str()
+    }
 }
 
 /// The journal. Cheap to clone.
@@ -434,7 +456,7 @@ fn row_of_command(command: &Command<'_>) -> Row {
 }
 
 pub(super) const OPEN_INTENTS: &str = "
-    SELECT audit.id, created_at, object, operation, target, why_code
+    SELECT audit.id, created_at, object, operation, target
     FROM open_intent JOIN audit ON audit.id = open_intent.id
     ORDER BY audit.id";
 
@@ -445,8 +467,7 @@ fn open_intent(row: &SqliteRow) -> Option<OpenIntent> {
         object: row.get::<String, _>("object").parse().ok()?,
         operation: row.get("operation"),
         target: row.get("target"),
-        why_code: row.get("why_code"),
-        created_at: row.get::<String, _>("created_at").parse().ok()?,
+        created_at: row.get("created_at"),
     })
 }
 
